@@ -1,0 +1,26 @@
+/**
+ * The whole product is this one program; the name it is called by chooses its role.
+ *
+ * Each role is a dynamic import, so that none pays for another's modules.
+ *
+ * @module
+ */
+
+import { calledAs, roleOf } from "./cmd/role.ts";
+
+async function main(): Promise<number> {
+  const argv0 = calledAs();
+  switch (roleOf(argv0, Deno.pid)) {
+    case "shim":
+      return (await import("./cmd/shim/main.ts")).main(argv0, Deno.args);
+    case "agent":
+      return (await import("./cmd/agent.ts")).main(argv0, Deno.args);
+    case "monitor":
+      console.error("kata-monitor: not part of this version");
+      return 1;
+    case "runtime":
+      return (await import("./cmd/runtime/main.ts")).main(argv0, Deno.args);
+  }
+}
+
+Deno.exit(await main());
