@@ -1,0 +1,118 @@
+/**
+ * What the fields of an OCI specification must mean together: rules that a reader of one field alone cannot see.
+ * They hold for every runtime; what this one does not support is said where it is not supported.
+ */
+
+import { SpecError } from "./check.ts";
+import { capabilityNumber } from "./capabilities.ts";
+import type { Capabilities, Linux, NamespaceType, Process, Spec } from "./spec.ts";
+
+/** Resource limits by name, with the kernel's numbers (asm-generic/resource.h). */
+export const RLIMITS: Readonly<Record<string, number>> = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+};
+
+/**
+ * Checks a specification whose shape is right.
+ * @throws {SpecError} naming the JSON path of the field that breaks a rule
+ */
+export function checkRules(spec: Spec): void {
+  checkProcessRules(spec.process, "process");
+  for (const [index, mount] of (spec.mounts ?? []).entries()) {
+    if (mount.destination.split("/").every((part) => part === "" || part === ".")) {
+      throw new SpecError(
+        `mounts[${index}].destination`,
+        `must not be the root itself: it is "${mount.destination}"`,
+      );
+    }
+  }
+  if (spec.linux) checkLinuxRules(spec.linux, spec);
+}
+
+/** Checks the rules for a process alone, as it stands at the JSON path `path`. */
+export function checkProcessRules(process: Process, path: string): void {
+  const seen = new Set<string>();
+  for (const [index, limit] of (process.rlimits ?? []).entries()) {
+    const at = `${path}.rlimits[${index}]`;
+    if (!Object.hasOwn(RLIMITS, limit.type)) {
+      throw new SpecError(`${at}.type`, `is not a known resource limit: it is "${limit.type}"`);
+    }
+    if (seen.has(limit.type)) throw new SpecError(`${at}.type`, `is given twice: it is "${limit.type}"`);
+    if (limit.soft > limit.hard) {
+      throw new SpecError(
+        `${at}.soft`,
+        `must not be above the hard limit ${limit.hard}: it is ${limit.soft}`,
+      );
+    }
+    seen.add(limit.type);
+  }
+  for (const [index, entry] of (process.env ?? []).entries()) {
+    if (entry.indexOf("=") < 1) {
+      throw new SpecError(
+        `${path}.env[${index}]`,
+        `must have the form NAME=VALUE: it is ${JSON.stringify(entry)}`,
+      );
+    }
+  }
+  if (process.capabilities) checkCapabilityNames(process.capabilities, `${path}.capabilities`);
+}
+
+function checkCapabilityNames(sets: Capabilities, path: string): void {
+  for (const [set, names] of Object.entries(sets) as [string, string[] | undefined][]) {
+    for (const [index, name] of (Array.isArray(names) ? names : []).entries()) {
+      if (!/^(CAP_)?[A-Z0-9_]+$/i.test(name)) {
+        throw new SpecError(`${path}.${set}[${index}]`, `must be a capability name: it is "${name}"`);
+      }
+    }
+  }
+}
+
+/** Names among the sets that this version does not know; the specification lets a runtime skip them with a warning. */
+export function unknownCapabilities(sets: Capabilities): string[] {
+  const names = [sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient].flat();
+  return [...new Set(names.filter((name) => name !== undefined))]
+    .filter((name) => capabilityNumber(name) === undefined);
+}
+
+function checkLinuxRules(linux: Linux, spec: Spec): void {
+  const own = new Set<NamespaceType>();
+  for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
+    const at = `linux.namespaces[${index}]`;
+    if (own.has(type)) throw new SpecError(`${at}.type`, `is given twice: it is "${type}"`);
+    own.add(type);
+    if (path && !path.startsWith("/")) throw new SpecError(`${at}.path`, `must be absolute: it is "${path}"`);
+  }
+  const needs = (given: unknown, path: string, type: NamespaceType) => {
+    if (isGiven(given) && !own.has(type)) {
+      throw new SpecError(path, `needs a namespace of type "${type}" in linux.namespaces`);
+    }
+  };
+  needs(linux.uidMappings, "linux.uidMappings", "user");
+  needs(linux.gidMappings, "linux.gidMappings", "user");
+  needs(linux.timeOffsets, "linux.timeOffsets", "time");
+  needs(linux.maskedPaths, "linux.maskedPaths", "mount");
+  needs(linux.readonlyPaths, "linux.readonlyPaths", "mount");
+  needs(linux.netDevices, "linux.netDevices", "network");
+  needs(spec.hostname, "hostname", "uts");
+  needs(spec.domainname, "domainname", "uts");
+}
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined || value === "") return false;
+  return typeof value !== "object" || value === null || Object.keys(value).length > 0;
+}
