@@ -18,6 +18,11 @@ export interface Spec {
   Linux?: Linux;
   Solaris?: Solaris;
   Windows?: Windows;
+  /**
+   * JSON laid over what this message says of the specification, for what it has no field for; our own addition,
+   * which other agents skip
+   */
+  Extra: string;
 }
 
 export const SpecSchema: Schema<Spec> = message("grpc.Spec", () => [
@@ -31,6 +36,7 @@ export const SpecSchema: Schema<Spec> = message("grpc.Spec", () => [
   [8, "Linux", LinuxSchema],
   [9, "Solaris", SolarisSchema],
   [10, "Windows", WindowsSchema],
+  [1000, "Extra", "string"],
 ]);
 
 export interface Process {
@@ -49,6 +55,11 @@ export interface Process {
   /** 0 = not set */
   OOMScoreAdj: bigint;
   SelinuxLabel: string;
+  /**
+   * JSON laid over what this message says of the process, for what it has no field for; our own addition,
+   * which other agents skip
+   */
+  Extra: string;
 }
 
 export const ProcessSchema: Schema<Process> = message("grpc.Process", () => [
@@ -64,6 +75,7 @@ export const ProcessSchema: Schema<Process> = message("grpc.Process", () => [
   [10, "ApparmorProfile", "string"],
   [11, "OOMScoreAdj", "int64"],
   [12, "SelinuxLabel", "string"],
+  [1000, "Extra", "string"],
 ]);
 
 export interface Box {
@@ -283,6 +295,11 @@ export interface LinuxResources {
   BlockIO?: LinuxBlockIO;
   HugepageLimits: LinuxHugepageLimit[];
   Network?: LinuxNetwork;
+  /**
+   * JSON laid over what this message says of the resources, for what it has no field for; our own addition,
+   * which other agents skip
+   */
+  Extra: string;
 }
 
 export const LinuxResourcesSchema: Schema<LinuxResources> = message("grpc.LinuxResources", () => [
@@ -293,6 +310,7 @@ export const LinuxResourcesSchema: Schema<LinuxResources> = message("grpc.LinuxR
   [5, "BlockIO", LinuxBlockIOSchema],
   [6, "HugepageLimits", LinuxHugepageLimitSchema, "repeated"],
   [7, "Network", LinuxNetworkSchema],
+  [1000, "Extra", "string"],
 ]);
 
 export interface LinuxMemory {
