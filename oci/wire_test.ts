@@ -36,7 +36,13 @@ const FULL: Spec = {
     args: ["sh", "-c", ""],
     env: ["PATH=/bin", "EMPTY="],
     cwd: "/",
-    capabilities: { bounding: ["CAP_KILL"], effective: ["CAP_KILL"], permitted: [], inheritable: [], ambient: [] },
+    capabilities: {
+      bounding: ["CAP_KILL"],
+      effective: ["CAP_KILL"],
+      permitted: [],
+      inheritable: [],
+      ambient: [],
+    },
     rlimits: [
       { type: "RLIMIT_NOFILE", soft: 0, hard: 1024 },
       { type: "RLIMIT_CORE", soft: 5, hard: 0xffff_ffff_ffff_ffffn },
@@ -48,7 +54,9 @@ const FULL: Spec = {
   },
   root: { path: "/rootfs", readonly: true },
   hostname: "host",
-  mounts: [{ destination: "/proc", type: "proc", source: "proc", options: ["nosuid"] }, { destination: "/x" }],
+  mounts: [{ destination: "/proc", type: "proc", source: "proc", options: ["nosuid"] }, {
+    destination: "/x",
+  }],
   hooks: { prestart: [{ path: "/hook", args: ["a"], env: ["A=B"], timeout: 3 }] },
   annotations: { "io.kubernetes.cri.container-type": "sandbox", "__proto__x": "" },
   linux: {
@@ -121,7 +129,11 @@ Deno.test("what the messages have no field for arrives all the same", () => {
       ...FULL.linux,
       namespaces: [...FULL.linux?.namespaces ?? [], { type: "time" }],
       timeOffsets: { boottime: { secs: -9_007_199_254_740_993n } },
-      resources: { cpu: { shares: 2, burst: 1, idle: 1 }, unified: { "memory.high": "max" }, pids: { limit: 0 } },
+      resources: {
+        cpu: { shares: 2, burst: 1, idle: 1 },
+        unified: { "memory.high": "max" },
+        pids: { limit: 0 },
+      },
     },
   };
   assert.deepEqual(throughSpec(spec), spec);
@@ -134,7 +146,11 @@ Deno.test("a process survives the wire, its umask too", () => {
 });
 
 Deno.test("a zero on the wire means not set", () => {
-  const message = create(LinuxResourcesSchema, { Memory: { Limit: 0n }, CPU: { Quota: 0n, Shares: 0n }, Pids: {} });
+  const message = create(LinuxResourcesSchema, {
+    Memory: { Limit: 0n },
+    CPU: { Quota: 0n, Shares: 0n },
+    Pids: {},
+  });
   assert.deepEqual(resourcesFromWire(message), { memory: {}, cpu: {}, pids: { limit: -1 } });
   const process = create(ProcessSchema, { Args: ["a"], Cwd: "/", OOMScoreAdj: 0n });
   assert.deepEqual(processFromWire(process), { user: { uid: 0, gid: 0 }, args: ["a"], cwd: "/" });
@@ -143,27 +159,41 @@ Deno.test("a zero on the wire means not set", () => {
 Deno.test("a message that is no valid specification is refused with the JSON path", () => {
   const problems: [Init<WireSpec>, string][] = [
     [{}, "process must be an object: it is missing"],
-    [{ Process: { Cwd: "/" }, Root: { Path: "/r" } }, "process.args must be a non-empty array of strings: it is []"],
-    [{ Process: { Args: ["a"], Cwd: "x" }, Root: { Path: "/r" } }, `process.cwd must be an absolute path: it is "x"`],
+    [
+      { Process: { Cwd: "/" }, Root: { Path: "/r" } },
+      "process.args must be a non-empty array of strings: it is []",
+    ],
+    [
+      { Process: { Args: ["a"], Cwd: "x" }, Root: { Path: "/r" } },
+      `process.cwd must be an absolute path: it is "x"`,
+    ],
     [{ Process: { Args: ["a"], Cwd: "/" } }, "root must be an object: it is missing"],
     [{ Process: { Args: ["a"], Cwd: "/" }, Root: { Path: "/" }, Extra: "{" }, "is not valid JSON"],
   ];
   for (const [message, problem] of problems) {
-    assert.throws(() => specFromWire(create(SpecSchema, message)), (error: Error) => error.message.includes(problem));
+    assert.throws(
+      () => specFromWire(create<WireSpec>(SpecSchema, message)),
+      (error: Error) => error.message.includes(problem),
+    );
   }
 });
 
 Deno.test("any resources survive the wire", () => {
-  const count = fc.oneof(fc.integer({ min: 1, max: 1 << 30 }), fc.bigInt({ min: 1n << 60n, max: (1n << 63n) - 1n }));
+  const count = fc.oneof(
+    fc.integer({ min: 1, max: 1 << 30 }),
+    fc.bigInt({ min: 1n << 60n, max: (1n << 63n) - 1n }),
+  );
+  const word = fc.string({ minLength: 1 }).filter((text) => !text.includes("\0"));
   const resources = fc.record({
-    memory: fc.record({ limit: count, swap: count, checkBeforeUpdate: fc.constant(true) }, { requiredKeys: [] }),
+    memory: fc.record({ limit: count, swap: count, checkBeforeUpdate: fc.constant(true) }, {
+      requiredKeys: [],
+    }),
     cpu: fc.record({ shares: count, quota: count, idle: fc.constant(1) }, { requiredKeys: [] }),
     pids: fc.record({ limit: count }),
-    unified: fc.dictionary(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), { minKeys: 1 }),
+    unified: fc.dictionary(word, word, { minKeys: 1 }),
     hugepageLimits: fc.array(fc.record({ pageSize: fc.constant("2MB"), limit: count }), { minLength: 1 }),
   }, { requiredKeys: [] });
   fc.assert(fc.property(resources, (value) => {
-    const clean = JSON.stringify(value, (_, v) => typeof v === "bigint" ? `${v}n` : v).includes("\\u0000");
-    if (!clean) assert.deepEqual(throughResources(structuredClone(value)), structuredClone(value));
+    assert.deepEqual(throughResources(structuredClone(value)), structuredClone(value));
   }));
 });
