@@ -41,7 +41,7 @@ export function checkRules(spec: Spec): void {
       );
     }
   }
-  if (spec.linux) checkLinuxRules(spec.linux, spec);
+  checkLinuxRules(spec.linux ?? {}, spec);
 }
 
 /** Checks the rules for a process alone, as it stands at the JSON path `path`. */

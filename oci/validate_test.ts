@@ -105,14 +105,15 @@ Deno.test("parseSpec() names the document, the JSON path and the value of what i
     ["linux.sysctl", { a: 1 }, `linux.sysctl["a"] must be a string: it is 1`],
   ];
   for (const [path, value, problem] of cases) {
-    assert.throws(() => parseSpec(specWith(path, value), "config.json"), (error: unknown) => {
+    const parse = () => parseSpec(specWith(path, value), "config.json");
+    assert.throws(parse, (error: unknown) => {
       assert.ok(error instanceof SpecError, `${error}`);
       assert.ok(
         error.message.startsWith(`config.json: ${problem}`),
         `"${error.message}" is not "${problem}"`,
       );
       return true;
-    });
+    }, `${path} = ${JSON.stringify(value)}`);
   }
 });
 
