@@ -1,0 +1,235 @@
+/**
+ * Steps of a syscall program as text: `mount proc: mount("proc", "/proc", "proc", MS_NOSUID|MS_NODEV, NULL)`.
+ *
+ * Numbers that people know by name (flags, modes, commands) are written by name; how the arguments of a call read is
+ * one line of a table. Calls that are not in the table are written with plain numbers.
+ */
+
+import { O } from "./abi/file.ts";
+import type { CallStep, Step, StepOutcome } from "./program.ts";
+import { Data, type ProgramArg, Slot, type StructPart } from "./program_data.ts";
+import { RLIMIT } from "./rlimit.ts";
+import type { SyscallName } from "./syscall.ts";
+
+type Names = ReadonlyMap<bigint, string>;
+type Format = (value: bigint) => string;
+
+/**
+ * The step in one line: its name, the call, where the result is kept, and what follows from success and failure.
+ * Labels are a line of their own, as `name:`.
+ */
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case "call":
+      return `${step.name}: ${step.save ? `$${step.save.name} = ` : ""}${callText(step)}${outcomeText(step)}`;
+    case "compute":
+      return `${step.name}: $${step.save.name} = ${computeText(argText(step.value), step.and, step.or)}`;
+    case "expect": {
+      const left = computeText(argText(step.value), step.and, 0);
+      return `${step.name}: expect ${left} == ${argText(step.equals)}, else ${step.errno}${
+        outcomeText(step)
+      }`;
+    }
+    case "fail":
+      return `${step.name}: fail with ${step.errno}`;
+    case "jump":
+      return `go to ${step.label.name}`;
+    case "label":
+      return `${step.label.name}:`;
+    case "checkpoint":
+      return `${step.name}: checkpoint`;
+    case "awaitGo":
+      return `${step.name}: wait for the parent`;
+    case "wireFds":
+      return "wire file descriptors";
+    default:
+      return step satisfies never;
+  }
+}
+
+function outcomeText(step: StepOutcome): string {
+  let text = step.onSuccess ? `; on success go to ${step.onSuccess.name}` : "";
+  if (step.mayFail !== false) {
+    text += `; on ${step.mayFail === true ? "failure" : step.mayFail.join(" or ")} go `;
+    text += step.onFailure ? `to ${step.onFailure.name}` : "on";
+  }
+  return text;
+}
+
+function computeText(value: string, and: ProgramArg, or: ProgramArg): string {
+  const masked = isNumber(and) && BigInt.asUintN(64, BigInt(and)) === ALL_BITS
+    ? value
+    : `(${value} & ${argText(and, hex)})`;
+  return isNumber(or) && BigInt(or) === 0n ? masked : `${masked} | ${argText(or, hex)}`;
+}
+
+function callText(step: CallStep): string {
+  const formats = FORMATS[step.call] ?? [];
+  return `${step.call}(${step.args.map((arg, i) => argText(arg, formats[i])).join(", ")})`;
+}
+
+function argText(arg: ProgramArg, format: Format = plain): string {
+  if (arg instanceof Slot) return `$${arg.name}`;
+  if (arg instanceof Data) return dataText(arg);
+  return format(BigInt.asIntN(64, BigInt(arg)));
+}
+
+function dataText(data: Data): string {
+  const content = data.content;
+  switch (content.kind) {
+    case "text":
+      return JSON.stringify(content.text);
+    case "texts":
+      return `[${content.texts.map((text) => JSON.stringify(text)).join(", ")}]`;
+    case "bytes":
+      return bytesText(content.bytes);
+    case "struct":
+      return `{${content.parts.map(partText).join(", ")}}`;
+  }
+}
+
+function partText(part: StructPart): string {
+  return part instanceof Uint8Array ? bytesText(part) : argText(part);
+}
+
+/** Up to eight bytes as a number, room of zeros as its size, text as text, all else by size and a checksum. */
+function bytesText(bytes: Uint8Array): string {
+  if (bytes.length > 0 && bytes.length <= 8 && bytes.length !== 1) {
+    return plain(bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n));
+  }
+  if (bytes.every((byte) => byte === 0)) return `<${bytes.length} zero bytes>`;
+  if (bytes.every((byte) => byte === 10 || (byte >= 32 && byte < 127))) {
+    return JSON.stringify(String.fromCharCode(...bytes));
+  }
+  return `<${bytes.length} bytes ${fnv1a(bytes)}>`;
+}
+
+/** Tells different bytes apart in a comparison; nothing else depends on it. */
+function fnv1a(bytes: Uint8Array): string {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
+function isNumber(arg: ProgramArg): arg is number | bigint {
+  return typeof arg === "number" || typeof arg === "bigint";
+}
+
+const ALL_BITS = 0xffff_ffff_ffff_ffffn;
+
+const plain: Format = (value) => value > -65536n && value < 65536n ? `${value}` : hex(value);
+const hex: Format = (value) => `0x${BigInt.asUintN(64, value).toString(16)}`;
+const octal: Format = (value) => `0${value.toString(8)}`;
+const pointer: Format = (value) => value === 0n ? "NULL" : hex(value);
+const folder: Format = (value) => value === -100n ? "AT_FDCWD" : plain(value);
+const device: Format = (value) => `${value >> 8n & 0xfffn}:${(value & 0xffn) | (value >> 12n & 0xfff00n)}`;
+
+/** Type and permissions of a file, as `S_IFCHR|0666`. */
+const fileMode: Format = (value) => {
+  const type = FILE_TYPES.get(value & 0o170000n);
+  return type === undefined ? octal(value) : `${type}|${octal(value & 0o7777n)}`;
+};
+
+/** One of several values. */
+function one(names: Names): Format {
+  return (value) => names.get(value) ?? plain(value);
+}
+
+/** Names of the bits that are set, and what has no name in hexadecimal. */
+function bits(names: Names): Format {
+  return (value) => {
+    let rest = BigInt.asUintN(64, value);
+    const set: string[] = [];
+    for (const [bit, name] of names) {
+      if (bit !== 0n && (rest & bit) === bit) {
+        set.push(name);
+        rest &= ~bit;
+      }
+    }
+    if (rest !== 0n) set.push(hex(rest));
+    return set.join("|") || "0";
+  };
+}
+
+function named(prefix: string, values: Record<string, number>): Names {
+  return new Map(Object.entries(values).map(([name, value]) => [BigInt(value), prefix + name]));
+}
+
+// deno-fmt-ignore
+const MS = named("MS_", {
+  RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, SYNCHRONOUS: 16, REMOUNT: 32, MANDLOCK: 64, DIRSYNC: 128,
+  NOSYMFOLLOW: 256, NOATIME: 1024, NODIRATIME: 2048, BIND: 4096, MOVE: 8192, REC: 16384, SILENT: 32768,
+  POSIXACL: 1 << 16, UNBINDABLE: 1 << 17, PRIVATE: 1 << 18, SLAVE: 1 << 19, SHARED: 1 << 20, RELATIME: 1 << 21,
+  I_VERSION: 1 << 23, STRICTATIME: 1 << 24, LAZYTIME: 1 << 25,
+});
+// deno-fmt-ignore
+const CLONE = named("CLONE_", {
+  NEWTIME: 0x80, NEWNS: 0x20000, NEWCGROUP: 0x2000000, NEWUTS: 0x4000000, NEWIPC: 0x8000000, NEWUSER: 0x10000000,
+  NEWPID: 0x20000000, NEWNET: 0x40000000,
+});
+// deno-fmt-ignore
+const AT = named("AT_", {
+  SYMLINK_NOFOLLOW: 0x100, REMOVEDIR: 0x200, NO_AUTOMOUNT: 0x800, EMPTY_PATH: 0x1000, RECURSIVE: 0x8000,
+});
+const OPEN_TREE = new Map([[1n, "OPEN_TREE_CLONE"], [0o2000000n, "OPEN_TREE_CLOEXEC"], ...AT]);
+// deno-fmt-ignore
+const MOVE_MOUNT = named("MOVE_MOUNT_", {
+  F_SYMLINKS: 1, F_AUTOMOUNTS: 2, F_EMPTY_PATH: 4, T_SYMLINKS: 0x10, T_AUTOMOUNTS: 0x20, T_EMPTY_PATH: 0x40,
+  SET_GROUP: 0x100,
+});
+const MNT = new Map([[1n, "MNT_FORCE"], [2n, "MNT_DETACH"], [4n, "MNT_EXPIRE"], [8n, "UMOUNT_NOFOLLOW"]]);
+const ACCESS = new Map([[4n, "R_OK"], [2n, "W_OK"], [1n, "X_OK"]]);
+const CLOSE_RANGE = new Map([[2n, "CLOSE_RANGE_UNSHARE"], [4n, "CLOSE_RANGE_CLOEXEC"]]);
+// deno-fmt-ignore
+const FILE_TYPES = new Map([
+  [0o010000n, "S_IFIFO"], [0o020000n, "S_IFCHR"], [0o040000n, "S_IFDIR"], [0o060000n, "S_IFBLK"],
+  [0o100000n, "S_IFREG"], [0o120000n, "S_IFLNK"],
+]);
+// deno-fmt-ignore
+const PR = named("PR_", {
+  SET_PDEATHSIG: 1, SET_DUMPABLE: 4, SET_KEEPCAPS: 8, SET_NAME: 15, SET_SECCOMP: 22, CAPBSET_READ: 23,
+  CAPBSET_DROP: 24, SET_SECUREBITS: 28, SET_CHILD_SUBREAPER: 36, SET_NO_NEW_PRIVS: 38, CAP_AMBIENT: 47,
+});
+// deno-fmt-ignore
+const FCNTL = new Map([
+  [0n, "F_DUPFD"], [1n, "F_GETFD"], [2n, "F_SETFD"], [3n, "F_GETFL"], [4n, "F_SETFL"], [1030n, "F_DUPFD_CLOEXEC"],
+]);
+// deno-fmt-ignore
+const IOCTL = new Map([[0x540en, "TIOCSCTTY"], [0x5414n, "TIOCSWINSZ"], [0x40045431n, "TIOCSPTLCK"]]);
+
+/** The flags of open(2); their values depend on the architecture, and O_RDONLY is no bit. */
+const openFlags: Format = (value) => {
+  const entries = Object.entries(O).map(([name, flag]): [bigint, string] => [BigInt(flag), `O_${name}`]);
+  const known = new Map(entries.filter(([, name]) => name !== "O_ACCMODE").sort(([a], [b]) => Number(b - a)));
+  const text = bits(known)(value);
+  if ((value & 3n) !== 0n || text.includes("O_PATH")) return text;
+  return text === "0" ? "O_RDONLY" : `O_RDONLY|${text}`;
+};
+
+const FORMATS: Partial<Record<SyscallName, readonly (Format | undefined)[]>> = {
+  mount: [pointer, undefined, pointer, bits(MS), pointer],
+  umount2: [undefined, bits(MNT)],
+  openat: [folder, undefined, openFlags, octal],
+  openat2: [folder],
+  open_tree: [folder, undefined, bits(OPEN_TREE)],
+  move_mount: [folder, undefined, folder, undefined, bits(MOVE_MOUNT)],
+  mount_setattr: [folder, undefined, bits(AT)],
+  mkdirat: [folder, undefined, octal],
+  mknodat: [folder, undefined, fileMode, device],
+  symlinkat: [undefined, folder],
+  unlinkat: [folder, undefined, bits(AT)],
+  fchownat: [folder, undefined, undefined, undefined, bits(AT)],
+  fchmodat: [folder, undefined, octal],
+  fchmod: [undefined, octal],
+  faccessat: [folder, undefined, bits(ACCESS)],
+  umask: [octal],
+  setns: [undefined, bits(CLONE)],
+  unshare: [bits(CLONE)],
+  prctl: [one(PR)],
+  prlimit64: [undefined, one(named("RLIMIT_", RLIMIT)), pointer, pointer],
+  fcntl: [undefined, one(FCNTL)],
+  dup3: [undefined, undefined, bits(new Map([[0o2000000n, "O_CLOEXEC"]]))],
+  ioctl: [undefined, one(IOCTL)],
+  close_range: [undefined, undefined, bits(CLOSE_RANGE)],
+  execveat: [folder, undefined, undefined, undefined, bits(AT)],
+};
