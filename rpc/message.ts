@@ -75,8 +75,10 @@ export function create<T>(schema: Schema<T>, init: Init<T> = {} as Init<T>): T {
   for (const [, name, type, cardinality] of schema.fields) {
     const value = (init as Plain)[name];
     const whole = (item: unknown) => typeof type === "string" ? item : create(type, item as Plain);
-    if (value === undefined) made[name] = defaultOf(type, cardinality);
-    else if (cardinality === "repeated") made[name] = (value as unknown[]).map(whole);
+    if (value === undefined) {
+      const initial = defaultOf(type, cardinality);
+      if (initial !== undefined) made[name] = initial;
+    } else if (cardinality === "repeated") made[name] = (value as unknown[]).map(whole);
     else if (cardinality === "map") {
       const entries = Object.entries(value as Plain).map(([key, item]) => [key, whole(item)]);
       made[name] = Object.fromEntries(entries);
