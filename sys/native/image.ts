@@ -8,7 +8,7 @@ import { FLAG, HEADER, OPERATION } from "./layout.ts";
 import { errnoNumber } from "../errors.ts";
 import type { Program } from "../program.ts";
 import { Data, type ProgramArg, Slot, type StructPart } from "../program_data.ts";
-import { type Operation, operationsOf, type Plan } from "./operations.ts";
+import { type CallNumbers, type Operation, operationsOf, type Plan } from "./operations.ts";
 
 /** Bytes that run wherever they are put, after `relocate`. */
 export interface Image {
@@ -24,11 +24,12 @@ export interface Image {
 /**
  * @param program what the child does
  * @param plan what launch adds to it
+ * @param numbers system call numbers; default: of the running architecture
  * @throws if a label was never placed, or a slot has no value
  */
-export function buildImage(program: Program, plan: Plan): Image {
+export function buildImage(program: Program, plan: Plan, numbers?: CallNumbers): Image {
   program.check();
-  const operations = operationsOf(program, plan);
+  const operations = operationsOf(program, plan, numbers);
   const writer = new Writer();
   writer.reserve(HEADER.SIZE);
   const first = writer.reserve(operations.list.length * OPERATION.SIZE);

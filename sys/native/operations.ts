@@ -62,9 +62,12 @@ const F_DUPFD_CLOEXEC = 1030;
 const CLOSE_RANGE_CLOEXEC = 4;
 const LAST_FD = 0xffff_ffff;
 
-/** @throws if a step cannot be expressed */
-export function operationsOf(program: Program, plan: Plan): Operations {
-  const builder = new Builder(plan);
+/** Numbers of the system calls of an architecture. */
+export type CallNumbers = Readonly<Record<SyscallName, number>>;
+
+/** What the native loop is to do for the program, in order. */
+export function operationsOf(program: Program, plan: Plan, numbers: CallNumbers = NR): Operations {
+  const builder = new Builder(plan, numbers);
   const clone = builder.parent();
   const child = builder.list.length;
   builder.closeOthers();
@@ -79,7 +82,7 @@ class Builder {
   readonly labels = new Map<Label, number>();
   readonly pidfd = new Slot("pidfd", 32);
 
-  constructor(readonly plan: Plan) {}
+  constructor(readonly plan: Plan, readonly numbers: CallNumbers) {}
 
   /** The parent's part; returns the index of the clone. */
   parent(): number {
@@ -146,7 +149,7 @@ class Builder {
     const { save, mayFail = false, onSuccess, onFailure } = options;
     // The kernel has closed the descriptor even when close says EINTR; a second try could hit another one.
     const flags = call === "close" ? 0 : FLAG.RETRY;
-    this.#add({ name, number: NR[call], flags, args, save, mayFail, onSuccess, onFailure });
+    this.#add({ name, number: this.numbers[call], flags, args, save, mayFail, onSuccess, onFailure });
   }
 
   /**

@@ -10,28 +10,27 @@ import type { CODE } from "./code.ts";
 /** The architectures that there is a loop for; also the names of the sources. */
 export type Architecture = keyof typeof CODE;
 
-/** The machine code of a source file in this folder, as plain bytes without an ELF file around them. */
+/** The machine code of the loop's source, as plain bytes without an ELF file around them. */
 export async function assemble(arch: Architecture): Promise<Uint8Array> {
+  return await assembleText(arch, await Deno.readTextFile(new URL(`./${arch}.S`, import.meta.url)));
+}
+
+/** The machine code of assembly text. */
+export async function assembleText(arch: Architecture, text: string): Promise<Uint8Array> {
   const folder = await Deno.makeTempDir({ prefix: "native-loop-" });
+  const [source, object, binary] = [`${folder}/loop.s`, `${folder}/loop.o`, `${folder}/loop.bin`];
   try {
-    const source = new URL(`./${arch}.S`, import.meta.url).pathname;
-    await runTool(`${arch}-linux-gnu-as`, ["-o", `${folder}/loop.o`, source]);
-    await runTool(`${arch}-linux-gnu-objcopy`, [
-      "-O",
-      "binary",
-      "-j",
-      ".text",
-      `${folder}/loop.o`,
-      `${folder}/loop.bin`,
-    ]);
-    return await Deno.readFile(`${folder}/loop.bin`);
+    await Deno.writeTextFile(source, text);
+    await runTool(`${arch}-linux-gnu-as`, ["-o", object, source]);
+    await runTool(`${arch}-linux-gnu-objcopy`, ["-O", "binary", "-j", ".text", object, binary]);
+    return await Deno.readFile(binary);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
 /** Runs a tool of the build machine, and throws what it said if it fails. */
-export async function runTool(tool: string, args: string[]): Promise<void> {
+async function runTool(tool: string, args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(tool, { args, stdout: "null", stderr: "piped" })
     .output();
   if (!success) throw new Error(`${tool} failed: ${new TextDecoder().decode(stderr).trim()}`);
