@@ -1,0 +1,140 @@
+/**
+ * What the rest of the product knows of a virtual machine monitor: one small contract, whatever program is behind it.
+ *
+ * Errors are sentences that name the file, program or value at fault, and come within a bounded time.
+ */
+
+import type { ByteStream } from "../rpc/stream.ts";
+import type { ExitStatus } from "../sys/process.ts";
+
+/** How guest instructions are executed. */
+export type Accelerator = "kvm" | "tcg";
+
+/** How the agent in the guest is reached. */
+export type AgentTransport = "vsock" | "vhost-user-vsock" | "virtio-serial";
+
+/** What the guest sees of the host's files. The daemon of a virtio-fs share must be listening already. */
+export type Share =
+  | { readonly kind: "none" }
+  | {
+    readonly kind: "virtio-fs";
+    /** name that the guest mounts it by */
+    readonly tag: string;
+    /** where the daemon listens */
+    readonly socketPath: string;
+    /** entries of the request queue, a power of two */
+    readonly queueSize: number;
+    /** size of the DAX window; none if absent or 0 */
+    readonly cacheSizeMiB?: number;
+  }
+  | {
+    readonly kind: "9p";
+    readonly tag: string;
+    /** folder of the host */
+    readonly path: string;
+  };
+
+/** Everything that is fixed when a virtual machine starts. */
+export interface VmConfig {
+  /** Id of the sandbox; part of the process's visible name. */
+  readonly id: string;
+  /** Run folder for sockets and the pid file; exists, mode 0750. What the VM puts there, it removes at its end. */
+  readonly dir: string;
+  /** The monitor's program, absolute or looked up in PATH. */
+  readonly hypervisorPath: string;
+  /** "auto" takes KVM where it works, and software emulation otherwise. */
+  readonly accelerator: "auto" | Accelerator;
+  /** "q35" on x86-64, "virt" on arm64. */
+  readonly machineType: string;
+  /** More properties of the machine, as QEMU has them: "pit=off,pic=off". */
+  readonly machineAccelerators?: string;
+  /** More properties of the processor, as QEMU has them: "pmu=off". */
+  readonly cpuFeatures?: string;
+  /** Guest kernel: an uncompressed `vmlinux` with a PVH entry, or a `bzImage`. */
+  readonly kernel: string;
+  /** Initial file system; its `/init` is the agent. */
+  readonly initrd?: string;
+  /** Kernel parameters of the user; last on the command line, so that they win. */
+  readonly kernelParams: readonly string[];
+  /** Parameters that the agent reads from the kernel command line ("agent.log=debug"). */
+  readonly agentParams: readonly string[];
+  /** Processors at boot. */
+  readonly vcpus: number;
+  /** Processors that the machine can grow to. */
+  readonly maxVcpus: number;
+  readonly memoryMiB: number;
+  /** Folder for files that hold guest memory; anonymous memory if absent. */
+  readonly fileMemBackend?: string;
+  readonly share: Share;
+  /** How the agent is to be reached; default: the first that works on this host, in the order of the type. */
+  readonly agentTransport?: AgentTransport;
+  /** Program of the vhost-user vsock device; default: looked up in PATH. */
+  readonly vhostUserVsockPath?: string;
+  /** Value of QEMU's `-sandbox`; absent or "": a strict default; "off": none. */
+  readonly seccompSandbox?: string;
+  /** Where the guest's random number generator is fed from: "/dev/urandom". */
+  readonly entropySource: string;
+  /** More output on the console. */
+  readonly debug: boolean;
+  /** Path of the network namespace that the monitor runs in; default: the caller's. */
+  readonly netns?: string;
+  /** Is told each line that the guest writes on its console, without its end and without control characters. */
+  onConsole(line: string): void;
+  /** Is told what the monitor's processes report, and what was chosen for lack of something better. */
+  onLog(line: string): void;
+}
+
+/** How a virtual machine ended. */
+export interface VmExit {
+  /**
+   * - `stopped`: by {@linkcode Vm.stop}
+   * - `panicked`: the guest's kernel panicked
+   * - `shutdown`: the guest switched itself off or reset itself
+   * - `failed`: the monitor ended by itself or was killed
+   */
+  readonly cause: "stopped" | "panicked" | "shutdown" | "failed";
+  /** How the monitor's process ended. */
+  readonly status: ExitStatus;
+  /** One sentence, with the console's last lines where they help. */
+  readonly message: string;
+  /** The console's last lines, oldest first. */
+  readonly consoleTail: readonly string[];
+}
+
+/** A running virtual machine. Disposing of it is {@linkcode Vm.stop}. */
+export interface Vm extends AsyncDisposable {
+  /** The monitor's process. */
+  readonly pid: number;
+  /** The monitor's process, and those of its devices. */
+  readonly pids: readonly number[];
+  readonly accelerator: Accelerator;
+  readonly agentTransport: AgentTransport;
+  /** The console's last lines up to now, oldest first. */
+  readonly consoleTail: readonly string[];
+  /** Resolves when the virtual machine is gone, for whatever reason; never rejects. */
+  readonly exited: Promise<VmExit>;
+  /**
+   * Tries once to reach the agent. With virtio-serial there is one connection at a time, and it is made even while
+   * nobody listens in the guest: the first answer shows that somebody does.
+   *
+   * @throws {Error} nobody listens yet, or the VM is gone
+   */
+  connectAgent(signal?: AbortSignal): Promise<ByteStream>;
+  /** Halts all processors. */
+  pause(): Promise<void>;
+  /** Lets them go on. */
+  resume(): Promise<void>;
+  /** Kills the processes, waits for their end, removes their files. Safe to call again, and after the VM's end. */
+  stop(): Promise<void>;
+}
+
+/** A virtual machine monitor. */
+export interface Vmm {
+  readonly name: string;
+  /**
+   * Starts a virtual machine; the guest is booting when it returns. The processes die with the caller's.
+   *
+   * @throws {Error} a sentence; nothing is left behind
+   */
+  start(config: VmConfig): Promise<Vm>;
+}
