@@ -231,3 +231,5 @@ export function peerCredentials(fd: number): PeerCredentials {
   const view = socketOption(fd, SO_PEERCRED, 12);
   return { pid: view.getInt32(0, true), uid: view.getUint32(4, true), gid: view.getUint32(8, true) };
 }
+
+export { receiveWithFds, SCM_MAX_FD, sendWithFds } from "./socket_fds.ts";
