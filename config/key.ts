@@ -1,0 +1,170 @@
+/** Rows of the configuration's table: one row per key says how it is read, checked, defaulted and explained. */
+
+/** How an annotation may set a key. */
+export interface AnnotationRule {
+  /** Names after the section's prefix; default: the key itself. */
+  readonly names?: readonly string[];
+  /** `append` adds to the value of the file; default: replace it. */
+  readonly mode?: "append";
+  /** An empty value leaves the key as it is. */
+  readonly ignoreEmpty?: boolean;
+  /** The value must be a file that a pattern of this list of the same section matches. */
+  readonly within?: string;
+  /** Form of a list: `json` = a JSON array of strings, otherwise the separator. */
+  readonly list?: "json" | ";";
+  /** Allowed values where they are fewer than in the file. */
+  readonly allowed?: readonly string[];
+}
+
+/** What a builder takes besides the default. */
+interface RowOptions {
+  /** One sentence for the reference page. */
+  readonly doc: string;
+  /** Unit of a number. */
+  readonly unit?: string;
+  /** Absent: no annotation can set the key. */
+  readonly annotation?: AnnotationRule;
+  /** The key exists as an annotation only. */
+  readonly annotationOnly?: boolean;
+  /** The value is a path in the host; a relative one starts at the configuration file's folder. */
+  readonly path?: boolean;
+}
+
+/** One key. `T` is the type of its value. */
+export interface Row<T> extends RowOptions {
+  readonly type: "string" | "boolean" | "integer" | "float" | "array of strings";
+  /** Used when the key is absent; a function when it depends on the host. */
+  readonly default: T | (() => T);
+  /** Values that mean "absent". */
+  readonly unset?: T;
+  readonly allowed?: readonly T[];
+  /** Alternative spellings and what they stand for. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  readonly min?: number;
+  readonly max?: number;
+  /** Says what is wrong with a value, beginning with "must"; undefined = nothing. */
+  check?(value: T): string | undefined;
+}
+
+/** Any row; what is done with a row in general does not depend on its value's type. */
+export type AnyRow = Row<unknown>;
+
+/** One table of the file. */
+export type Section = Readonly<Record<string, AnyRow>>;
+
+/** The values of a table. */
+export type Values<S extends Section> = { -readonly [K in keyof S]: S[K] extends Row<infer T> ? T : never };
+
+type Extra<T> = RowOptions & Pick<Row<T>, "unset" | "check">;
+
+export function text(initial: string | (() => string), options: Extra<string>): Row<string> {
+  return { type: "string", default: initial, ...options };
+}
+
+/** One of a few words. @param allowed its first is the default */
+export function choice<const A extends readonly [string, ...string[]]>(
+  allowed: A,
+  options: Extra<A[number]> & { aliases?: Readonly<Record<string, A[number]>>; default?: () => A[number] },
+): Row<A[number]> {
+  return { type: "string", default: allowed[0], allowed, ...options };
+}
+
+export function flag(initial: boolean, options: Extra<boolean>): Row<boolean> {
+  return { type: "boolean", default: initial, ...options };
+}
+
+export function integer(
+  initial: number | (() => number),
+  options: Extra<number> & { min?: number; max?: number },
+): Row<number> {
+  return { type: "integer", default: initial, min: 0, max: 2 ** 32 - 1, ...options };
+}
+
+/** A number that may have a fraction. */
+export function float(
+  initial: number | (() => number),
+  options: Extra<number> & { min?: number; max?: number },
+): Row<number> {
+  return { type: "float", default: initial, ...options };
+}
+
+export function list(initial: readonly string[], options: Extra<readonly string[]>): Row<readonly string[]> {
+  return { type: "array of strings", default: initial, ...options };
+}
+
+/** The default of a row. */
+export function defaultOf(row: AnyRow): unknown {
+  const initial = row.default;
+  // no value of a key is a function
+  return typeof initial === "function" ? initial() : initial;
+}
+
+/** A value that a key cannot have. The message begins with "must" and says what it can have. */
+export class BadValue extends Error {
+  override name = "BadValue";
+}
+
+/**
+ * Reads a value of the file.
+ *
+ * @returns the value in the row's type
+ * @throws {BadValue}
+ */
+export function readValue(row: AnyRow, raw: unknown): unknown {
+  if (!hasType(row, raw)) throw new BadValue(`must be ${article(row.type)}, not ${typeName(raw)}`);
+  return checkValue(row, raw);
+}
+
+/** Checks a value of the right type. @returns the value, or what it stands for */
+export function checkValue(row: AnyRow, raw: unknown): unknown {
+  if (row.unset !== undefined && raw === row.unset) return defaultOf(row);
+  const value = row.aliases !== undefined ? row.aliases[raw as string] ?? raw : raw;
+  if (row.allowed !== undefined && !row.allowed.includes(value)) {
+    throw new BadValue(`must be ${oneOf(row.allowed)}`);
+  }
+  if (typeof value === "number") checkRange(row, value);
+  const problem = row.check?.(value);
+  if (problem !== undefined) throw new BadValue(problem);
+  return value;
+}
+
+/** `"a", "b" or "c"` */
+export function oneOf(values: readonly unknown[]): string {
+  const quoted = values.map((value) => JSON.stringify(value));
+  return quoted.length < 2 ? quoted.join() : `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+}
+
+function checkRange({ min, max, unit }: AnyRow, value: number): void {
+  const suffix = unit === undefined ? "" : ` ${unit}`;
+  if (min !== undefined && value < min) throw new BadValue(`must be at least ${min}${suffix}`);
+  if (max !== undefined && value > max) throw new BadValue(`must be at most ${max}${suffix}`);
+}
+
+function hasType({ type }: AnyRow, raw: unknown): boolean {
+  switch (type) {
+    case "array of strings":
+      return Array.isArray(raw) && raw.every((item) => typeof item === "string");
+    case "integer":
+      return Number.isSafeInteger(raw);
+    case "float":
+      return typeof raw === "number" && Number.isFinite(raw);
+    case "string":
+      return typeof raw === "string";
+    case "boolean":
+      return typeof raw === "boolean";
+  }
+}
+
+function typeName(raw: unknown): string {
+  if (Array.isArray(raw)) {
+    return raw.every((item) => typeof item === "string") ? "an array of strings" : "an array of other values";
+  }
+  if (typeof raw === "number") return Number.isInteger(raw) ? "an integer" : "a float";
+  if (typeof raw === "bigint") return "a number that large";
+  if (typeof raw === "object") return raw instanceof Date ? "a date" : "a table";
+  return article(typeof raw);
+}
+
+function article(noun: string): string {
+  return `${/^[aeiou]/.test(noun) ? "an" : "a"} ${noun}`;
+}
