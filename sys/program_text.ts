@@ -13,6 +13,8 @@ import type { SyscallName } from "./syscall.ts";
 
 type Names = ReadonlyMap<bigint, string>;
 type Format = (value: bigint) => string;
+/** How an argument reads; a list is for a structure of 8-byte words. */
+type ArgFormat = Format | readonly Format[] | undefined;
 
 /**
  * The step in one line: its name, the call, where the result is kept, and what follows from success and failure.
@@ -26,9 +28,8 @@ export function describeStep(step: Step): string {
       return `${step.name}: $${step.save.name} = ${computeText(argText(step.value), step.and, step.or)}`;
     case "expect": {
       const left = computeText(argText(step.value), step.and, 0);
-      return `${step.name}: expect ${left} == ${argText(step.equals)}, else ${step.errno}${
-        outcomeText(step)
-      }`;
+      const right = argText(step.equals, left.startsWith("(") ? hex : plain);
+      return `${step.name}: expect ${left} == ${right}, else ${step.errno}${outcomeText(step)}`;
     }
     case "fail":
       return `${step.name}: fail with ${step.errno}`;
@@ -68,13 +69,13 @@ function callText(step: CallStep): string {
   return `${step.call}(${step.args.map((arg, i) => argText(arg, formats[i])).join(", ")})`;
 }
 
-function argText(arg: ProgramArg, format: Format = plain): string {
+function argText(arg: ProgramArg, format: ArgFormat = plain): string {
   if (arg instanceof Slot) return `$${arg.name}`;
-  if (arg instanceof Data) return dataText(arg);
-  return format(BigInt.asIntN(64, BigInt(arg)));
+  if (arg instanceof Data) return dataText(arg, typeof format === "function" ? [] : format);
+  return (typeof format === "function" ? format : pointer)(BigInt.asIntN(64, BigInt(arg)));
 }
 
-function dataText(data: Data): string {
+function dataText(data: Data, formats: readonly Format[]): string {
   const content = data.content;
   switch (content.kind) {
     case "text":
@@ -82,26 +83,35 @@ function dataText(data: Data): string {
     case "texts":
       return `[${content.texts.map((text) => JSON.stringify(text)).join(", ")}]`;
     case "bytes":
-      return bytesText(content.bytes);
+      return formats.length === 0 ? bytesText(content.bytes) : structText(wordsOf(content.bytes), formats);
     case "struct":
-      return `{${content.parts.map(partText).join(", ")}}`;
+      return structText(content.parts, formats);
   }
 }
 
-function partText(part: StructPart): string {
-  return part instanceof Uint8Array ? bytesText(part) : argText(part);
+function structText(parts: readonly StructPart[], formats: readonly Format[]): string {
+  const texts = parts.map((part, i) =>
+    part instanceof Uint8Array ? bytesText(part) : argText(part, formats[i])
+  );
+  return `{${texts.join(", ")}}`;
 }
 
-/** Up to eight bytes as a number, room of zeros as its size, text as text, all else by size and a checksum. */
+function wordsOf(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: bytes.length >> 3 }, (_, i) => view.getBigUint64(8 * i, true));
+}
+
+/** Text as text, up to eight bytes as a number, room of zeros as its size, all else by size and a checksum. */
 function bytesText(bytes: Uint8Array): string {
-  if (bytes.length > 0 && bytes.length <= 8 && bytes.length !== 1) {
+  const { length } = bytes;
+  if (length > 0 && bytes.every((byte) => byte === 10 || (byte >= 32 && byte < 127))) {
+    return JSON.stringify(new TextDecoder().decode(bytes));
+  }
+  if (length === 2 || length === 4 || length === 8) {
     return plain(bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n));
   }
-  if (bytes.every((byte) => byte === 0)) return `<${bytes.length} zero bytes>`;
-  if (bytes.every((byte) => byte === 10 || (byte >= 32 && byte < 127))) {
-    return JSON.stringify(String.fromCharCode(...bytes));
-  }
-  return `<${bytes.length} bytes ${fnv1a(bytes)}>`;
+  if (bytes.every((byte) => byte === 0)) return `<${length} zero bytes>`;
+  return `<${length} bytes ${fnv1a(bytes)}>`;
 }
 
 /** Tells different bytes apart in a comparison; nothing else depends on it. */
@@ -119,7 +129,7 @@ const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 
 const plain: Format = (value) => value > -65536n && value < 65536n ? `${value}` : hex(value);
 const hex: Format = (value) => `0x${BigInt.asUintN(64, value).toString(16)}`;
-const octal: Format = (value) => `0${value.toString(8)}`;
+const octal: Format = (value) => value === 0n ? "0" : `0${value.toString(8)}`;
 const pointer: Format = (value) => value === 0n ? "NULL" : hex(value);
 const folder: Format = (value) => value === -100n ? "AT_FDCWD" : plain(value);
 const device: Format = (value) => `${value >> 8n & 0xfffn}:${(value & 0xffn) | (value >> 12n & 0xfff00n)}`;
@@ -173,6 +183,15 @@ const AT = named("AT_", {
 });
 const OPEN_TREE = new Map([[1n, "OPEN_TREE_CLONE"], [0o2000000n, "OPEN_TREE_CLOEXEC"], ...AT]);
 // deno-fmt-ignore
+const RESOLVE = named("RESOLVE_", {
+  NO_XDEV: 1, NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 16, CACHED: 32,
+});
+// deno-fmt-ignore
+const MOUNT_ATTR = named("MOUNT_ATTR_", {
+  RDONLY: 1, NOSUID: 2, NODEV: 4, NOEXEC: 8, _ATIME: 0x70, NOATIME: 0x10, STRICTATIME: 0x20, NODIRATIME: 0x80,
+  IDMAP: 0x100000, NOSYMFOLLOW: 0x200000,
+});
+// deno-fmt-ignore
 const MOVE_MOUNT = named("MOVE_MOUNT_", {
   F_SYMLINKS: 1, F_AUTOMOUNTS: 2, F_EMPTY_PATH: 4, T_SYMLINKS: 0x10, T_AUTOMOUNTS: 0x20, T_EMPTY_PATH: 0x40,
   SET_GROUP: 0x100,
@@ -206,14 +225,14 @@ const openFlags: Format = (value) => {
   return text === "0" ? "O_RDONLY" : `O_RDONLY|${text}`;
 };
 
-const FORMATS: Partial<Record<SyscallName, readonly (Format | undefined)[]>> = {
+const FORMATS: Partial<Record<SyscallName, readonly ArgFormat[]>> = {
   mount: [pointer, undefined, pointer, bits(MS), pointer],
   umount2: [undefined, bits(MNT)],
   openat: [folder, undefined, openFlags, octal],
-  openat2: [folder],
+  openat2: [folder, undefined, [openFlags, octal, bits(RESOLVE)]],
   open_tree: [folder, undefined, bits(OPEN_TREE)],
   move_mount: [folder, undefined, folder, undefined, bits(MOVE_MOUNT)],
-  mount_setattr: [folder, undefined, bits(AT)],
+  mount_setattr: [folder, undefined, bits(AT), [bits(MOUNT_ATTR), bits(MOUNT_ATTR), bits(MS), plain]],
   mkdirat: [folder, undefined, octal],
   mknodat: [folder, undefined, fileMode, device],
   symlinkat: [undefined, folder],

@@ -6,7 +6,7 @@ import { ERRNO } from "./errors.ts";
 import { AT, O } from "./abi/file.ts";
 import { launch } from "./launch.ts";
 import type { ChildProcess } from "./process.ts";
-import { Program, StepError } from "./program.ts";
+import { Program, type Slot, StepError } from "./program.ts";
 import { RLIMIT, type RlimitName } from "./rlimit.ts";
 import { cstr, trySyscall } from "./syscall.ts";
 
@@ -77,7 +77,7 @@ export async function spawn(options: SpawnOptions): Promise<ChildProcess> {
   await launched.executed();
   if (launched.checkpoints.includes(OOM_SCORE_UNSET)) {
     options.onWarning?.(
-      `cannot set the OOM score of "${options.argv[0]}" to ${options.oomScoreAdj}: not permitted`,
+      `cannot set the OOM score of "${options.argv[0]}" to ${options.oomScoreAdj}`,
     );
   }
   return launched.child;
@@ -128,7 +128,7 @@ export function spawnProgram(
   if (options.session) program.step("setsid", "setsid", []);
   else if (options.processGroup) program.step("setpgid", "setpgid", [0, 0]);
   setOomScore(program, options.oomScoreAdj);
-  for (const path of options.cgroupProcs ?? []) writeFile(program, `join cgroup ${path}`, path, "0");
+  options.cgroupProcs?.forEach((path, index) => joinCgroup(program, path, program.slot(`cgroup ${index}`)));
   joinNamespaces(program, options);
   for (const [name, limit] of Object.entries(options.rlimits ?? {})) {
     const value = program.struct([limit.soft, limit.hard]);
@@ -147,11 +147,11 @@ export function spawnProgram(
   return program;
 }
 
-function writeFile(program: Program, name: string, path: string, text: string): void {
-  const fd = program.slot(name);
-  const bytes = new TextEncoder().encode(text);
+/** "0" stands for the process that writes it. */
+function joinCgroup(program: Program, path: string, fd: Slot): void {
+  const name = `join cgroup ${path}`;
   program.step(name, "openat", [AT.FDCWD, program.cstring(path), O.WRONLY | O.CLOEXEC], { save: fd });
-  program.step(name, "write", [fd, program.bytes(bytes), bytes.length]);
+  program.step(name, "write", [fd, program.cstring("0"), 1]);
   program.step(name, "close", [fd]);
 }
 
