@@ -164,10 +164,17 @@ export class SysError extends Error {
    * @param syscall name of the call that failed, or of the ioctl request
    * @param errno what it answered, positive
    * @param subject the path, id or descriptor that it was about
+   * @param detail what else the kernel said, as netlink does
    */
-  constructor(readonly syscall: string, readonly errno: number, readonly subject?: string) {
+  constructor(
+    readonly syscall: string,
+    readonly errno: number,
+    readonly subject?: string,
+    detail?: string,
+  ) {
     const code = errnoName(errno);
-    super(subject === undefined ? `cannot ${syscall}: ${code}` : `cannot ${syscall} "${subject}": ${code}`);
+    const what = subject === undefined ? syscall : `${syscall} "${subject}"`;
+    super(detail ? `cannot ${what}: ${code} (${detail})` : `cannot ${what}: ${code}`);
     this.code = code;
   }
 }
