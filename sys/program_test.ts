@@ -26,6 +26,13 @@ Deno.test("describe writes one readable line per step", () => {
   });
   const readOnly = program.bytes(new Uint8Array(new BigUint64Array([1n, 0n, 0n, 0n]).buffer));
   program.step("read only", "mount_setattr", [AT.FDCWD, program.cstring("/"), AT.RECURSIVE, readOnly, 32]);
+  const empty = program.cstring("");
+  program.step("attach", "move_mount", [root, empty, root, empty, 0x44]);
+  program.step("may run", "faccessat2", [root, empty, 5, 0x1200]);
+  program.step("look", "statx", [root, empty, 0x1100, 3, 0]);
+  program.step("make tmpfs", "fsopen", [program.cstring("tmpfs"), 1]);
+  program.step("size", "fsconfig", [root, 1, program.cstring("size"), program.cstring("64k"), 0]);
+  program.step("create", "fsconfig", [root, 6, 0, 0, 0]);
   program.step("detach", "umount2", [program.cstring("."), 2]);
   program.step("isolate", "unshare", [0x2000000]);
   program.step("look for sh", "faccessat", [AT.FDCWD, program.cstring("/bin/sh"), 1], {
@@ -62,6 +69,12 @@ Deno.test("describe writes one readable line per step", () => {
     'make /dev: mkdirat($root, "dev", 0755); on EEXIST go on',
     'make null: mknodat($root, "dev/null", S_IFCHR|0666, 1:3); on failure go on',
     'read only: mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, {MOUNT_ATTR_RDONLY, 0, 0, 0}, 32)',
+    'attach: move_mount($root, "", $root, "", MOVE_MOUNT_F_EMPTY_PATH|MOVE_MOUNT_T_EMPTY_PATH)',
+    'may run: faccessat2($root, "", R_OK|X_OK, AT_EACCESS|AT_EMPTY_PATH)',
+    'look: statx($root, "", AT_SYMLINK_NOFOLLOW|AT_EMPTY_PATH, 0x3, 0)',
+    'make tmpfs: fsopen("tmpfs", FSOPEN_CLOEXEC)',
+    'size: fsconfig($root, FSCONFIG_SET_STRING, "size", "64k", 0)',
+    "create: fsconfig($root, FSCONFIG_CMD_CREATE, NULL, NULL, 0)",
     'detach: umount2(".", MNT_DETACH)',
     "isolate: unshare(CLONE_NEWCGROUP)",
     'look for sh: faccessat(AT_FDCWD, "/bin/sh", X_OK); on success go to found; on ENOENT or EACCES go to missing',

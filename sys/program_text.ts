@@ -198,6 +198,16 @@ const MOVE_MOUNT = named("MOVE_MOUNT_", {
 });
 const MNT = new Map([[1n, "MNT_FORCE"], [2n, "MNT_DETACH"], [4n, "MNT_EXPIRE"], [8n, "UMOUNT_NOFOLLOW"]]);
 const ACCESS = new Map([[4n, "R_OK"], [2n, "W_OK"], [1n, "X_OK"]]);
+const ACCESS_FLAGS = new Map([[0x100n, "AT_SYMLINK_NOFOLLOW"], [0x200n, "AT_EACCESS"], [
+  0x1000n,
+  "AT_EMPTY_PATH",
+]]);
+// deno-fmt-ignore
+const FSCONFIG = new Map([
+  [0n, "FSCONFIG_SET_FLAG"], [1n, "FSCONFIG_SET_STRING"], [2n, "FSCONFIG_SET_BINARY"], [3n, "FSCONFIG_SET_PATH"],
+  [4n, "FSCONFIG_SET_PATH_EMPTY"], [5n, "FSCONFIG_SET_FD"], [6n, "FSCONFIG_CMD_CREATE"],
+  [7n, "FSCONFIG_CMD_RECONFIGURE"],
+]);
 const CLOSE_RANGE = new Map([[2n, "CLOSE_RANGE_UNSHARE"], [4n, "CLOSE_RANGE_CLOEXEC"]]);
 // deno-fmt-ignore
 const FILE_TYPES = new Map([
@@ -241,6 +251,11 @@ const FORMATS: Partial<Record<SyscallName, readonly ArgFormat[]>> = {
   fchmodat: [folder, undefined, octal],
   fchmod: [undefined, octal],
   faccessat: [folder, undefined, bits(ACCESS)],
+  faccessat2: [folder, undefined, bits(ACCESS), bits(ACCESS_FLAGS)],
+  statx: [folder, undefined, bits(AT), hex],
+  fsopen: [undefined, bits(new Map([[1n, "FSOPEN_CLOEXEC"]]))],
+  fsmount: [undefined, bits(new Map([[1n, "FSMOUNT_CLOEXEC"]])), bits(MOUNT_ATTR)],
+  fsconfig: [undefined, one(FSCONFIG), pointer, pointer],
   umask: [octal],
   setns: [undefined, bits(CLONE)],
   unshare: [bits(CLONE)],
