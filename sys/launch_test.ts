@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { AT, O } from "./abi/file.ts";
+import { isErrno } from "./errors.ts";
 import { closeFd, openFd, OwnedFd, pipe, writeFd } from "./fd.ts";
 import { launch, type Launched, type LaunchOptions } from "./launch.ts";
 import { AsyncFd, loopIdle } from "./poll.ts";
+import { pidfdOpen } from "./process.ts";
 import { Program, StepError } from "./program.ts";
 
 const CLONE_NEWNS = 0x20000;
@@ -175,6 +178,33 @@ test("a waiting child that is killed is reported, and going on then does no harm
   launched.go();
 });
 
+test("a waiting child whose parent is killed ends", async () => {
+  const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
+  const script = `import { launch } from ${url("./launch.ts")};
+    import { Program } from ${url("./program.ts")};
+    const program = new Program();
+    program.checkpoint("ready");
+    program.awaitGo("wait");
+    const launched = launch(program);
+    await launched.reached("ready");
+    console.log(launched.child.pid);
+    Deno.kill(Deno.pid, "SIGKILL");`;
+  const deno = new Deno.Command(Deno.execPath(), { args: ["eval", script], stdout: "piped" });
+  const { stdout, signal } = await deno.output();
+  assert.equal(signal, "SIGKILL");
+  const pid = Number(new TextDecoder().decode(stdout));
+  assert.ok(pid > 0);
+  let pidfd;
+  try {
+    pidfd = pidfdOpen(pid);
+  } catch (error) {
+    assert.ok(isErrno(error, "ESRCH"));
+    return;
+  }
+  using orphan = new AsyncFd(pidfd);
+  await orphan.readable();
+});
+
 test("what was told to go on too often still executes", async () => {
   const program = new Program();
   program.awaitGo("wait");
@@ -333,6 +363,42 @@ test("one descriptor can become several, its own number among them", async () =>
   const result = await run(program, { fds: new Map(fds.map((fd) => [fd, file.fd])) });
   assert.equal(result.output, "/etc/hostname\n".repeat(fds.length));
 });
+
+test("any descriptors can become any numbers", async () => {
+  using folder = new TemporaryFiles(["a", "b", "c", "d", "e"]);
+  const source = fc.constantFrom(...folder.fds.keys());
+  // 1 is for the output; small numbers are those that descriptors have, and that others get when they are made.
+  const target = fc.oneof(fc.constant(0), fc.integer({ min: 2, max: 40 }), source);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(target, source), { minLength: 1, maxLength: 8 }), async (pairs) => {
+      const fds = new Map(pairs);
+      const program = new Program();
+      const numbers = [...fds.keys()];
+      execute(program, "sh", "-c", numbers.map((fd) => `readlink /proc/self/fd/${fd} >&1`).join(";"));
+      const { output } = await run(program, { fds });
+      assert.deepEqual(output.trim().split("\n"), [...fds.values()].map((fd) => folder.fds.get(fd)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** Open files; the numbers of their descriptors with their paths. */
+class TemporaryFiles implements Disposable {
+  readonly fds = new Map<number, string>();
+  readonly #folder = Deno.makeTempDirSync({ prefix: "launch-test-" });
+
+  constructor(names: readonly string[]) {
+    for (const name of names) {
+      const path = `${this.#folder}/${name}`;
+      this.fds.set(openFd(path, O.RDONLY | O.CREAT, 0o600), path);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.fds.keys()) closeFd(fd);
+    Deno.removeSync(this.#folder, { recursive: true });
+  }
+}
 
 test("0, 1 and 2 are /dev/null when nothing else is said", async () => {
   const program = new Program();
