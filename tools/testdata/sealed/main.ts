@@ -1,0 +1,18 @@
+/** A small program for the tests of sealing: says what it sees of the world, as JSON. */
+import { count } from "./shared.ts";
+import { BUILD_ROAD, COMMIT, VERSION } from "../../../version.ts";
+
+async function main(): Promise<number> {
+  count();
+  switch (Deno.args[0]) {
+    case "report":
+      return (await import("./report.ts")).report({ VERSION, COMMIT, BUILD_ROAD });
+    case "fail":
+      throw new Error("failed as asked");
+    default:
+      console.log("nothing asked");
+      return 3;
+  }
+}
+
+main().then(Deno.exit);
