@@ -266,6 +266,9 @@ function readScalar(reader: BinaryReader, type: Scalar): unknown {
       return BigInt(reader.uint64());
     case "enum":
       return reader.int32();
+    case "string":
+      // refuses what is not UTF-8
+      return reader.string(true);
     default:
       return reader[type]();
   }
