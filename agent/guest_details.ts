@@ -1,0 +1,24 @@
+import type { GuestDetailsRequest, GuestDetailsResponse } from "../rpc/gen/agent_pb.ts";
+import { VERSION } from "../version.ts";
+import { hasMemoryProbe, memoryBlockSize } from "./hotplug.ts";
+import { STORAGE_DRIVERS } from "./storage/drivers.ts";
+
+/**
+ * What the agent and its guest can do.
+ *
+ * @param init whether the agent is PID 1
+ */
+export function guestDetails(request: GuestDetailsRequest, init: boolean): GuestDetailsResponse {
+  return {
+    memBlockSizeBytes: request.memBlockSize ? memoryBlockSize() : 0n,
+    supportMemHotplugProbe: request.memHotplugProbe && hasMemoryProbe(),
+    agentDetails: {
+      version: VERSION,
+      initDaemon: init,
+      deviceHandlers: [],
+      storageHandlers: [...STORAGE_DRIVERS],
+      supportsSeccomp: false,
+      extraFeatures: [],
+    },
+  };
+}

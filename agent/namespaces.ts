@@ -1,0 +1,52 @@
+import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import { CLONE, setHostname, setns, unshare } from "../sys/host.ts";
+
+/**
+ * The namespaces that all containers of a sandbox share: ipc, and uts with the sandbox's host name.
+ *
+ * They are kept alive by descriptors; no process needs to sit in them, and nothing has to be mounted.
+ */
+export class SandboxNamespaces implements Disposable {
+  readonly ipc: OwnedFd;
+  readonly uts: OwnedFd;
+
+  private constructor(ipc: OwnedFd, uts: OwnedFd) {
+    this.ipc = ipc;
+    this.uts = uts;
+  }
+
+  /**
+   * Makes both.
+   *
+   * The calling thread enters new ones, opens them, and goes back. This is one piece of synchronous code on the only
+   * thread that runs JavaScript, so nothing else can happen inside, and threads that exist already are not affected.
+   *
+   * @param hostname kept as it is in the guest if empty
+   */
+  static create(hostname: string): SandboxNamespaces {
+    using before = openCurrent();
+    unshare(CLONE.NEWIPC | CLONE.NEWUTS);
+    try {
+      if (hostname !== "") setHostname(hostname);
+      using inside = openCurrent();
+      const [ipc, uts] = [inside.ipc.release(), inside.uts.release()];
+      return new SandboxNamespaces(new OwnedFd(ipc), new OwnedFd(uts));
+    } finally {
+      setns(before.ipc.fd, CLONE.NEWIPC);
+      setns(before.uts.fd, CLONE.NEWUTS);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.ipc.close();
+    this.uts.close();
+  }
+}
+
+function openCurrent(): { ipc: OwnedFd; uts: OwnedFd } & Disposable {
+  using opened = new DisposableStack();
+  const ipc = opened.use(new OwnedFd(openFd("/proc/thread-self/ns/ipc", O.RDONLY)));
+  const uts = opened.use(new OwnedFd(openFd("/proc/thread-self/ns/uts", O.RDONLY)));
+  const owner = opened.move();
+  return { ipc, uts, [Symbol.dispose]: () => owner.dispose() };
+}

@@ -1,0 +1,209 @@
+import type { ARPNeighbor, Interface, IPAddress, Route as WireRoute } from "../rpc/gen/types_pb.ts";
+import { IPFamily } from "../rpc/gen/types_pb.ts";
+import { isErrno } from "../sys/errors.ts";
+import { AF, parsePrefix } from "../sys/netlink/address.ts";
+import { IFF, type Link } from "../sys/netlink/link.ts";
+import { MAIN_TABLE, type NewRoute, NUD, type Route } from "../sys/netlink/route.ts";
+import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
+import { invalidArgument, notFound } from "./errors.ts";
+
+const RTN_UNICAST = 1;
+/** Distance at which a link that the host has promised is looked for. */
+const LINK_PAUSE_MS = 20;
+
+/**
+ * The guest's network as the host wants it. All requests can be repeated.
+ *
+ * Changes are made one after the other: a rename in the middle of another one would find the wrong link.
+ */
+export class GuestNetwork {
+  readonly #hotplugTimeoutMs: number;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(hotplugTimeoutMs: number) {
+    this.#hotplugTimeoutMs = hotplugTimeoutMs;
+  }
+
+  /** Loopback, in a guest where nobody else does it. */
+  loopbackUp(): Promise<void> {
+    return this.#alone((rtnetlink) => rtnetlink.loopbackUp());
+  }
+
+  /** Gives the link with the interface's hardware address its name, addresses and settings, and brings it up. */
+  updateInterface(wanted: Interface): Promise<void> {
+    return this.#alone(async (rtnetlink) => {
+      const link = await this.#linkOf(rtnetlink, wanted);
+      if (link.up) await rtnetlink.setLink({ index: link.index, up: false });
+      for (const address of wanted.IPAddresses) await addAddress(rtnetlink, link, address);
+      const restore = wanted.name === link.name ? undefined : await makeWay(rtnetlink, wanted.name);
+      await rtnetlink.setLink({
+        index: link.index,
+        ...(wanted.name !== "" && { name: wanted.name }),
+        ...(wanted.mtu > 0n && { mtu: Number(wanted.mtu) }),
+        arp: (wanted.rawFlags & IFF.NOARP) === 0,
+        up: true,
+      });
+      if (restore) await rtnetlink.setLink({ index: restore.index, name: link.name, up: true });
+    });
+  }
+
+  /** Adds or replaces routes, those without a gateway first: the others may need them. Nothing is deleted. */
+  updateRoutes(routes: readonly WireRoute[]): Promise<WireRoute[]> {
+    return this.#alone(async (rtnetlink) => {
+      const direct = routes.filter((route) => route.gateway === "");
+      const indirect = routes.filter((route) => route.gateway !== "");
+      for (const route of [...direct, ...indirect]) {
+        const link = await requireLink(rtnetlink, route.device);
+        try {
+          await rtnetlink.replaceRoute(routeOf(route, link));
+        } catch (error) {
+          if (!isErrno(error, "EEXIST")) throw error;
+        }
+      }
+      return await listRoutes(rtnetlink);
+    });
+  }
+
+  /** Routes of the main table. */
+  listRoutes(): Promise<WireRoute[]> {
+    return this.#alone(listRoutes);
+  }
+
+  /** All links with their addresses. */
+  listInterfaces(): Promise<Interface[]> {
+    return this.#alone(async (rtnetlink) => {
+      const addresses = await rtnetlink.addresses();
+      return (await rtnetlink.links()).map((link) => ({
+        device: link.name,
+        name: link.name,
+        IPAddresses: addresses.filter((address) => address.link === link.index).map((address) => ({
+          family: familyOf(address.family),
+          address: address.address,
+          mask: String(address.prefixLength),
+        })),
+        mtu: BigInt(link.mtu),
+        hwAddr: link.address.toUpperCase(),
+        devicePath: "",
+        type: link.kind ?? "",
+        rawFlags: link.flags,
+      }));
+    });
+  }
+
+  /** Adds or replaces entries of the neighbour table. */
+  addNeighbours(neighbours: readonly ARPNeighbor[]): Promise<void> {
+    return this.#alone(async (rtnetlink) => {
+      for (const { toIPAddress, device, lladdr, state, flags } of neighbours) {
+        if (!toIPAddress) throw invalidArgument(`neighbour "${lladdr}" on "${device}" has no IP address`);
+        const link = (await requireLink(rtnetlink, device)).index;
+        await rtnetlink.replaceNeighbour({
+          link,
+          address: toIPAddress.address,
+          hardwareAddress: lladdr,
+          state: state === 0 ? NUD.PERMANENT : state,
+          flags,
+        });
+      }
+    });
+  }
+
+  /** Runs a request when those before it are done. Texts that are no addresses are the caller's mistake. */
+  async #alone<T>(request: (rtnetlink: Rtnetlink) => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const done = Promise.withResolvers<void>();
+    this.#last = done.promise;
+    await before;
+    try {
+      using rtnetlink = new Rtnetlink();
+      return await request(rtnetlink);
+    } catch (error) {
+      throw error instanceof RangeError ? invalidArgument(error.message, { cause: error }) : error;
+    } finally {
+      done.resolve();
+    }
+  }
+
+  /** The link by its hardware address; one that is being plugged in is waited for. */
+  async #linkOf(rtnetlink: Rtnetlink, wanted: Interface): Promise<Link> {
+    const address = wanted.hwAddr.toLowerCase();
+    const patience = wanted.devicePath === "" ? 0 : this.#hotplugTimeoutMs;
+    for (const start = performance.now();;) {
+      const link = (await rtnetlink.links()).find((link) => address !== "" && link.address === address);
+      if (link) return link;
+      if (performance.now() - start >= patience) {
+        throw notFound(`no link has the hardware address "${wanted.hwAddr}" of interface "${wanted.name}"`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LINK_PAUSE_MS));
+    }
+  }
+}
+
+async function addAddress(rtnetlink: Rtnetlink, link: Link, { address, mask }: IPAddress): Promise<void> {
+  const prefix = parsePrefix(`${address}/${mask}`);
+  if (address.includes(":") && !hasIpv6()) return;
+  await rtnetlink.replaceAddress({ link: link.index, address: prefix.address, prefixLength: prefix.length });
+}
+
+/** Renames the link that has the name already; it gets another one when the name is free. */
+async function makeWay(rtnetlink: Rtnetlink, name: string): Promise<Link | undefined> {
+  const holder = name === "" ? undefined : await rtnetlink.findLink(name);
+  if (!holder) return undefined;
+  await rtnetlink.setLink({ index: holder.index, up: false });
+  await rtnetlink.setLink({ index: holder.index, name: `_temp${holder.index}` });
+  return holder;
+}
+
+async function requireLink(rtnetlink: Rtnetlink, name: string): Promise<Link> {
+  const link = name === "" ? undefined : await rtnetlink.findLink(name);
+  if (link) return link;
+  throw notFound(`there is no interface "${name}" in the guest`);
+}
+
+function routeOf(route: WireRoute, link: Link): NewRoute {
+  return {
+    family: route.family === IPFamily.v6 ? AF.INET6 : AF.INET,
+    ...(route.dest !== "" && { destination: route.dest }),
+    ...(route.gateway !== "" && { gateway: route.gateway }),
+    ...(route.source !== "" && { source: parsePrefix(route.source).address }),
+    link: link.index,
+    scope: route.scope,
+    flags: route.flags,
+    ...(route.mtu > 0 && { mtu: route.mtu }),
+  };
+}
+
+async function listRoutes(rtnetlink: Rtnetlink): Promise<WireRoute[]> {
+  const names = new Map((await rtnetlink.links()).map((link) => [link.index, link.name]));
+  const routes = (await rtnetlink.routes()).filter((route) =>
+    route.table === MAIN_TABLE && route.type === RTN_UNICAST
+  );
+  return routes.map((route) => wireRoute(route, names));
+}
+
+function wireRoute(route: Route, names: ReadonlyMap<number, string>): WireRoute {
+  return {
+    dest: route.destination ?? (route.family === AF.INET6 ? "::/0" : "0.0.0.0/0"),
+    gateway: route.gateway ?? "",
+    device: route.link === undefined ? "" : names.get(route.link) ?? "",
+    source: route.source ?? "",
+    scope: route.scope,
+    family: familyOf(route.family),
+    flags: route.flags,
+    mtu: route.mtu ?? 0,
+  };
+}
+
+function familyOf(family: number): IPFamily {
+  return family === AF.INET6 ? IPFamily.v6 : IPFamily.v4;
+}
+
+/** Whether addresses of IPv6 can be had: the kernel may be built without it, or told not to use it. */
+function hasIpv6(): boolean {
+  return ["all", "default"].some((name) => {
+    try {
+      return Deno.readTextFileSync(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`).trim() === "0";
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,247 @@
+import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import type { Spec } from "../oci/spec.ts";
+import { specFromWire } from "../oci/wire.ts";
+import type { CreateContainerRequest, CreateSandboxRequest } from "../rpc/gen/agent_pb.ts";
+import type { Container } from "./container/container.ts";
+import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
+import { setDns } from "./dns.ts";
+import { GuestContainer } from "./guest_container.ts";
+import type { Logger } from "./log.ts";
+import { SandboxNamespaces } from "./namespaces.ts";
+import { OomWatch } from "./oom.ts";
+import { type ChildEnds, openStreams } from "./process_io.ts";
+import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
+import { Storages } from "./storage/storages.ts";
+import { removeTree } from "./storage/tree.ts";
+import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from "./request_checks.ts";
+
+/** What the machine can do for a sandbox. */
+export interface Devices {
+  /** Resolves when the drivers of all devices that were there at boot are loaded. */
+  ready(): Promise<void>;
+  /** Loads a kernel module. */
+  loadByName(name: string, parameters: readonly string[]): Promise<void>;
+}
+
+/** What a sandbox is made with. */
+export interface SandboxOptions {
+  /** Folder of everything the agent makes. */
+  readonly base: string;
+  /** Capacity of stdio pipes in bytes; 0 = the kernel's default. */
+  readonly pipeSize: number;
+  readonly devices: Devices;
+  readonly log: Logger;
+}
+
+type State =
+  | { readonly kind: "absent" | "creating" | "destroyed" }
+  | {
+    readonly kind: "ready";
+    readonly id: string;
+    readonly namespaces: SandboxNamespaces;
+    readonly oom: OomWatch;
+    readonly resources: DisposableStack;
+  };
+
+type Ready = Extract<State, { kind: "ready" }>;
+
+/** A container that is there or on its way. */
+interface Slot {
+  container: GuestContainer | undefined;
+  /** Settles when it is known whether there will be one. */
+  readonly settled: Promise<void>;
+}
+
+/** The pod: one per guest. Owns what its containers share, and the containers. */
+export class Sandbox {
+  readonly storages: Storages;
+  readonly #options: SandboxOptions;
+  readonly #containers = new Map<string, Slot>();
+  /** Pid namespace of the first container, and that container. */
+  #first: { readonly namespace: OwnedFd; readonly container: GuestContainer } | undefined;
+  #state: State = { kind: "absent" };
+
+  constructor(options: SandboxOptions) {
+    this.#options = options;
+    this.storages = new Storages(options.base, options.log);
+  }
+
+  /**
+   * Makes what the containers are going to share. If a step fails, those before it are undone, and it can be tried again.
+   *
+   * @throws {RpcError} `AlreadyExists` for a second sandbox
+   */
+  async create(request: CreateSandboxRequest): Promise<void> {
+    if (this.#state.kind !== "absent") {
+      throw alreadyExists(`there is a sandbox already: it is ${this.#state.kind}`);
+    }
+    refuseUnsupportedSandbox(request);
+    this.#state = { kind: "creating" };
+    try {
+      this.#state = await this.#create(request);
+    } catch (error) {
+      this.#state = { kind: "absent" };
+      throw error;
+    }
+    this.#options.log.info("sandbox created", { id: request.sandboxId });
+  }
+
+  /**
+   * Creates a container whose process waits to be started.
+   *
+   * @param signal aborted when nobody waits for the answer any more: then the container is removed again
+   * @throws {RpcError} `AlreadyExists`, `InvalidArgument`, `FailedPrecondition` without a sandbox
+   */
+  async createContainer(request: CreateContainerRequest, signal?: AbortSignal): Promise<void> {
+    const id = checkContainerId(request.containerId);
+    refuseUnsupported(request);
+    if (!request.OCI) throw invalidArgument(`container "${id}" needs a specification: "OCI" is missing`);
+    const spec = specFromWire(request.OCI);
+    const sandbox = this.#ready(`create container "${id}"`);
+    if (this.#containers.has(id)) throw alreadyExists(`container "${id}" exists already`);
+    const settled = Promise.withResolvers<void>();
+    const slot: Slot = { container: undefined, settled: settled.promise };
+    this.#containers.set(id, slot);
+    try {
+      const container = await this.#make(id, spec, request, sandbox);
+      if (signal?.aborted) {
+        await container.remove(0);
+        throw signal.reason;
+      }
+      slot.container = container;
+    } catch (error) {
+      this.#containers.delete(id);
+      throw error;
+    } finally {
+      settled.resolve();
+    }
+  }
+
+  /** @throws {RpcError} `NotFound`, also while it is being created */
+  container(id: string): GuestContainer {
+    const container = this.#containers.get(id)?.container;
+    if (container) return container;
+    throw notFound(`container "${id}" does not exist`);
+  }
+
+  /**
+   * Removes a container; one that is just being created is waited for.
+   *
+   * @param timeoutMs for its processes to die; 0 = any time
+   */
+  async remove(id: string, timeoutMs: number): Promise<void> {
+    await this.#containers.get(id)?.settled;
+    const container = this.container(id);
+    await container.remove(timeoutMs);
+    this.#containers.delete(id);
+  }
+
+  /** Waits for the next container that the out-of-memory killer has struck. */
+  nextOom(signal?: AbortSignal): Promise<string> {
+    return this.#ready("wait for an out-of-memory event").oom.next(signal);
+  }
+
+  /** Removes all containers and gives everything up. @throws {RpcError} `FailedPrecondition` the second time */
+  async destroy(): Promise<void> {
+    if (this.#state.kind === "destroyed") throw failedPrecondition("the sandbox is destroyed already");
+    const state = this.#state;
+    this.#state = { kind: "destroyed" };
+    if (state.kind === "ready") state.oom[Symbol.dispose]();
+    const removed = await Promise.allSettled([...this.#containers.keys()].map((id) => this.remove(id, 0)));
+    this.#first?.namespace.close();
+    if (state.kind === "ready") state.resources.dispose();
+    for (const result of removed) {
+      if (result.status === "rejected") {
+        this.#options.log.error("cannot remove a container", { error: String(result.reason) });
+      }
+    }
+  }
+
+  async #create(request: CreateSandboxRequest): Promise<Ready> {
+    const { base, devices, log } = this.#options;
+    await devices.ready();
+    for (const module of request.kernelModules) await devices.loadByName(module.name, module.parameters);
+    using taken = new DisposableStack();
+    const namespaces = taken.use(SandboxNamespaces.create(request.hostname));
+    const oom = taken.use(new OomWatch());
+    taken.use(this.storages.acquire(request.storages, undefined));
+    taken.use(setDns(request.dns, `${base}/sandbox`));
+    log.debug("sandbox has its parts", { storages: request.storages.length });
+    return { kind: "ready", id: request.sandboxId, namespaces, oom, resources: taken.move() };
+  }
+
+  async #make(
+    id: string,
+    spec: Spec,
+    request: CreateContainerRequest,
+    sandbox: Ready,
+  ): Promise<GuestContainer> {
+    await this.#options.devices.ready();
+    const pid = request.sandboxPidns ? this.#sharedPidNamespace() : undefined;
+    using taken = new DisposableStack();
+    const bundle = this.#makeBundle(id, taken);
+    taken.use(this.storages.acquire(request.storages, id));
+    using streams = openStreams(spec.process, this.#options.pipeSize);
+    const container = await this.#createContainer(id, bundle, spec, streams.child, {
+      ipc: sandbox.namespaces.ipc.fd,
+      uts: sandbox.namespaces.uts.fd,
+      ...(pid === undefined ? {} : { pid }),
+    });
+    if (id !== sandbox.id) taken.use(sandbox.oom.watch(id, container.cgroupPath));
+    const made = new GuestContainer(id, {
+      container,
+      io: streams.take(),
+      resources: taken.move(),
+      pipeSize: this.#options.pipeSize,
+    });
+    this.#rememberFirst(made);
+    return made;
+  }
+
+  async #createContainer(
+    id: string,
+    bundle: string,
+    spec: Spec,
+    child: ChildEnds,
+    namespaces: { ipc: number; uts: number; pid?: number },
+  ): Promise<Container> {
+    // Loaded with the first container, so that the agent answers sooner.
+    const { Container } = await import("./container/container.ts");
+    return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log: this.#options.log });
+  }
+
+  #makeBundle(id: string, taken: DisposableStack): string {
+    const { base } = this.#options;
+    const path = `${base}/${id}`;
+    const { folder, made } = makeFolderBeneath(base, namesBelow(base, path, "the bundle"));
+    folder.close();
+    // Whatever else lies in the agent's folder is not to be removed with the container.
+    if (!made) throw invalidArgument(`container id "${id}" cannot be used as "${path}" exists`);
+    taken.defer(() => {
+      using above = openBeneath(base, []);
+      if (!removeTree(above.fd, id)) this.#options.log.warn("the bundle is not empty", { path });
+    });
+    return path;
+  }
+
+  #sharedPidNamespace(): number | undefined {
+    if (this.#first?.container.init.exited) {
+      throw failedPrecondition(
+        `container "${this.#first.container.id}" has ended, and with it the pid namespace of the sandbox`,
+      );
+    }
+    return this.#first?.namespace.fd;
+  }
+
+  /** The first container of the pod lends its pid namespace to those that are to share one. */
+  #rememberFirst(container: GuestContainer): void {
+    if (this.#first) return;
+    const namespace = new OwnedFd(openFd(`/proc/${container.init.pid}/ns/pid`, O.RDONLY));
+    this.#first = { namespace, container };
+  }
+
+  #ready(what: string): Ready {
+    if (this.#state.kind === "ready") return this.#state;
+    throw failedPrecondition(`cannot ${what} as there is no sandbox: it is ${this.#state.kind}`);
+  }
+}

@@ -1,0 +1,64 @@
+import type { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { VolumeUsage_Unit } from "../../rpc/gen/csi_pb.ts";
+import type { Handlers } from "../../rpc/ttrpc/typed.ts";
+import { addEntropy, setTime } from "../../sys/host.ts";
+import { statfs } from "../../sys/statfs.ts";
+import { copyFile } from "../copy_file.ts";
+import { invalidArgument } from "../errors.ts";
+import { guestDetails } from "../guest_details.ts";
+import { onlineCpus, onlineMemory, probeMemory } from "../hotplug.ts";
+import { updateEphemeralMounts } from "../storage/ephemeral_update.ts";
+
+/** The guest itself: its processors, memory, clock, randomness and files. */
+export function machineHandlers(
+  options: { base: string; init: boolean },
+): Handlers<typeof AgentService.methods> {
+  return {
+    getGuestDetails: (request) => guestDetails(request, options.init),
+    async onlineCPUMem({ nbCpus, cpuOnly }) {
+      if (nbCpus > 0) await onlineCpus(nbCpus);
+      if (!cpuOnly) onlineMemory();
+      return {};
+    },
+    memHotplugByProbe({ memHotplugProbeAddr }) {
+      probeMemory(memHotplugProbeAddr);
+      return {};
+    },
+    reseedRandomDev({ data }) {
+      if (data.length === 0) throw invalidArgument(`missing entropy data: "data" is empty`);
+      addEntropy(data);
+      return {};
+    },
+    setGuestDateTime({ Sec, Usec }) {
+      if (Sec < 0n || Usec < 0n || Usec >= 1_000_000n) {
+        throw invalidArgument(`${Sec} seconds and ${Usec} microseconds are no time since 1970`);
+      }
+      setTime(Number(Sec), Number(Usec));
+      return {};
+    },
+    copyFile(request) {
+      copyFile(request, options.base);
+      return {};
+    },
+    updateEphemeralMounts({ storages }) {
+      updateEphemeralMounts(storages, options.base);
+      return {};
+    },
+    getVolumeStats({ volumeGuestPath }) {
+      const { blockSize, blocks, blocksFree, files, filesFree } = statfs(volumeGuestPath);
+      const usage = (unit: VolumeUsage_Unit, total: number, available: number) => ({
+        unit,
+        total: BigInt(total),
+        available: BigInt(available),
+        used: BigInt(total - available),
+      });
+      return {
+        usage: [
+          usage(VolumeUsage_Unit.BYTES, blocks * blockSize, blocksFree * blockSize),
+          usage(VolumeUsage_Unit.INODES, files, filesFree),
+        ],
+        volumeCondition: { abnormal: false, message: "OK" },
+      };
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { Health } from "../../rpc/gen/health_pb.ts";
+import type { CallContext, ServiceDefinition } from "../../rpc/ttrpc/server.ts";
+import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
+import type { Logger } from "../log.ts";
+import type { GuestNetwork } from "../network.ts";
+import type { Devices, Sandbox } from "../sandbox.ts";
+import { containerHandlers } from "./containers.ts";
+import { healthHandlers } from "./health.ts";
+import { machineHandlers } from "./machine.ts";
+import { networkHandlers } from "./network.ts";
+import { sandboxHandlers } from "./sandbox_calls.ts";
+import { toStatus } from "./status.ts";
+import { streamHandlers } from "./streams.ts";
+
+/** What the services are made of besides the sandbox. */
+export interface ServiceOptions {
+  /** Folder of everything the agent makes. */
+  readonly base: string;
+  /** Whether the agent is PID 1. */
+  readonly init: boolean;
+  readonly devices: Devices;
+  readonly network: GuestNetwork;
+  readonly log: Logger;
+  /** Is called when the sandbox is gone and the answer is about to be sent. */
+  readonly destroyed: () => void;
+}
+
+/**
+ * Everything that the agent serves. Methods of the API that are missing here are answered with `Unimplemented` and
+ * their name.
+ */
+export function agentServices(sandbox: Sandbox, options: ServiceOptions): ServiceDefinition[] {
+  const handlers: Handlers<typeof AgentService.methods> = {
+    ...sandboxHandlers(sandbox, options.destroyed),
+    ...containerHandlers(sandbox),
+    ...streamHandlers(sandbox),
+    ...networkHandlers(options.network, options.devices),
+    ...machineHandlers(options),
+  };
+  return [implement(AgentService, guarded(handlers, options.log)), implement(Health, healthHandlers)];
+}
+
+type AnyHandler = (request: never, context: CallContext) => unknown;
+
+/** Every failure leaves with a code and a sentence, whatever was thrown. */
+function guarded<H extends object>(handlers: H, log: Logger): H {
+  const wrap = (name: string, handler: AnyHandler): AnyHandler => async (request, context) => {
+    try {
+      return await handler(request, context);
+    } catch (error) {
+      const status = toStatus(error);
+      if (log.enabled("debug")) log.debug(`${name} failed`, { code: status.code, error: status.message });
+      throw status;
+    }
+  };
+  const entries = Object.entries(handlers).map((
+    [name, handler],
+  ) => [name, wrap(name, handler as AnyHandler)]);
+  return Object.fromEntries(entries) as H;
+}
