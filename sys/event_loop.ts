@@ -1,6 +1,7 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO, SysError } from "./errors.ts";
 import { eventfd, O, readFd, writeFd } from "./fd.ts";
-import { arch, syscall, trySyscall } from "./syscall.ts";
+import { syscall, trySyscall } from "./syscall.ts";
 
 /** Bits of an epoll event. */
 export const EPOLL = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000 } as const;
@@ -13,9 +14,7 @@ const EPOLL_CTL_MOD = 3;
 const EPOLLET = 0x80000000;
 
 const MAX_EVENTS = 256;
-// struct epoll_event is packed on x86-64 only: 4 bytes of events, then 8 bytes of data, on arm64 with a hole between.
-const EVENT_SIZE = arch === "x86_64" ? 12 : 16;
-const DATA_OFFSET = arch === "x86_64" ? 4 : 8;
+const EVENT = STRUCTS.epoll_event;
 
 const WAKER = 0;
 
@@ -32,7 +31,7 @@ interface Waiter {
 class EventLoop {
   readonly #epoll: number;
   readonly #waker: number;
-  readonly #events = new Uint8Array(MAX_EVENTS * EVENT_SIZE);
+  readonly #events = new Uint8Array(MAX_EVENTS * EVENT.size);
   readonly #view = new DataView(this.#events.buffer);
   readonly #registrations = new Map<number, Registration>();
   readonly #wait: (
@@ -57,10 +56,10 @@ class EventLoop {
   }
 
   #control(operation: number, fd: number, events: number, token: number): number {
-    const event = new Uint8Array(EVENT_SIZE);
+    const event = new Uint8Array(EVENT.size);
     const view = new DataView(event.buffer);
     view.setUint32(0, events, true);
-    view.setUint32(DATA_OFFSET, token, true);
+    view.setUint32(EVENT.data, token, true);
     return trySyscall("epoll_ctl", [this.#epoll, operation, fd, event]);
   }
 
@@ -118,8 +117,8 @@ class EventLoop {
 
   #dispatch(count: number): void {
     for (let i = 0; i < count; i++) {
-      const events = this.#view.getUint32(i * EVENT_SIZE, true);
-      const token = this.#view.getUint32(i * EVENT_SIZE + DATA_OFFSET, true);
+      const events = this.#view.getUint32(i * EVENT.size, true);
+      const token = this.#view.getUint32(i * EVENT.size + EVENT.data, true);
       if (token === WAKER) readFd(this.#waker, new Uint8Array(8));
       else this.#registrations.get(token)?.notify(events);
     }

@@ -1,4 +1,5 @@
 import { AT, S } from "./abi/file.ts";
+import { STRUCTS } from "./abi/structs.ts";
 import { cstr, syscall } from "./syscall.ts";
 
 /** Makes a folder. */
@@ -91,30 +92,30 @@ export interface Stat {
 
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_MNT_ID = 0x1000;
-const STATX_SIZE = 256;
+const STATX = STRUCTS.statx;
 
 /**
  * Tells about a file, following links unless `flags` has `AT.SYMLINK_NOFOLLOW`.
  * statx(2) and not stat(2), as its structure is the same on all architectures.
  */
 export function statAt(dirfd: number, path: string, flags = 0): Stat {
-  const buffer = new Uint8Array(STATX_SIZE);
+  const buffer = new Uint8Array(STATX.size);
   const subject = path === "" ? String(dirfd) : path;
   syscall("statx", [dirfd, cstr(path), flags, STATX_BASIC_STATS | STATX_MNT_ID, buffer], subject);
   const view = new DataView(buffer.buffer);
-  const mode = view.getUint16(28, true);
+  const mode = view.getUint16(STATX.stx_mode, true);
   return {
     type: mode & S.IFMT,
     mode: mode & 0o7777,
-    uid: view.getUint32(20, true),
-    gid: view.getUint32(24, true),
-    ino: view.getBigUint64(32, true),
-    nlink: view.getUint32(16, true),
-    dev: makeDev(view.getUint32(136, true), view.getUint32(140, true)),
-    rdev: makeDev(view.getUint32(128, true), view.getUint32(132, true)),
-    size: Number(view.getBigUint64(40, true)),
-    mtime: Number(view.getBigInt64(112, true)),
-    mountId: view.getBigUint64(144, true),
+    uid: view.getUint32(STATX.stx_uid, true),
+    gid: view.getUint32(STATX.stx_gid, true),
+    ino: view.getBigUint64(STATX.stx_ino, true),
+    nlink: view.getUint32(STATX.stx_nlink, true),
+    dev: makeDev(view.getUint32(STATX.stx_dev_major, true), view.getUint32(STATX.stx_dev_minor, true)),
+    rdev: makeDev(view.getUint32(STATX.stx_rdev_major, true), view.getUint32(STATX.stx_rdev_minor, true)),
+    size: Number(view.getBigUint64(STATX.stx_size, true)),
+    mtime: Number(view.getBigInt64(STATX.stx_mtime, true)),
+    mountId: view.getBigUint64(STATX.stx_mnt_id, true),
   };
 }
 

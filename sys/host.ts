@@ -1,4 +1,5 @@
 import { AT, O } from "./abi/file.ts";
+import { STRUCTS } from "./abi/structs.ts";
 import { closeFd, openFd } from "./fd.ts";
 import { cstr, fromCstr, syscall } from "./syscall.ts";
 
@@ -37,19 +38,20 @@ export interface Uname {
   readonly domainname: string;
 }
 
+const UTSNAME = STRUCTS.new_utsname;
+
 /** What uname(2) tells. */
 export function uname(): Uname {
-  const FIELD = 65;
-  const buffer = new Uint8Array(6 * FIELD);
+  const buffer = new Uint8Array(UTSNAME.size);
   syscall("uname", [buffer]);
-  const field = (index: number) => fromCstr(buffer, index * FIELD);
+  const field = (offset: number) => fromCstr(buffer, offset);
   return {
-    sysname: field(0),
-    nodename: field(1),
-    release: field(2),
-    version: field(3),
-    machine: field(4),
-    domainname: field(5),
+    sysname: field(UTSNAME.sysname),
+    nodename: field(UTSNAME.nodename),
+    release: field(UTSNAME.release),
+    version: field(UTSNAME.version),
+    machine: field(UTSNAME.machine),
+    domainname: field(UTSNAME.domainname),
   };
 }
 
@@ -76,23 +78,25 @@ export function setTime(seconds: number, microseconds: number): void {
   syscall("settimeofday", [new Uint8Array(timeval.buffer), null], `${seconds}.${microseconds}`);
 }
 
-const RNDADDENTROPY = 0x40085203;
-const RNDRESEEDCRNG = 0x5207;
+/** ioctl requests of /dev/urandom. */
+export const RND = { RNDADDENTROPY: 0x40085203, RNDRESEEDCRNG: 0x5207 } as const;
+
+const RANDOM = STRUCTS.rand_pool_info;
 
 /**
  * Mixes bytes into the kernel's random pool, counts them as entropy, and makes the generator use them at once: a
  * cloned machine must not repeat what its twins draw.
  */
 export function addEntropy(bytes: Uint8Array): void {
-  const info = new Uint8Array(8 + Math.ceil(bytes.length / 4) * 4);
+  const info = new Uint8Array(RANDOM.buf + Math.ceil(bytes.length / 4) * 4);
   const view = new DataView(info.buffer);
-  view.setInt32(0, bytes.length * 8, true); // entropy in bits
-  view.setInt32(4, bytes.length, true);
-  info.set(bytes, 8);
+  view.setInt32(RANDOM.entropy_count, bytes.length * 8, true); // entropy in bits
+  view.setInt32(RANDOM.buf_size, bytes.length, true);
+  info.set(bytes, RANDOM.buf);
   const random = openFd("/dev/urandom", O.RDWR);
   try {
-    syscall("ioctl", [random, RNDADDENTROPY, info], "/dev/urandom RNDADDENTROPY");
-    syscall("ioctl", [random, RNDRESEEDCRNG, null], "/dev/urandom RNDRESEEDCRNG");
+    syscall("ioctl", [random, RND.RNDADDENTROPY, info], "/dev/urandom RNDADDENTROPY");
+    syscall("ioctl", [random, RND.RNDRESEEDCRNG, null], "/dev/urandom RNDRESEEDCRNG");
   } finally {
     closeFd(random);
   }

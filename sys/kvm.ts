@@ -2,10 +2,13 @@ import { SysError } from "./errors.ts";
 import { closeFd, O, openFd } from "./fd.ts";
 import { syscall, trySyscall } from "./syscall.ts";
 
-const KVM_GET_API_VERSION = 0xae00;
-const KVM_CREATE_VM = 0xae01;
-const KVM_CHECK_EXTENSION = 0xae03;
-const KVM_CAP_MAX_VCPUS = 66;
+/** ioctl requests of /dev/kvm, and a capability to ask for. */
+export const KVM = {
+  KVM_GET_API_VERSION: 0xae00,
+  KVM_CREATE_VM: 0xae01,
+  KVM_CHECK_EXTENSION: 0xae03,
+  KVM_CAP_MAX_VCPUS: 66,
+} as const;
 
 /** What this host's KVM can do. */
 export interface Kvm {
@@ -28,9 +31,9 @@ export interface Kvm {
 export function openKvm(path = "/dev/kvm"): Kvm {
   const kvm = openFd(path, O.RDWR);
   try {
-    const apiVersion = syscall("ioctl", [kvm, KVM_GET_API_VERSION, 0], path);
-    const maxVcpus = trySyscall("ioctl", [kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS]);
-    const vm = trySyscall("ioctl", [kvm, KVM_CREATE_VM, 0]);
+    const apiVersion = syscall("ioctl", [kvm, KVM.KVM_GET_API_VERSION, 0], path);
+    const maxVcpus = trySyscall("ioctl", [kvm, KVM.KVM_CHECK_EXTENSION, KVM.KVM_CAP_MAX_VCPUS]);
+    const vm = trySyscall("ioctl", [kvm, KVM.KVM_CREATE_VM, 0]);
     if (vm >= 0) closeFd(vm);
     return {
       apiVersion,

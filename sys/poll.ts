@@ -1,3 +1,4 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO, SysError } from "./errors.ts";
 import { EPOLL, nextTurn, Registration } from "./event_loop.ts";
 import { closeFd, setNonblock } from "./fd.ts";
@@ -12,12 +13,12 @@ const NO_TIME = new Uint8Array(16); // struct timespec: zero
 
 /** Looks what is true for a descriptor right now, of `events` and the bits that always tell. Does not wait. */
 export function pollNow(fd: number, events: number): number {
-  const pollfd = new Uint8Array(8);
+  const pollfd = new Uint8Array(STRUCTS.pollfd.size);
   const view = new DataView(pollfd.buffer);
   view.setInt32(0, fd, true);
-  view.setInt16(4, events, true);
+  view.setInt16(STRUCTS.pollfd.events, events, true);
   syscall("ppoll", [pollfd, 1, NO_TIME, null, 8], String(fd));
-  return view.getInt16(6, true);
+  return view.getInt16(STRUCTS.pollfd.revents, true);
 }
 
 /**

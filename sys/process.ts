@@ -1,3 +1,4 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO, isErrno, SysError } from "./errors.ts";
 import { closeFd } from "./fd.ts";
 import { AsyncFd } from "./poll.ts";
@@ -11,6 +12,7 @@ export interface ExitStatus {
   readonly signal: number;
 }
 
+const SIGINFO = STRUCTS.siginfo;
 const P_ALL = 0;
 const P_PIDFD = 3;
 const WNOHANG = 0x1;
@@ -26,13 +28,13 @@ const PR_SET_CHILD_SUBREAPER = 36;
 
 /** struct siginfo as waitid fills it: the id of the process and how it ended; pid 0 if there was nothing. */
 function waitid(kind: number, id: number, options: number): { pid: number; status: ExitStatus } {
-  const info = new Uint8Array(128);
+  const info = new Uint8Array(SIGINFO.size);
   syscall("waitid", [kind, id, info, options, null], String(id));
   const view = new DataView(info.buffer);
-  const value = view.getInt32(24, true);
-  const exited = view.getInt32(8, true) === CLD_EXITED;
+  const value = view.getInt32(SIGINFO.si_status, true);
+  const exited = view.getInt32(SIGINFO.si_code, true) === CLD_EXITED;
   return {
-    pid: view.getInt32(16, true),
+    pid: view.getInt32(SIGINFO.si_pid, true),
     status: exited ? { code: value, signal: 0 } : { code: 0, signal: value },
   };
 }

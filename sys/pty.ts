@@ -1,15 +1,19 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO } from "./errors.ts";
 import { closeFd, O, openFd } from "./fd.ts";
 import { AsyncFd } from "./poll.ts";
 import { syscall } from "./syscall.ts";
 
-const TCGETS = 0x5401;
-const TCSETS = 0x5402;
-const TIOCGWINSZ = 0x5413;
-const TIOCSWINSZ = 0x5414;
-const TIOCGPTN = 0x80045430;
-const TIOCSPTLCK = 0x40045431;
-const TIOCGPTPEER = 0x5441;
+/** ioctl requests of terminals. */
+export const TTY = {
+  TCGETS: 0x5401,
+  TCSETS: 0x5402,
+  TIOCGWINSZ: 0x5413,
+  TIOCSWINSZ: 0x5414,
+  TIOCGPTN: 0x80045430,
+  TIOCSPTLCK: 0x40045431,
+  TIOCGPTPEER: 0x5441,
+} as const;
 
 /** Size of a terminal in characters. */
 export interface WindowSize {
@@ -34,8 +38,8 @@ class PtyMaster extends AsyncFd {
   }
 }
 
-function ioctl(name: string, fd: number, request: number, data: Uint8Array | number): number {
-  return syscall("ioctl", [fd, request, data], `${fd} ${name}`);
+function ioctl(name: keyof typeof TTY, fd: number, data: Uint8Array | number): number {
+  return syscall("ioctl", [fd, TTY[name], data], `${fd} ${name}`);
 }
 
 /**
@@ -47,11 +51,11 @@ function ioctl(name: string, fd: number, request: number, data: Uint8Array | num
 export function openPty(options: { readonly ptmx?: string; readonly slaveFolder?: string } = {}): Pty {
   const master = openFd(options.ptmx ?? "/dev/ptmx", O.RDWR | O.NOCTTY);
   try {
-    ioctl("TIOCSPTLCK", master, TIOCSPTLCK, new Uint8Array(4));
+    ioctl("TIOCSPTLCK", master, new Uint8Array(4));
     const number = new Uint8Array(4);
-    ioctl("TIOCGPTN", master, TIOCGPTN, number);
+    ioctl("TIOCGPTN", master, number);
     // By the master and not by its path: the path may be in another mount, or be another terminal by now.
-    const slave = ioctl("TIOCGPTPEER", master, TIOCGPTPEER, O.RDWR | O.NOCTTY | O.CLOEXEC);
+    const slave = ioctl("TIOCGPTPEER", master, O.RDWR | O.NOCTTY | O.CLOEXEC);
     const slavePath = `${options.slaveFolder ?? "/dev/pts"}/${
       new DataView(number.buffer).getUint32(0, true)
     }`;
@@ -65,13 +69,13 @@ export function openPty(options: { readonly ptmx?: string; readonly slaveFolder?
 /** Sets a terminal's size; its foreground processes get SIGWINCH. Works on both ends. */
 export function setWindowSize(fd: number, size: WindowSize): void {
   const struct = new Uint16Array([size.rows, size.columns, 0, 0]);
-  ioctl("TIOCSWINSZ", fd, TIOCSWINSZ, new Uint8Array(struct.buffer));
+  ioctl("TIOCSWINSZ", fd, new Uint8Array(struct.buffer));
 }
 
 /** A terminal's size. @throws {SysError} `ENOTTY` if it is none */
 export function getWindowSize(fd: number): WindowSize {
   const struct = new Uint16Array(4);
-  ioctl("TIOCGWINSZ", fd, TIOCGWINSZ, new Uint8Array(struct.buffer));
+  ioctl("TIOCGWINSZ", fd, new Uint8Array(struct.buffer));
   return { rows: struct[0] ?? 0, columns: struct[1] ?? 0 };
 }
 
@@ -85,15 +89,32 @@ export function isTerminal(fd: number): boolean {
   }
 }
 
-// Bits of struct termios as cfmakeraw(3) clears them.
-const RAW_IFLAG = 0o1 | 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000; // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON
-const OPOST = 0o1;
-const RAW_LFLAG = 0o1 | 0o2 | 0o10 | 0o100 | 0o100000; // ISIG ICANON ECHO ECHONL IEXTEN
-const CSIZE = 0o60;
-const PARENB = 0o400;
-const CS8 = 0o60;
-const VTIME = 5;
-const VMIN = 6;
+/** Bits of struct termios, and places in its control characters, that cfmakeraw(3) sets. */
+export const TERMIOS = {
+  IGNBRK: 0o1,
+  BRKINT: 0o2,
+  PARMRK: 0o10,
+  ISTRIP: 0o40,
+  INLCR: 0o100,
+  IGNCR: 0o200,
+  ICRNL: 0o400,
+  IXON: 0o2000,
+  OPOST: 0o1,
+  CSIZE: 0o60,
+  CS8: 0o60,
+  PARENB: 0o400,
+  ISIG: 0o1,
+  ICANON: 0o2,
+  ECHO: 0o10,
+  ECHONL: 0o100,
+  IEXTEN: 0o100000,
+  VTIME: 5,
+  VMIN: 6,
+} as const;
+
+const T = TERMIOS;
+const RAW_IFLAG = T.IGNBRK | T.BRKINT | T.PARMRK | T.ISTRIP | T.INLCR | T.IGNCR | T.ICRNL | T.IXON;
+const RAW_LFLAG = T.ISIG | T.ICANON | T.ECHO | T.ECHONL | T.IEXTEN;
 
 /**
  * Puts a terminal into raw mode: every byte passes as it is, at once.
@@ -102,20 +123,20 @@ const VMIN = 6;
  * @throws {SysError} `ENOTTY` if it is no terminal
  */
 export function makeRaw(fd: number): () => void {
-  // struct termios of the kernel: four flag words, the line discipline, 19 control characters.
-  const saved = new Uint8Array(36);
-  ioctl("TCGETS", fd, TCGETS, saved);
+  const { size, c_iflag, c_oflag, c_cflag, c_lflag, c_cc } = STRUCTS.termios;
+  const saved = new Uint8Array(size);
+  ioctl("TCGETS", fd, saved);
   const raw = saved.slice();
   const view = new DataView(raw.buffer);
   const clear = (offset: number, bits: number) =>
     view.setUint32(offset, view.getUint32(offset, true) & ~bits, true);
-  clear(0, RAW_IFLAG);
-  clear(4, OPOST);
-  clear(8, CSIZE | PARENB);
-  view.setUint32(8, view.getUint32(8, true) | CS8, true);
-  clear(12, RAW_LFLAG);
-  raw[17 + VMIN] = 1;
-  raw[17 + VTIME] = 0;
-  ioctl("TCSETS", fd, TCSETS, raw);
-  return () => ioctl("TCSETS", fd, TCSETS, saved);
+  clear(c_iflag, RAW_IFLAG);
+  clear(c_oflag, T.OPOST);
+  clear(c_cflag, T.CSIZE | T.PARENB);
+  view.setUint32(c_cflag, view.getUint32(c_cflag, true) | T.CS8, true);
+  clear(c_lflag, RAW_LFLAG);
+  raw[c_cc + T.VMIN] = 1;
+  raw[c_cc + T.VTIME] = 0;
+  ioctl("TCSETS", fd, raw);
+  return () => ioctl("TCSETS", fd, saved);
 }

@@ -1,9 +1,11 @@
+import { AT } from "./abi/file.ts";
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO, SysError } from "./errors.ts";
 import { closeFd, fchmodAt } from "./fd.ts";
-import { AT } from "./abi/file.ts";
 import { AsyncFd } from "./poll.ts";
 import { syscall, trySyscall } from "./syscall.ts";
 
+const { sockaddr_vm: VM, sockaddr_un: UN, ucred: UCRED } = STRUCTS;
 const AF_UNIX = 1;
 const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
@@ -97,20 +99,20 @@ function unixAddress(path: string): Uint8Array {
     );
   }
   const abstract = path.startsWith("@");
-  const address = new Uint8Array(2 + bytes.length + (abstract ? 0 : 1));
+  const address = new Uint8Array(UN.sun_path + bytes.length + (abstract ? 0 : 1));
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
-  address.set(bytes, 2);
-  if (abstract) address[2] = 0;
+  address.set(bytes, UN.sun_path);
+  if (abstract) address[UN.sun_path] = 0;
   return address;
 }
 
 /** struct sockaddr_vm. */
 function vsockAddress(cid: number, port: number): Uint8Array {
-  const address = new Uint8Array(16);
+  const address = new Uint8Array(VM.size);
   const view = new DataView(address.buffer);
   view.setUint16(0, AF_VSOCK, true);
-  view.setUint32(4, port, true);
-  view.setUint32(8, cid, true);
+  view.setUint32(VM.svm_port, port, true);
+  view.setUint32(VM.svm_cid, cid, true);
   return address;
 }
 
@@ -228,8 +230,12 @@ export function socketError(fd: number): number {
 
 /** Who connected to, or listens at, the other end of a unix socket. */
 export function peerCredentials(fd: number): PeerCredentials {
-  const view = socketOption(fd, SO_PEERCRED, 12);
-  return { pid: view.getInt32(0, true), uid: view.getUint32(4, true), gid: view.getUint32(8, true) };
+  const view = socketOption(fd, SO_PEERCRED, UCRED.size);
+  return {
+    pid: view.getInt32(UCRED.pid, true),
+    uid: view.getUint32(UCRED.uid, true),
+    gid: view.getUint32(UCRED.gid, true),
+  };
 }
 
 export { receiveWithFds, SCM_MAX_FD, sendWithFds } from "./socket_fds.ts";

@@ -1,3 +1,4 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO, SysError } from "./errors.ts";
 import { closeFd } from "./fd.ts";
 import type { AsyncFd } from "./poll.ts";
@@ -12,33 +13,32 @@ const MSG_CTRUNC = 0x8;
 /** The most descriptors that the kernel passes in one message. */
 export const SCM_MAX_FD = 253;
 
-// struct cmsghdr: length (8), level (4), type (4); then the descriptors.
-const CMSG_HEADER = 16;
-const CONTROL_SIZE = CMSG_HEADER + Math.ceil(SCM_MAX_FD / 2) * 8;
+const { msghdr: MSG, iovec: IOV, cmsghdr: CMSG } = STRUCTS;
+const CONTROL_SIZE = CMSG.size + Math.ceil(SCM_MAX_FD / 2) * 8;
 
 /**
- * One message for sendmsg(2) and recvmsg(2): struct msghdr at 0, struct iovec at 56, control data at 72, then the
- * bytes. It lives for one attempt, during which the kernel copies everything.
+ * One message for sendmsg(2) and recvmsg(2): struct msghdr, struct iovec, control data (struct cmsghdr and
+ * descriptors), then the bytes. It lives for one attempt, during which the kernel copies everything.
  */
 class Message {
-  static readonly #IOVEC = 56;
-  static readonly #CONTROL = 72;
-  static readonly #DATA = 72 + CONTROL_SIZE;
+  static readonly #IOVEC = MSG.size;
+  static readonly #CONTROL = MSG.size + IOV.size;
+  static readonly #DATA = Message.#CONTROL + CONTROL_SIZE;
   readonly #memory: Pinned;
 
   constructor(size: number, controlLength: number) {
     this.#memory = new Pinned(Message.#DATA + size);
     const { view, address } = this.#memory;
-    view.setBigUint64(16, address + BigInt(Message.#IOVEC), true);
-    view.setBigUint64(24, 1n, true);
-    view.setBigUint64(32, controlLength === 0 ? 0n : address + BigInt(Message.#CONTROL), true);
-    view.setBigUint64(40, BigInt(controlLength), true);
+    view.setBigUint64(MSG.msg_iov, address + BigInt(Message.#IOVEC), true);
+    view.setBigUint64(MSG.msg_iovlen, 1n, true);
+    view.setBigUint64(MSG.msg_control, controlLength === 0 ? 0n : address + BigInt(Message.#CONTROL), true);
+    view.setBigUint64(MSG.msg_controllen, BigInt(controlLength), true);
     view.setBigUint64(Message.#IOVEC, address + BigInt(Message.#DATA), true);
-    view.setBigUint64(Message.#IOVEC + 8, BigInt(size), true);
+    view.setBigUint64(Message.#IOVEC + IOV.iov_len, BigInt(size), true);
   }
 
   get header(): Uint8Array {
-    return this.#memory.bytes.subarray(0, 56);
+    return this.#memory.bytes.subarray(0, MSG.size);
   }
 
   get data(): Uint8Array {
@@ -46,28 +46,28 @@ class Message {
   }
 
   get truncated(): boolean {
-    return (this.#memory.view.getUint32(48, true) & MSG_CTRUNC) !== 0;
+    return (this.#memory.view.getUint32(MSG.msg_flags, true) & MSG_CTRUNC) !== 0;
   }
 
   setFds(fds: readonly number[]): void {
     const { view } = this.#memory;
-    view.setBigUint64(Message.#CONTROL, BigInt(CMSG_HEADER + fds.length * 4), true);
-    view.setInt32(Message.#CONTROL + 8, SOL_SOCKET, true);
-    view.setInt32(Message.#CONTROL + 12, SCM_RIGHTS, true);
-    fds.forEach((fd, i) => view.setInt32(Message.#CONTROL + CMSG_HEADER + i * 4, fd, true));
+    view.setBigUint64(Message.#CONTROL, BigInt(CMSG.size + fds.length * 4), true);
+    view.setInt32(Message.#CONTROL + CMSG.cmsg_level, SOL_SOCKET, true);
+    view.setInt32(Message.#CONTROL + CMSG.cmsg_type, SCM_RIGHTS, true);
+    fds.forEach((fd, i) => view.setInt32(Message.#CONTROL + CMSG.size + i * 4, fd, true));
   }
 
   getFds(): number[] {
     const { view } = this.#memory;
     const fds: number[] = [];
-    const end = Message.#CONTROL + Number(view.getBigUint64(40, true));
+    const end = Message.#CONTROL + Number(view.getBigUint64(MSG.msg_controllen, true));
     let offset = Message.#CONTROL;
-    while (offset + CMSG_HEADER <= end) {
+    while (offset + CMSG.size <= end) {
       const length = Number(view.getBigUint64(offset, true));
-      if (length < CMSG_HEADER) break;
-      const rights = view.getInt32(offset + 8, true) === SOL_SOCKET &&
-        view.getInt32(offset + 12, true) === SCM_RIGHTS;
-      for (let at = offset + CMSG_HEADER; rights && at + 4 <= offset + length; at += 4) {
+      if (length < CMSG.size) break;
+      const rights = view.getInt32(offset + CMSG.cmsg_level, true) === SOL_SOCKET &&
+        view.getInt32(offset + CMSG.cmsg_type, true) === SCM_RIGHTS;
+      for (let at = offset + CMSG.size; rights && at + 4 <= offset + length; at += 4) {
         fds.push(view.getInt32(at, true));
       }
       offset += (length + 7) & ~7;
@@ -85,7 +85,7 @@ class Message {
 export async function sendWithFds(socket: AsyncFd, data: Uint8Array, fds: readonly number[]): Promise<void> {
   if (data.length === 0) throw new RangeError("descriptors need at least one byte to travel with");
   if (fds.length > SCM_MAX_FD) throw new RangeError(`at most ${SCM_MAX_FD} descriptors: ${fds.length}`);
-  const controlLength = fds.length === 0 ? 0 : (CMSG_HEADER + fds.length * 4 + 7) & ~7;
+  const controlLength = fds.length === 0 ? 0 : (CMSG.size + fds.length * 4 + 7) & ~7;
   const message = new Message(data.length, controlLength);
   if (fds.length > 0) message.setFds(fds);
   message.data.set(data);

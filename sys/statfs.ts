@@ -1,3 +1,4 @@
+import { STRUCTS } from "./abi/structs.ts";
 import { cstr, syscall } from "./syscall.ts";
 
 /** Magic numbers of file systems. */
@@ -36,35 +37,34 @@ export interface FileSystemStat {
   readonly flags: number;
 }
 
-// struct statfs of the 64-bit architectures: seven 64-bit words, an id of 8 bytes, four 64-bit words, spare ones.
-const SIZE = 120;
+const STATFS = STRUCTS.statfs;
 
 function parse(buffer: Uint8Array): FileSystemStat {
   const view = new DataView(buffer.buffer);
-  const word = (index: number) => Number(view.getBigUint64(index * 8, true));
+  const word = (offset: number) => Number(view.getBigUint64(offset, true));
   return {
-    type: word(0),
-    blockSize: word(9) || word(1), // counts are in fragments, which older file systems leave 0
-    blocks: word(2),
-    blocksFree: word(3),
-    blocksAvailable: word(4),
-    files: word(5),
-    filesFree: word(6),
-    nameLength: word(8),
-    flags: word(10),
+    type: word(STATFS.f_type),
+    blockSize: word(STATFS.f_frsize) || word(STATFS.f_bsize), // counts are in fragments, which older file systems leave 0
+    blocks: word(STATFS.f_blocks),
+    blocksFree: word(STATFS.f_bfree),
+    blocksAvailable: word(STATFS.f_bavail),
+    files: word(STATFS.f_files),
+    filesFree: word(STATFS.f_ffree),
+    nameLength: word(STATFS.f_namelen),
+    flags: word(STATFS.f_flags),
   };
 }
 
 /** Tells about the file system that holds `path`. */
 export function statfs(path: string): FileSystemStat {
-  const buffer = new Uint8Array(SIZE);
+  const buffer = new Uint8Array(STATFS.size);
   syscall("statfs", [cstr(path), buffer], path);
   return parse(buffer);
 }
 
 /** Tells about the file system that holds an open file. */
 export function fstatfs(fd: number): FileSystemStat {
-  const buffer = new Uint8Array(SIZE);
+  const buffer = new Uint8Array(STATFS.size);
   syscall("fstatfs", [fd, buffer], String(fd));
   return parse(buffer);
 }

@@ -1,6 +1,6 @@
 const x86 = Deno.build.arch === "x86_64";
 
-/** Flags of open(2). Four of them have other values on arm64. */
+/** Flags of open(2). Some have other values on arm64. */
 export const O = {
   RDONLY: 0,
   WRONLY: 1,
@@ -14,7 +14,6 @@ export const O = {
   DSYNC: 0o10000,
   SYNC: 0o4010000,
   DIRECT: x86 ? 0o40000 : 0o200000,
-  LARGEFILE: x86 ? 0o100000 : 0o400000,
   DIRECTORY: x86 ? 0o200000 : 0o40000,
   NOFOLLOW: x86 ? 0o400000 : 0o100000,
   NOATIME: 0o1000000,

@@ -1,3 +1,4 @@
+import { STRUCTS } from "../abi/structs.ts";
 import { formatMac, parseMac } from "./address.ts";
 import { type Message, parseAttributes, Payload, text, u32 } from "./message.ts";
 
@@ -77,9 +78,9 @@ export interface NewLink {
   readonly data?: (payload: Payload) => void;
 }
 
-// struct ifinfomsg: family, pad, hardware type, index, flags, which flags to change.
-const INFO_SIZE = 16;
+const INFO = STRUCTS.ifinfomsg;
 
+/** struct ifinfomsg: family, pad, hardware type, index, flags, which flags to change. */
 function info(index: number, flags = 0, change = 0): Payload {
   return new Payload().u8(0).u8(0).u16(0).u32(index).u32(flags).u32(change);
 }
@@ -145,17 +146,17 @@ export function deleteLinkRequest(index: number): Uint8Array {
 /** Parses an RTM_NEWLINK message. */
 export function parseLink({ payload }: Message): Link {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const attributes = parseAttributes(payload, INFO_SIZE);
-  const flags = view.getUint32(8, true);
+  const attributes = parseAttributes(payload, INFO.size);
+  const flags = view.getUint32(INFO.ifi_flags, true);
   const details = attributes.get(IFLA.LINKINFO);
   return {
-    index: view.getInt32(4, true),
+    index: view.getInt32(INFO.ifi_index, true),
     name: text(attributes.get(IFLA.IFNAME)) ?? "",
     flags,
     up: (flags & IFF.UP) !== 0,
     mtu: u32(attributes.get(IFLA.MTU)) ?? 0,
     address: formatMac(attributes.get(IFLA.ADDRESS) ?? new Uint8Array()),
-    hardware: view.getUint16(2, true),
+    hardware: view.getUint16(INFO.ifi_type, true),
     kind: details && text(parseAttributes(details).get(IFLA_INFO_KIND)),
     master: u32(attributes.get(IFLA.MASTER)),
     lower: u32(attributes.get(IFLA.LINK)),

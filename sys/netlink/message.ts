@@ -1,5 +1,8 @@
-/** struct nlmsghdr: length, type, flags, sequence, port. */
-export const HEADER_SIZE = 16;
+import { STRUCTS } from "../abi/structs.ts";
+
+const HEADER = STRUCTS.nlmsghdr;
+/** Of what stands before the payload of a message. */
+export const HEADER_SIZE = HEADER.size;
 
 /** Flags of a netlink message. */
 export const NLM = {
@@ -51,9 +54,9 @@ export function* parseMessages(datagram: Uint8Array): Generator<Message> {
       );
     }
     yield {
-      type: view.getUint16(offset + 4, true),
-      flags: view.getUint16(offset + 6, true),
-      sequence: view.getUint32(offset + 8, true),
+      type: view.getUint16(offset + HEADER.nlmsg_type, true),
+      flags: view.getUint16(offset + HEADER.nlmsg_flags, true),
+      sequence: view.getUint32(offset + HEADER.nlmsg_seq, true),
       payload: datagram.subarray(offset + HEADER_SIZE, offset + length),
     };
     offset += aligned(length);

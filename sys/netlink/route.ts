@@ -1,3 +1,4 @@
+import { STRUCTS } from "../abi/structs.ts";
 import { AF, familyOf, formatIp, formatMac, parseIp, parseMac, parsePrefix } from "./address.ts";
 import { type Message, parseAttributes, Payload, u32 } from "./message.ts";
 
@@ -28,6 +29,8 @@ export const PROTOCOL = { kernel: 2, boot: 3, static: 4 } as const;
 
 /** State bits of a neighbour. */
 export const NUD = { REACHABLE: 0x02, STALE: 0x04, NOARP: 0x40, PERMANENT: 0x80 } as const;
+
+const { ifaddrmsg: IFADDR, rtmsg: RT, ndmsg: ND } = STRUCTS;
 
 const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, FLAGS: 8 } as const;
 const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15 } as const;
@@ -123,19 +126,19 @@ export function addressListRequest(): Uint8Array {
 /** Parses an RTM_NEWADDR message. */
 export function parseAddress({ payload }: Message): Address {
   const view = viewOf(payload);
-  const attributes = parseAttributes(payload, 8);
+  const attributes = parseAttributes(payload, IFADDR.size);
   // IPv6 tells its address as ADDRESS; where LOCAL is told too, ADDRESS is the peer.
   const local = attributes.get(IFA.LOCAL) ?? attributes.get(IFA.ADDRESS) ?? new Uint8Array(4);
   const peer = ipText(attributes.get(IFA.ADDRESS));
   const broadcast = ipText(attributes.get(IFA.BROADCAST));
   const address = formatIp(local);
   return {
-    link: view.getUint32(4, true),
-    family: view.getUint8(0),
+    link: view.getUint32(IFADDR.ifa_index, true),
+    family: view.getUint8(IFADDR.ifa_family),
     address,
-    prefixLength: view.getUint8(1),
-    scope: view.getUint8(3),
-    flags: u32(attributes.get(IFA.FLAGS)) ?? view.getUint8(2),
+    prefixLength: view.getUint8(IFADDR.ifa_prefixlen),
+    scope: view.getUint8(IFADDR.ifa_scope),
+    flags: u32(attributes.get(IFA.FLAGS)) ?? view.getUint8(IFADDR.ifa_flags),
     ...(peer !== undefined && peer !== address && { peer }),
     ...(broadcast !== undefined && { broadcast }),
   };
@@ -174,20 +177,20 @@ export function routeListRequest(): Uint8Array {
 /** Parses an RTM_NEWROUTE message. */
 export function parseRoute({ payload }: Message): Route {
   const view = viewOf(payload);
-  const attributes = parseAttributes(payload, 12);
+  const attributes = parseAttributes(payload, RT.size);
   const destination = attributes.get(RTA.DST);
   const metrics = attributes.get(RTA.METRICS);
   return {
-    family: view.getUint8(0),
-    destination: destination && `${formatIp(destination)}/${view.getUint8(1)}`,
+    family: view.getUint8(RT.rtm_family),
+    destination: destination && `${formatIp(destination)}/${view.getUint8(RT.rtm_dst_len)}`,
     gateway: ipText(attributes.get(RTA.GATEWAY)),
     source: ipText(attributes.get(RTA.PREFSRC)),
     link: u32(attributes.get(RTA.OIF)),
-    scope: view.getUint8(6),
-    type: view.getUint8(7),
-    protocol: view.getUint8(5),
-    table: u32(attributes.get(RTA.TABLE)) ?? view.getUint8(4),
-    flags: view.getUint32(8, true),
+    scope: view.getUint8(RT.rtm_scope),
+    type: view.getUint8(RT.rtm_type),
+    protocol: view.getUint8(RT.rtm_protocol),
+    table: u32(attributes.get(RTA.TABLE)) ?? view.getUint8(RT.rtm_table),
+    flags: view.getUint32(RT.rtm_flags, true),
     priority: u32(attributes.get(RTA.PRIORITY)),
     mtu: metrics && u32(parseAttributes(metrics).get(RTAX_MTU)),
   };
@@ -211,13 +214,13 @@ export function neighbourListRequest(): Uint8Array {
 /** Parses an RTM_NEWNEIGH message. */
 export function parseNeighbour({ payload }: Message): Neighbour {
   const view = viewOf(payload);
-  const attributes = parseAttributes(payload, 12);
+  const attributes = parseAttributes(payload, ND.size);
   return {
-    link: view.getUint32(4, true),
-    family: view.getUint8(0),
+    link: view.getUint32(ND.ndm_ifindex, true),
+    family: view.getUint8(ND.ndm_family),
     address: ipText(attributes.get(NDA.DST)) ?? "",
     hardwareAddress: formatMac(attributes.get(NDA.LLADDR) ?? new Uint8Array()),
-    state: view.getUint16(8, true),
-    flags: view.getUint8(10),
+    state: view.getUint16(ND.ndm_state, true),
+    flags: view.getUint8(ND.ndm_flags),
   };
 }

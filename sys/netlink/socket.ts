@@ -1,3 +1,4 @@
+import { STRUCTS } from "../abi/structs.ts";
 import { SysError } from "../errors.ts";
 import { withNamespace } from "../host.ts";
 import { AsyncFd } from "../poll.ts";
@@ -14,6 +15,7 @@ import {
   u32,
 } from "./message.ts";
 
+const SOCKADDR = STRUCTS.sockaddr_nl;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_FLAGS = 0o2000000 | 0o4000; // close-on-exec, non-blocking
@@ -45,10 +47,10 @@ export function openNetlink(family: number, groups = 0, namespace?: string | num
     `netlink socket ${family}`,
   );
   try {
-    const address = new Uint8Array(12);
+    const address = new Uint8Array(SOCKADDR.size);
     const view = new DataView(address.buffer);
     view.setUint16(0, AF_NETLINK, true);
-    view.setUint32(8, groups, true);
+    view.setUint32(SOCKADDR.nl_groups, groups, true);
     syscall("bind", [socket.fd, address, address.length], `netlink ${family}`);
     return socket;
   } catch (error) {
