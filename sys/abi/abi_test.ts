@@ -55,11 +55,13 @@ async function run(command: string, args: string[], stdin = ""): Promise<string>
 
 /** What the C compiler says that each expression is worth. */
 async function evaluate(
- expressions: readonly string[], headers: readonly string[],
+  expressions: readonly string[],
+  headers: readonly string[],
 ): Promise<Map<string, number>> {
   const source = [
     "#define _GNU_SOURCE",
-    "#include <stddef.h>", "#include <stdio.h>",
+    "#include <stddef.h>",
+    "#include <stdio.h>",
     ...headers.map((header) => `#include <${header}>`),
     "int main(void) {",
     ...expressions.map((expression) => `printf("%lld\\n", (long long)(${expression}));`),
@@ -137,7 +139,6 @@ Deno.test("constants are those of the C headers", async () => {
     ]),
     ["sys/mount.h"],
   );
-});
 });
 
 /** The system calls that a header defines, by name. */
