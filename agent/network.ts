@@ -18,9 +18,15 @@ const LINK_PAUSE_MS = 20;
  */
 export class GuestNetwork {
   readonly #hotplugTimeoutMs: number;
+  readonly #namespace: number | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(hotplugTimeoutMs: number) {
+  /**
+   * @param hotplugTimeoutMs how long a link that is being plugged in may take to appear, in milliseconds
+   * @param namespace descriptor of the network namespace (default: one's own)
+   */
+  constructor(hotplugTimeoutMs: number, namespace?: number) {
+    this.#namespace = namespace;
     this.#hotplugTimeoutMs = hotplugTimeoutMs;
   }
 
@@ -114,7 +120,7 @@ export class GuestNetwork {
     this.#last = done.promise;
     await before;
     try {
-      using rtnetlink = new Rtnetlink();
+      using rtnetlink = new Rtnetlink(this.#namespace);
       return await request(rtnetlink);
     } catch (error) {
       throw error instanceof RangeError ? invalidArgument(error.message, { cause: error }) : error;

@@ -37,7 +37,13 @@ Deno.test("a value that makes no sense is refused with the parameter's name", ()
 });
 
 Deno.test("server addresses are read and written", () => {
-  const texts = ["vsock://-1:1024", "vsock://3:5", "virtio-serial://agent.channel.0", "unix:///tmp/a", "unix://@a"];
+  const texts = [
+    "vsock://-1:1024",
+    "vsock://3:5",
+    "virtio-serial://agent.channel.0",
+    "unix:///tmp/a",
+    "unix://@a",
+  ];
   for (const text of texts) assert.equal(formatServerAddress(parseServerAddress(text, "x")), text);
 });
 
@@ -61,11 +67,17 @@ Deno.test("server addresses that cannot be are refused", () => {
 
 Deno.test("arguments win over the command line, and the environment over both of its keys", () => {
   const base = parseKernelCommandLine("agent.log=error");
-  const variables: Record<string, string> = { KATA_AGENT_SERVER_ADDR: "unix:///a", KATA_AGENT_LOG_LEVEL: "trace" };
+  const variables: Record<string, string> = {
+    KATA_AGENT_SERVER_ADDR: "unix:///a",
+    KATA_AGENT_LOG_LEVEL: "trace",
+  };
   const fromEnvironment = applyEnvironment((name) => variables[name], base);
   assert.equal(fromEnvironment.logLevel, "trace");
   assert.deepEqual(fromEnvironment.serverAddress, { kind: "unix", path: "/a" });
-  const options = parseArguments(["--server-addr=unix:///b", "--run-dir", "/tmp/x/", "--log", "info"], fromEnvironment);
+  const options = parseArguments(
+    ["--server-addr=unix:///b", "--run-dir", "/tmp/x/", "--log", "info"],
+    fromEnvironment,
+  );
   assert.deepEqual(options.serverAddress, { kind: "unix", path: "/b" });
   assert.equal(options.runDir, "/tmp/x");
   assert.equal(options.logLevel, "info");

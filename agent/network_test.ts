@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { ARPNeighborSchema, InterfaceSchema, IPFamily, RouteSchema } from "../rpc/gen/types_pb.ts";
+import type { ARPNeighbor, Interface, Route } from "../rpc/gen/types_pb.ts";
+import { create, type Init } from "../rpc/message.ts";
+import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import { CLONE, setns, unshare } from "../sys/host.ts";
+import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
+import { GuestNetwork } from "./network.ts";
+import { parseNetworkStats } from "./network_stats.ts";
+
+/** A network namespace with two links; it is gone when its descriptor is closed. */
+async function namespace(): Promise<OwnedFd> {
+  using before = new OwnedFd(openFd("/proc/thread-self/ns/net", O.RDONLY));
+  unshare(CLONE.NEWNET);
+  const inside = new OwnedFd(openFd("/proc/thread-self/ns/net", O.RDONLY));
+  setns(before.fd, CLONE.NEWNET);
+  using rtnetlink = new Rtnetlink(inside.fd);
+  await rtnetlink.addLink({ name: "first", kind: "bridge", address: "02:00:00:00:00:01" });
+  await rtnetlink.addLink({ name: "eth0", kind: "bridge", address: "02:00:00:00:00:02" });
+  return inside;
+}
+
+const link = (init: Init<Interface>) => create<Interface>(InterfaceSchema, init);
+const route = (init: Init<Route>) => create<Route>(RouteSchema, init);
+const neighbour = (init: Init<ARPNeighbor>) => create<ARPNeighbor>(ARPNeighborSchema, init);
+
+const WANTED = link({
+  name: "eth0",
+  hwAddr: "02:00:00:00:00:01",
+  mtu: 1400n,
+  IPAddresses: [{ family: IPFamily.v4, address: "10.1.2.3", mask: "24" }],
+});
+
+Deno.test("a link gets its name from whoever has it, with addresses and settings, as often as it is asked", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  await network.loopbackUp();
+  await network.updateInterface(WANTED);
+  await network.updateInterface(WANTED);
+  const links = new Map((await network.listInterfaces()).map((entry) => [entry.name, entry]));
+  const eth0 = links.get("eth0");
+  assert.equal(eth0?.hwAddr, "02:00:00:00:00:01");
+  assert.equal(eth0?.mtu, 1400n);
+  assert.ok(eth0?.IPAddresses.some((address) => address.address === "10.1.2.3" && address.mask === "24"));
+  assert.equal(eth0?.IPAddresses.find((address) => address.address === "10.1.2.3")?.family, IPFamily.v4);
+  assert.equal(links.get("first")?.hwAddr, "02:00:00:00:00:02");
+  assert.ok(links.get("lo")?.IPAddresses.some((address) => address.address === "127.0.0.1"));
+});
+
+Deno.test("routes are set whatever their order, can be set again, and are listed", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  await network.updateInterface(WANTED);
+  const routes = [
+    route({ dest: "", gateway: "10.9.9.1", device: "eth0" }),
+    route({ dest: "10.9.9.1/32", device: "eth0", scope: 253, source: "10.1.2.3/0", mtu: 1300 }),
+  ];
+  await network.updateRoutes(routes);
+  const listed = await network.updateRoutes(routes);
+  assert.deepEqual(listed, await network.listRoutes());
+  const byDestination = new Map(listed.map((entry) => [entry.dest, entry]));
+  assert.equal(byDestination.get("0.0.0.0/0")?.gateway, "10.9.9.1");
+  const { device, scope, source, mtu, family } = byDestination.get("10.9.9.1/32") ?? route({});
+  assert.deepEqual({ device, scope, source, mtu, family }, {
+    device: "eth0",
+    scope: 253,
+    source: "10.1.2.3",
+    mtu: 1300,
+    family: IPFamily.v4,
+  });
+});
+
+Deno.test("neighbours are permanent unless something else is said", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  await network.updateInterface(WANTED);
+  const wanted = neighbour({
+    toIPAddress: { address: "10.1.2.9" },
+    device: "eth0",
+    lladdr: "02:00:00:00:00:09",
+  });
+  await network.addNeighbours([wanted]);
+  await network.addNeighbours([wanted]);
+  using rtnetlink = new Rtnetlink(inside.fd);
+  const found = (await rtnetlink.neighbours()).find((entry) => entry.address === "10.1.2.9");
+  assert.deepEqual([found?.hardwareAddress, found?.state], ["02:00:00:00:00:09", 0x80]);
+});
+
+Deno.test("what does not exist or is no address is refused with a sentence, and later requests go on", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  const refused: readonly (readonly [Promise<unknown>, RegExp])[] = [
+    [
+      network.updateInterface(link({ name: "eth9", hwAddr: "02:00:00:00:00:99" })),
+      /no link has the hardware address/,
+    ],
+    [network.updateInterface(link({ name: "eth9" })), /no link has the hardware address ""/],
+    [network.updateRoutes([route({ dest: "10.0.0.0/8", device: "eth9" })]), /there is no interface "eth9"/],
+    [
+      network.updateRoutes([route({ dest: "10.0.0.0/99", device: "eth0" })]),
+      /not an IP prefix: "10\.0\.0\.0\/99"/,
+    ],
+    [network.addNeighbours([neighbour({ device: "eth0", lladdr: "x" })]), /has no IP address/],
+    [
+      network.addNeighbours([
+        neighbour({ device: "eth0", lladdr: "x", toIPAddress: { address: "10.0.0.1" } }),
+      ]),
+      /not a hardware address: "x"/,
+    ],
+  ];
+  for (const [promise, message] of refused) await assert.rejects(promise, message);
+  await network.updateInterface(WANTED);
+});
+
+Deno.test("counters of interfaces are read, those of the loopback are not", () => {
+  const text = [
+    "Inter-|   Receive                                                |  Transmit",
+    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed",
+    "    lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0",
+    "  eth0:18446744073709551615 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+    "",
+  ].join("\n");
+  assert.deepEqual(parseNetworkStats(text), [{
+    name: "eth0",
+    rxBytes: 18446744073709551615n,
+    rxPackets: 2n,
+    rxErrors: 3n,
+    rxDropped: 4n,
+    txBytes: 9n,
+    txPackets: 10n,
+    txErrors: 11n,
+    txDropped: 12n,
+  }]);
+});
