@@ -1,0 +1,207 @@
+/**
+ * `linux.resources` as writes to the files of a version 2 cgroup. The specification speaks in terms of version 1, so
+ * some values are converted. A pure function; `Cgroup.apply` does the writing.
+ */
+
+import { SpecError } from "../../../oci/check.ts";
+import type {
+  BlockIoResources,
+  CpuResources,
+  HugepageLimit,
+  Integer,
+  MemoryResources,
+  Resources,
+  ThrottleDevice,
+} from "../../../oci/spec.ts";
+
+/** One line to be written to one file. */
+export interface CgroupWrite {
+  /** JSON path of what asks for it */
+  readonly path: string;
+  readonly file: string;
+  readonly value: string;
+  /** Written instead where there is no such file. */
+  readonly instead?: { readonly file: string; readonly value: string };
+  /** Asks for nothing that is not so anyway where there is no such file. */
+  readonly optional?: boolean;
+}
+
+const DEFAULT_PERIOD_US = 100_000;
+const MAX_WEIGHT = 10_000;
+
+/**
+ * The writes, in the order in which they are to be done.
+ *
+ * @param at JSON path of the resources in messages
+ * @throws {SpecError} for what makes no sense or has no counterpart in version 2
+ */
+export function resourceWrites(resources: Resources, at = "linux.resources"): CgroupWrite[] {
+  refuseForeign(resources, at);
+  return [
+    ...pidsWrites(resources.pids?.limit, `${at}.pids.limit`),
+    ...memoryWrites(resources.memory ?? {}, `${at}.memory`),
+    ...blockIoWrites(resources.blockIO ?? {}, `${at}.blockIO`),
+    ...cpuWrites(resources.cpu ?? {}, `${at}.cpu`),
+    ...hugepageWrites(resources.hugepageLimits ?? [], `${at}.hugepageLimits`),
+    ...rdmaWrites(resources.rdma ?? {}, `${at}.rdma`),
+    ...unifiedWrites(resources.unified ?? {}, `${at}.unified`),
+  ];
+}
+
+function refuseForeign({ memory, cpu, network, devices }: Resources, at: string): void {
+  const refuse = (given: unknown, path: string, why: string) => {
+    if (given) throw new SpecError(`${at}.${path}`, `is not supported: ${why}`);
+  };
+  const onlyOne = "version 2 of cgroups has nothing like it";
+  refuse(memory?.swappiness !== undefined, "memory.swappiness", onlyOne);
+  refuse(memory?.disableOOMKiller, "memory.disableOOMKiller", onlyOne);
+  refuse(cpu?.realtimeRuntime, "cpu.realtimeRuntime", onlyOne);
+  refuse(cpu?.realtimePeriod, "cpu.realtimePeriod", onlyOne);
+  refuse(network?.classID, "network.classID", onlyOne);
+  refuse(network?.priorities?.length, "network.priorities", onlyOne);
+  refuse(devices?.length, "devices", "access to devices is not filtered yet");
+}
+
+function isSet(value: Integer | undefined): value is Integer {
+  return value !== undefined && value !== 0 && value !== 0n;
+}
+
+/** A limit in the file's words: anything negative is no limit. */
+function limitText(value: Integer): string {
+  return value < 0 ? "max" : String(value);
+}
+
+function pidsWrites(limit: Integer | undefined, path: string): CgroupWrite[] {
+  if (limit === undefined) return [];
+  // A limit of 0 would forbid the process itself: nobody means that, so it is the least that lets one live.
+  return [{ path, file: "pids.max", value: limit === 0 || limit === 0n ? "1" : limitText(limit) }];
+}
+
+function memoryWrites(memory: MemoryResources, path: string): CgroupWrite[] {
+  const writes: CgroupWrite[] = [];
+  const { limit, swap, reservation } = memory;
+  if (isSet(limit)) writes.push({ path: `${path}.limit`, file: "memory.max", value: limitText(limit) });
+  if (isSet(reservation)) {
+    writes.push({ path: `${path}.reservation`, file: "memory.low", value: limitText(reservation) });
+  }
+  const swapText = swapMax(limit, swap, `${path}.swap`);
+  if (swapText !== undefined) {
+    const optional = swapText === "max" || swapText === "0";
+    writes.push({ path: `${path}.swap`, file: "memory.swap.max", value: swapText, optional });
+  }
+  return writes;
+}
+
+/** The specification counts memory and swap together, the file swap alone. */
+function swapMax(limit: Integer | undefined, swap: Integer | undefined, path: string): string | undefined {
+  if (!isSet(swap)) return isSet(limit) && limit < 0 ? "max" : undefined;
+  if (swap < 0) return "max";
+  if (!isSet(limit)) throw new SpecError(path, `needs a limit of memory, too: it is ${swap}`);
+  if (limit < 0) return String(swap);
+  if (swap < limit) throw new SpecError(path, `must not be below the memory limit ${limit}: it is ${swap}`);
+  return String(BigInt(swap) - BigInt(limit));
+}
+
+function cpuWrites(cpu: CpuResources, path: string): CgroupWrite[] {
+  const writes: CgroupWrite[] = [];
+  const { shares, quota, period, burst, idle } = cpu;
+  if (idle !== undefined) writes.push({ path: `${path}.idle`, file: "cpu.idle", value: String(idle) });
+  if (isSet(shares)) {
+    writes.push({
+      path: `${path}.shares`,
+      file: "cpu.weight",
+      value: String(weightOfShares(Number(shares))),
+    });
+  }
+  if (isSet(quota) || isSet(period)) {
+    const part = quota !== undefined && quota > 0 ? String(quota) : "max";
+    const value = `${part} ${isSet(period) ? period : DEFAULT_PERIOD_US}`;
+    writes.push({ path: `${path}.${isSet(quota) ? "quota" : "period"}`, file: "cpu.max", value });
+  }
+  // After cpu.max, as a burst must not be longer than the quota.
+  if (burst !== undefined) {
+    writes.push({ path: `${path}.burst`, file: "cpu.max.burst", value: String(burst) });
+  }
+  if (cpu.cpus) writes.push({ path: `${path}.cpus`, file: "cpuset.cpus", value: cpu.cpus });
+  if (cpu.mems) writes.push({ path: `${path}.mems`, file: "cpuset.mems", value: cpu.mems });
+  return writes;
+}
+
+/**
+ * CPU shares (2 … 262144, normally 1024) as a weight (1 … 10000, normally 100). The curve goes through all three
+ * pairs, as a straight line would not: it is the one that OCI runtimes agreed on.
+ */
+export function weightOfShares(shares: number): number {
+  if (shares <= 2) return 1;
+  if (shares >= 262_144) return MAX_WEIGHT;
+  const log = Math.log2(shares);
+  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34));
+}
+
+function blockIoWrites(io: BlockIoResources, path: string): CgroupWrite[] {
+  const writes: CgroupWrite[] = [];
+  if (io.leafWeight) {
+    throw new SpecError(`${path}.leafWeight`, "is not supported: version 2 of cgroups has nothing like it");
+  }
+  if (io.weight) {
+    const instead = { file: "io.weight", value: String(ioWeight(io.weight)) };
+    writes.push({ path: `${path}.weight`, file: "io.bfq.weight", value: String(io.weight), instead });
+  }
+  for (const [index, { major, minor, weight }] of (io.weightDevice ?? []).entries()) {
+    if (!weight) continue;
+    const instead = { file: "io.weight", value: `${major}:${minor} ${ioWeight(weight)}` };
+    const value = `${major}:${minor} ${weight}`;
+    writes.push({ path: `${path}.weightDevice[${index}]`, file: "io.bfq.weight", value, instead });
+  }
+  const throttles: [keyof BlockIoResources, string][] = [
+    ["throttleReadBpsDevice", "rbps"],
+    ["throttleWriteBpsDevice", "wbps"],
+    ["throttleReadIOPSDevice", "riops"],
+    ["throttleWriteIOPSDevice", "wiops"],
+  ];
+  for (const [field, key] of throttles) {
+    for (const [index, device] of ((io[field] ?? []) as ThrottleDevice[]).entries()) {
+      const value = `${device.major}:${device.minor} ${key}=${isSet(device.rate) ? device.rate : "max"}`;
+      writes.push({ path: `${path}.${field}[${index}]`, file: "io.max", value });
+    }
+  }
+  return writes;
+}
+
+/** A weight of 10 … 1000 as one of 1 … 10000. */
+function ioWeight(weight: number): number {
+  return Math.min(MAX_WEIGHT, Math.max(1, Math.floor(1 + (weight - 10) * 9999 / 990)));
+}
+
+function hugepageWrites(limits: readonly HugepageLimit[], path: string): CgroupWrite[] {
+  return limits.flatMap(({ pageSize, limit }, index) => {
+    if (!/^[0-9]+[KMGT]B$/.test(pageSize)) {
+      throw new SpecError(`${path}[${index}].pageSize`, `must be a size such as "2MB": it is "${pageSize}"`);
+    }
+    const value = String(limit);
+    const at = `${path}[${index}]`;
+    return [
+      { path: at, file: `hugetlb.${pageSize}.max`, value },
+      { path: at, file: `hugetlb.${pageSize}.rsvd.max`, value, optional: true },
+    ];
+  });
+}
+
+function rdmaWrites(rdma: NonNullable<Resources["rdma"]>, path: string): CgroupWrite[] {
+  return Object.entries(rdma).map(([device, { hcaHandles, hcaObjects }]) => {
+    const handles = `hca_handle=${hcaHandles ?? "max"}`;
+    const value = `${device} ${handles} hca_object=${hcaObjects ?? "max"}`;
+    return { path: `${path}[${JSON.stringify(device)}]`, file: "rdma.max", value };
+  });
+}
+
+/** Files by name; they come last, and so have the last word. */
+function unifiedWrites(unified: Readonly<Record<string, string>>, path: string): CgroupWrite[] {
+  return Object.entries(unified).flatMap(([file, text]) => {
+    const at = `${path}[${JSON.stringify(file)}]`;
+    if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file)) {
+      throw new SpecError(at, "is not the name of a cgroup file");
+    }
+    return text.split("\n").filter((line) => line !== "").map((value) => ({ path: at, file, value }));
+  });
+}

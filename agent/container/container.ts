@@ -1,0 +1,313 @@
+/** A container in the guest: an OCI specification turned into a cgroup, a root, and processes. */
+
+import type { Process, Resources, Spec } from "../../oci/spec.ts";
+import { unknownCapabilities } from "../../oci/rules.ts";
+import { O, openFd, OwnedFd } from "../../sys/fd.ts";
+import { launch, type Launched } from "../../sys/launch.ts";
+import { StepError } from "../../sys/program.ts";
+import { SIGNALS } from "../../sys/signals.ts";
+import { failedPrecondition } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { Cgroup, CGROUP_ROOT, cgroupPathOf, signalUnlessGone } from "./cgroup/cgroup.ts";
+import type { CgroupStats } from "./cgroup/stats.ts";
+import { processError } from "./errors.ts";
+import { mountFacts, processFacts, streamFds, withRoot } from "./facts.ts";
+import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
+import { planContainer, type ProcessPlan } from "./plan/container.ts";
+import { planExec } from "./plan/exec.ts";
+import type { NamespaceChoices } from "./plan/input.ts";
+import { CREATED } from "./plan/names.ts";
+import { ContainerProcess, setRlimits } from "./process.ts";
+import type { StdioEnds } from "./stdio.ts";
+import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
+
+export { ContainerProcess } from "./process.ts";
+
+/** What a container is made of. */
+export interface ContainerOptions {
+  readonly id: string;
+  /** Absolute; relative paths in the specification are relative to it. */
+  readonly bundle: string;
+  /** Valid by itself (`parseSpec`, `specFromWire`). */
+  readonly spec: Spec;
+  /** May be closed when the container is made. */
+  readonly io: StdioEnds;
+  /** Namespaces of the sandbox. */
+  readonly namespaces: SandboxNamespaceFds;
+  readonly log: Logger;
+  /** A cgroup that the container's is made in. Default: where version 2 is mounted. */
+  readonly cgroupRoot?: string;
+}
+
+/** What a container can be. `stopped`: its first process has ended. */
+export type ContainerState = "created" | "running" | "paused" | "stopped";
+
+interface Parts {
+  readonly cgroup: Cgroup;
+  readonly init: ContainerProcess;
+  readonly launched: Launched;
+  readonly pidNamespace: OwnedFd;
+}
+
+/** One container. Whoever created it has to destroy it. */
+export class Container {
+  readonly id: string;
+  /** The first process; until `start` it waits. */
+  readonly init: ContainerProcess;
+  readonly #spec: Spec;
+  readonly #cgroup: Cgroup;
+  readonly #launched: Launched;
+  readonly #pidNamespace: OwnedFd;
+  readonly #execs = new Set<ContainerProcess>();
+  #state: Exclude<ContainerState, "stopped"> = "created";
+  /** What it was before it was paused. */
+  #beforePause: "created" | "running" = "created";
+  #destroyed = false;
+
+  private constructor(options: ContainerOptions, parts: Parts) {
+    this.id = options.id;
+    this.#spec = options.spec;
+    this.#cgroup = parts.cgroup;
+    this.init = parts.init;
+    this.#launched = parts.launched;
+    this.#pidNamespace = parts.pidNamespace;
+  }
+
+  /**
+   * Makes the container, up to the point where its program would begin.
+   *
+   * @throws {SpecError} for what the specification asks and cannot have
+   * @throws {ExecutableError} if there is no such program in the container, or it cannot be run
+   * @throws {StepError} if a step of the set-up failed; nothing is left of it
+   */
+  static async create(options: ContainerOptions): Promise<Container> {
+    const { id, spec, bundle, log } = options;
+    refuseUnsupported(spec);
+    const unknown = unknownCapabilities(spec.process.capabilities ?? {});
+    if (unknown.length > 0) {
+      log.warn("unknown capabilities are left out", { container: id, names: unknown.join(" ") });
+    }
+    using namespaces = chooseNamespaces(spec, options.namespaces);
+    const rootfs = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+    const plan = planFrom(options, rootfs, namespaces.choices);
+
+    await using taken = new AsyncDisposableStack();
+    const path = cgroupPathOf(spec.linux?.cgroupsPath, id);
+    const cgroup = taken.adopt(Cgroup.create(options.cgroupRoot ?? CGROUP_ROOT, path), discard);
+    cgroup.apply(spec.linux?.resources ?? {});
+    const { pid } = namespaces.choices;
+    const pidNamespaceFd = typeof pid === "object" ? pid.fd : undefined;
+    const launched = taken.use(await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd));
+    const init = new ContainerProcess(launched.child);
+    const pidNamespace = new OwnedFd(openFd(`/proc/${init.pid}/ns/pid`, O.RDONLY));
+    taken.move();
+    return new Container(options, { cgroup, init, launched, pidNamespace });
+  }
+
+  get state(): ContainerState {
+    return this.init.status === undefined ? this.#state : "stopped";
+  }
+
+  /** Folder of its cgroup. */
+  get cgroupPath(): string {
+    return this.#cgroup.folder;
+  }
+
+  /**
+   * Lets the first process run.
+   *
+   * @throws {ExecutableError} if the kernel refuses the program after all
+   */
+  async start(): Promise<void> {
+    this.#require("start", "created");
+    this.#state = "running";
+    await run(this.#launched, this.#spec.process);
+  }
+
+  /**
+   * Runs another process in the container. What it does not say of capabilities, limits and OOM score is as for the
+   * first process.
+   *
+   * @param execId only for messages
+   * @throws {ExecutableError} if there is no such program in the container, or it cannot be run
+   * @throws {StepError} if a step of the set-up failed
+   */
+  async exec(execId: string, process: Process, io: StdioEnds): Promise<ContainerProcess> {
+    // A process that is born into a frozen cgroup would not come to the point where it can be reported.
+    this.#require(`execute process "${execId}" in`, "created", "running");
+    refuseUnsupportedProcess(process);
+    const inherited = withDefaultsOf(this.#spec.process, process);
+    const facts = withRoot(`/proc/${this.init.pid}/root`, (root) => processFacts(root, inherited, io));
+    const plan = planExec({ process: inherited, initPidfd: this.init.pidfd, facts });
+    await using taken = new AsyncDisposableStack();
+    const launched = taken.use(await this.#prepareExec(plan, inherited, io));
+    await run(launched, inherited);
+    taken.move();
+    const started = new ContainerProcess(launched.child);
+    this.#execs.add(started);
+    started.exit.finally(() => this.#execs.delete(started));
+    return started;
+  }
+
+  /** Processes belong where the container is; a container that manages cgroups itself has moved its first process. */
+  async #prepareExec(plan: ProcessPlan, process: Process, io: StdioEnds): Promise<LaunchedProcess> {
+    const namespace = this.#pidNamespace.fd;
+    try {
+      return await prepare(plan, process, io, this.#cgroup.fd, namespace);
+    } catch (error) {
+      const inside = this.#cgroup.folderOf(this.init.pid);
+      const isBusy = error instanceof StepError && error.code === "EBUSY" && inside !== undefined;
+      if (!isBusy || inside === this.#cgroup.folder) throw error;
+      using folder = new OwnedFd(openFd(inside, O.RDONLY | O.DIRECTORY));
+      return await prepare(plan, process, io, folder.fd, namespace);
+    }
+  }
+
+  /** Sends a signal to all processes but the first; SIGKILL goes to that one, too. */
+  signalAll(signal: number): void {
+    if (this.#destroyed) return;
+    if (signal === SIGNALS.SIGKILL) return this.#cgroup.kill();
+    for (const pid of this.#cgroup.pids()) {
+      if (pid !== this.init.pid) signalUnlessGone(pid, signal);
+    }
+  }
+
+  /** Ids of its processes, as the agent sees them. */
+  pids(): number[] {
+    return this.#destroyed ? [] : this.#cgroup.pids();
+  }
+
+  /** Changes limits; what is not mentioned stays. @throws {SpecError} */
+  update(resources: Resources): void {
+    this.#require("update", "created", "running", "paused");
+    this.#cgroup.apply(resources, "resources");
+  }
+
+  /** Stops all processes in their tracks. */
+  async pause(): Promise<void> {
+    this.#require("pause", "created", "running");
+    const before = this.#state === "running" ? "running" : "created";
+    // Taken before the wait: a second pause that comes meanwhile is refused.
+    this.#state = "paused";
+    this.#beforePause = before;
+    try {
+      await this.#cgroup.freeze();
+    } catch (error) {
+      this.#state = before;
+      throw error;
+    }
+  }
+
+  /** Lets them go on. */
+  resume(): void {
+    this.#require("resume", "paused");
+    this.#cgroup.thaw();
+    this.#state = this.#beforePause;
+  }
+
+  /** What it has used. */
+  stats(): CgroupStats {
+    if (this.#destroyed) throw failedPrecondition(`container "${this.id}" is destroyed`);
+    return this.#cgroup.stats();
+  }
+
+  /**
+   * Kills all processes and removes what was made for the container. Can be tried again after a failure.
+   *
+   * @param timeoutMs how long the processes may take to die; 0 = any time
+   * @throws {Error} if they take longer
+   */
+  async destroy(timeoutMs = 0): Promise<void> {
+    if (this.#destroyed) return;
+    this.#cgroup.kill();
+    if (!await this.#cgroup.empty(timeoutMs)) {
+      throw new Error(`the processes of container "${this.id}" did not end within ${timeoutMs} ms`);
+    }
+    await Promise.all([this.init, ...this.#execs].map((process) => process.exit));
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#cgroup.remove();
+    this.#pidNamespace.close();
+  }
+
+  #require(verb: string, ...states: readonly ContainerState[]): void {
+    const state = this.#destroyed ? "destroyed" : this.state;
+    if (states.some((allowed) => allowed === state)) return;
+    const wanted = states.join(" or ");
+    throw failedPrecondition(`cannot ${verb} container "${this.id}" as it must be ${wanted}: it is ${state}`);
+  }
+}
+
+/** A child that waits for its start; disposed of, it is killed and reaped. */
+type LaunchedProcess = Launched & AsyncDisposable;
+
+function planFrom(
+  { spec, bundle, io }: ContainerOptions,
+  rootfs: string,
+  namespaces: NamespaceChoices,
+): ProcessPlan {
+  return withRoot(rootfs, (root) =>
+    planContainer({
+      spec,
+      rootfs,
+      bundle,
+      namespaces,
+      mounts: mountFacts(root, spec, bundle),
+      facts: processFacts(root, spec.process, io),
+    }));
+}
+
+/** Runs a plan up to the point where the child waits. */
+async function prepare(
+  plan: ProcessPlan,
+  process: Process,
+  io: StdioEnds,
+  cgroupFd: number,
+  pidNamespaceFd: number | undefined,
+): Promise<LaunchedProcess> {
+  await using taken = new AsyncDisposableStack();
+  const launched = launch(plan.program, {
+    flags: plan.flags,
+    cgroupFd,
+    ...(pidNamespaceFd !== undefined && { pidNamespaceFd }),
+    fds: streamFds(io),
+    inherit: plan.inherit,
+  });
+  const child = taken.use(launched.child);
+  try {
+    await launched.reached(CREATED);
+  } catch (error) {
+    throw processError(error, process.args[0] ?? "");
+  }
+  setRlimits(child.pid, process.rlimits ?? []);
+  taken.move();
+  return Object.assign(launched, { [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() });
+}
+
+/** Lets a child go on into its program. */
+async function run(launched: Launched, process: Process): Promise<void> {
+  launched.go();
+  try {
+    await launched.executed();
+  } catch (error) {
+    throw processError(error, process.args[0] ?? "");
+  }
+}
+
+function withDefaultsOf(first: Process, process: Process): Process {
+  const { capabilities = first.capabilities, rlimits = first.rlimits, oomScoreAdj = first.oomScoreAdj } =
+    process;
+  return {
+    ...process,
+    ...(capabilities && { capabilities }),
+    ...(rlimits && { rlimits }),
+    ...(oomScoreAdj !== undefined && { oomScoreAdj }),
+  };
+}
+
+/** Undoes the making of a cgroup. */
+async function discard(cgroup: Cgroup): Promise<void> {
+  cgroup.kill();
+  await cgroup.empty(0);
+  cgroup.remove();
+}

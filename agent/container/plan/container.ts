@@ -1,0 +1,86 @@
+/** The plan of a container: everything between the clone and the program, as one list of system calls. */
+
+import { propagationOf } from "../../../oci/mount_options.ts";
+import { SpecError } from "../../../oci/check.ts";
+import type { Program } from "../../../sys/program.ts";
+import { attachConsole, fillDev, takeConsole } from "./dev.ts";
+import type { ContainerInput } from "./input.ts";
+import { attachMounts, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
+import { becomeProgram, setOomScore } from "./process.ts";
+import { hidePaths, protectPaths, takeCovers } from "./restrict.ts";
+import {
+  beginProcess,
+  changeRoot,
+  cloneFlags,
+  enterNamespaces,
+  namespaceFds,
+  sealRoot,
+  separateMounts,
+  setNames,
+} from "./root.ts";
+import { Steps } from "./steps.ts";
+import { sysctlWrites } from "./sysctl.ts";
+
+/** What `launch` needs to run a plan. */
+export interface ProcessPlan {
+  readonly program: Program;
+  /** CLONE_NEW* */
+  readonly flags: number;
+  /** Descriptors of the agent that the program names. */
+  readonly inherit: readonly number[];
+}
+
+/**
+ * Plans a container's first process. A pure function.
+ * @throws {SpecError} for a field that makes no sense
+ */
+export function planContainer(input: ContainerInput): ProcessPlan {
+  const { spec, namespaces, facts } = input;
+  const linux = spec.linux ?? {};
+  const mounts = plannedMounts(input);
+  const propagation = rootPropagation(linux.rootfsPropagation);
+  const steps = new Steps();
+
+  beginProcess(steps);
+  enterNamespaces(steps, namespaces);
+  setNames(steps, spec.hostname, spec.domainname);
+  setOomScore(steps, spec.process, facts);
+  for (const { name, path, value } of sysctlWrites(linux.sysctl ?? {}, namespaces)) {
+    steps.writeProcFile(`set ${name}`, path, value);
+  }
+
+  separateMounts(steps);
+  const trees = takeSources(steps, mounts, input.bundle);
+  const { slavePath } = facts.streams;
+  const console = slavePath === undefined ? undefined : takeConsole(steps, slavePath);
+  const hidden = linux.maskedPaths ?? [];
+  const covers = hidden.length === 0 ? undefined : takeCovers(steps);
+  const root = changeRoot(steps, input.rootfs);
+
+  attachMounts(steps, mounts, trees);
+  fillDev(steps, mounts, linux.devices ?? []);
+  if (console) attachConsole(steps, console);
+  steps.close(steps.folder(spec.process.cwd, "cwd"));
+  protectPaths(steps, linux.readonlyPaths ?? []);
+  if (covers) hidePaths(steps, hidden, covers);
+  sealMounts(steps, mounts);
+  sealRoot(steps, root, propagation, spec.root.readonly ?? false);
+
+  becomeProgram(steps, spec.process, facts);
+  return { program: steps.program, flags: cloneFlags(namespaces), inherit: namespaceFds(namespaces) };
+}
+
+function plannedMounts(input: ContainerInput): PlannedMount[] {
+  return (input.spec.mounts ?? []).map((mount, index) => {
+    const facts = input.mounts[index];
+    if (facts === undefined) throw new Error(`nothing is known of mounts[${index}]`);
+    return { ...readMount(mount, index), facts };
+  });
+}
+
+function rootPropagation(value: string | undefined) {
+  if (value === undefined || value === "") return undefined;
+  const propagation = propagationOf(value);
+  if (propagation) return propagation;
+  throw new SpecError("linux.rootfsPropagation", `is not a propagation: it is "${value}"`);
+}

@@ -1,0 +1,68 @@
+/**
+ * What a plan is made from: the specification, and the few things about the machine that it depends on. Nothing else
+ * is looked at while planning, so the same input always gives the same program.
+ */
+
+import type { Process, Spec } from "../../../oci/spec.ts";
+
+/** A namespace of the child: of its own, the agent's, or the one behind a descriptor of the agent. */
+export type NamespaceChoice = "new" | "inherit" | { readonly fd: number };
+
+/** The child's namespaces. The mount namespace is always new. */
+export interface NamespaceChoices {
+  readonly pid: NamespaceChoice;
+  readonly ipc: NamespaceChoice;
+  readonly uts: NamespaceChoice;
+  readonly network: NamespaceChoice;
+  readonly cgroup: NamespaceChoice;
+}
+
+/** What is known of a mount of the specification, by its index. */
+export interface MountFacts {
+  /** The destination; where it does not exist, with the links on the way to it resolved inside the rootfs. */
+  readonly path: string;
+  /** Permission bits of the folder that is there; undefined if nothing is. */
+  readonly mode: number | undefined;
+  /** Whether the source of a bind is a folder. */
+  readonly folder: boolean;
+}
+
+/** What the standard streams are. */
+export interface StreamFacts {
+  readonly terminal: boolean;
+  /** Terminal only: its path in the agent's devpts. */
+  readonly slavePath?: string;
+  /** Which of 0, 1, 2 may be given to the process's user: all that are not a device that others use, too. */
+  readonly ownable: readonly number[];
+}
+
+/** What a process's plan depends on besides its specification. */
+export interface ProcessFacts {
+  /** Capabilities that the agent can hand on, as a mask. */
+  readonly capabilities: bigint;
+  /** The agent's own OOM score adjustment, which children inherit. */
+  readonly oomScoreAdj: number;
+  /** Home folder of the user according to the container's `/etc/passwd`. */
+  readonly home: string | undefined;
+  readonly streams: StreamFacts;
+}
+
+/** What a container's plan is made from. */
+export interface ContainerInput {
+  readonly spec: Spec;
+  /** absolute */
+  readonly rootfs: string;
+  /** relative sources of binds are relative to it */
+  readonly bundle: string;
+  readonly namespaces: NamespaceChoices;
+  readonly mounts: readonly MountFacts[];
+  readonly facts: ProcessFacts;
+}
+
+/** What the plan of a process in an existing container is made from. */
+export interface ExecInput {
+  readonly process: Process;
+  /** Descriptor of the container's first process; its namespaces are joined, all but the pid namespace. */
+  readonly initPidfd: number;
+  readonly facts: ProcessFacts;
+}

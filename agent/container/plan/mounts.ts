@@ -1,0 +1,195 @@
+/** Steps for the mounts of a specification: sources are taken in the old root, targets are found in the new one. */
+
+import { O, RESOLVE } from "../../../sys/fd.ts";
+import type { Slot } from "../../../sys/program.ts";
+import { SpecError } from "../../../oci/check.ts";
+import {
+  bindAttributes,
+  MOUNT_ATTRIBUTES,
+  MOUNT_FLAGS as MS,
+  type MountOptions,
+  parseMountOptions,
+} from "../../../oci/mount_options.ts";
+import type { Mount } from "../../../oci/spec.ts";
+import type { MountFacts } from "./input.ts";
+import { split, type Steps } from "./steps.ts";
+
+/** Beneath a proc filesystem only files that report about the machine may be covered, as `lxcfs` does. */
+const COVERABLE_IN_PROC = new Set([
+  "cpuinfo",
+  "diskstats",
+  "meminfo",
+  "stat",
+  "swaps",
+  "uptime",
+  "loadavg",
+  "slabinfo",
+  "net/dev",
+  "sys/kernel/ns_last_pid",
+  "sys/crypto/fips_enabled",
+]);
+
+/** File systems whose mount point must be a real folder, as their content decides about the container's privileges. */
+const REAL_FOLDER_ONLY = new Set(["proc", "sysfs"]);
+
+/** A mount of the specification, taken apart. */
+export interface PlannedMount {
+  readonly kind: "bind" | "filesystem" | "remount";
+  readonly type: string;
+  readonly source: string;
+  readonly destination: string;
+  readonly options: MountOptions;
+  readonly facts: MountFacts;
+  /** To be made read-only when everything in it has been made. */
+  readonly sealLater: boolean;
+}
+
+/** What `facts` are needed of; also checks what can be said without them. @throws {SpecError} */
+export function readMount(mount: Mount, index: number): Omit<PlannedMount, "facts"> {
+  const path = `mounts[${index}]`;
+  const options = parseMountOptions(mount.options ?? []);
+  const type = mount.type ?? "";
+  const kind = options.flags & MS.REMOUNT ? "remount" : options.bind ? "bind" : "filesystem";
+  if (kind === "bind" && options.data.length > 0) {
+    throw new SpecError(`${path}.options`, `cannot have "${options.data[0]}" for a bind: it has no data`);
+  }
+  if (kind === "bind" && !mount.source) throw new SpecError(`${path}.source`, "must be given for a bind");
+  if (kind === "filesystem" && type === "") {
+    throw new SpecError(`${path}.type`, "must be given for what is not a bind");
+  }
+  checkProc(mount.destination, kind === "remount" || (kind === "filesystem" && type === "proc"), path);
+  const isDev = split(mount.destination).join("/") === "dev";
+  const sealLater = kind === "filesystem" && (options.flags & MS.RDONLY) !== 0 && (type === "tmpfs" || isDev);
+  const destination = mount.destination.startsWith("/") ? mount.destination : `/${mount.destination}`;
+  return { kind, type, source: mount.source ?? "", destination, options, sealLater };
+}
+
+function checkProc(destination: string, mayBeProcItself: boolean, path: string): void {
+  const [first, ...rest] = split(destination);
+  if (first !== "proc" || (rest.length === 0 && mayBeProcItself)) return;
+  if (!COVERABLE_IN_PROC.has(rest.join("/"))) {
+    throw new SpecError(`${path}.destination`, `must not cover this part of /proc: it is "${destination}"`);
+  }
+}
+
+/** Old root: takes the sources of binds as detached trees, with their attributes set. */
+export function takeSources(
+  steps: Steps,
+  mounts: readonly PlannedMount[],
+  bundle: string,
+): Map<PlannedMount, Slot> {
+  const trees = new Map<PlannedMount, Slot>();
+  for (const mount of mounts) {
+    if (mount.kind !== "bind") continue;
+    const { options } = mount;
+    const source = sourcePath(mount, bundle);
+    const tree = steps.slot("tree");
+    steps.cloneTree(`open mount source ${source}`, source, options.recursiveBind, tree);
+    steps.setAttributes(`set attributes of ${mount.destination}`, tree, bindAttributes(options));
+    spread(steps, mount, tree);
+    trees.set(mount, tree);
+  }
+  return trees;
+}
+
+/** New root: makes the mounts, in order. */
+export function attachMounts(
+  steps: Steps,
+  mounts: readonly PlannedMount[],
+  trees: ReadonlyMap<PlannedMount, Slot>,
+): void {
+  for (const mount of mounts) {
+    const tree = trees.get(mount);
+    if (tree) attachTree(steps, mount, tree);
+    else if (mount.kind === "remount") remount(steps, mount);
+    else mountFilesystem(steps, mount);
+  }
+}
+
+function attachTree(steps: Steps, mount: PlannedMount, tree: Slot): void {
+  const { path, folder } = mount.facts;
+  const target = folder ? steps.folder(path, "mount point") : steps.file(path, "mount point");
+  steps.attach(`bind ${mount.source} on ${mount.destination}`, tree, target);
+  steps.close(target);
+  steps.close(tree);
+}
+
+function mountFilesystem(steps: Steps, mount: PlannedMount): void {
+  const { program } = steps;
+  const { options, destination, sealLater } = mount;
+  const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
+  const resolve = REAL_FOLDER_ONLY.has(type) ? RESOLVE.NO_SYMLINKS : undefined;
+  const target = steps.folder(mount.facts.path, "mount point", resolve);
+  program.step(`enter mount point ${destination}`, "fchdir", [target]);
+  steps.close(target);
+  const flags = sealLater ? options.flags & ~MS.RDONLY : options.flags;
+  const data = dataOf(mount);
+  program.step(`mount ${mount.type} on ${destination}`, "mount", [
+    program.cstring(mount.source || type),
+    program.cstring("."),
+    program.cstring(type),
+    flags,
+    data === "" ? 0 : program.cstring(data),
+  ]);
+  if (options.propagation.length === 0 && (options.recursive.set | options.recursive.clear) === 0) return;
+  reopen(steps, mount, resolve);
+  spread(steps, mount, steps.target);
+  steps.close(steps.target);
+}
+
+/** Changes a mount that is there: its flags alone with `bind`, else those of its file system, too. */
+function remount(steps: Steps, mount: PlannedMount): void {
+  const { program } = steps;
+  const { options, destination } = mount;
+  const name = `remount ${destination}`;
+  reopen(steps, mount);
+  if (options.bind) steps.setAttributes(name, steps.target, bindAttributes(options));
+  else {
+    program.step(`enter mount point ${destination}`, "fchdir", [steps.target]);
+    const data = options.data.join(",");
+    const args = [0, program.cstring("."), 0, options.flags, data === "" ? 0 : program.cstring(data)];
+    program.step(name, "mount", args);
+  }
+  spread(steps, mount, steps.target);
+  steps.close(steps.target);
+}
+
+/** After a mount its place has to be opened again, to stand for what was mounted. */
+function reopen(steps: Steps, mount: PlannedMount, resolve?: number): void {
+  const open = steps.openArguments(mount.facts.path, O.PATH | O.CLOEXEC, resolve);
+  steps.program.step(`open mount ${mount.destination}`, "openat2", open, { save: steps.target });
+}
+
+/** Propagation in the order asked for, then the attributes for everything below. */
+function spread(steps: Steps, mount: PlannedMount, at: Slot): void {
+  for (const { type, recursive } of mount.options.propagation) {
+    steps.setAttributes(`set propagation of ${mount.destination}`, at, { propagation: type, recursive });
+  }
+  const { set, clear } = mount.options.recursive;
+  steps.setAttributes(`set attributes below ${mount.destination}`, at, { set, clear, recursive: true });
+}
+
+/** A tmpfs takes over the permissions of the folder that it covers, unless a mode is among its options. */
+function dataOf(mount: PlannedMount): string {
+  const { data } = mount.options;
+  const inherits = mount.type === "tmpfs" && !data.some((option) => option.startsWith("mode="));
+  const mode = mount.facts.mode ?? 0o755;
+  return (inherits ? [`mode=${mode.toString(8)}`, ...data] : data).join(",");
+}
+
+/** At the end: what asked to be read-only and had to be filled first. */
+export function sealMounts(steps: Steps, mounts: readonly PlannedMount[]): void {
+  for (const mount of mounts) {
+    if (!mount.sealLater) continue;
+    reopen(steps, mount);
+    steps.setAttributes(`make ${mount.destination} read-only`, steps.target, {
+      set: MOUNT_ATTRIBUTES.RDONLY,
+    });
+    steps.close(steps.target);
+  }
+}
+
+/** Where a bind's source is, for looking at it before. */
+export function sourcePath(mount: Pick<PlannedMount, "source">, bundle: string): string {
+  return mount.source.startsWith("/") ? mount.source : `${bundle}/${mount.source}`;
+}

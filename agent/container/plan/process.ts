@@ -1,0 +1,194 @@
+/** The last steps of every process: streams, working folder, privileges, and turning into the program. */
+
+import { AT, O, S } from "../../../sys/fd.ts";
+import { type Slot, u32 } from "../../../sys/program.ts";
+import { capabilityMasks } from "../../../oci/capabilities.ts";
+import type { Process, User } from "../../../oci/spec.ts";
+import { environmentOf, programCandidates } from "./environment.ts";
+import type { ProcessFacts, StreamFacts } from "./input.ts";
+import { AWAIT_START, CREATED, EXECUTE, FIND_PROGRAM } from "./names.ts";
+import { PLACE, type Steps, words } from "./steps.ts";
+
+const PR_SET_KEEPCAPS = 8, PR_CAPBSET_DROP = 24, PR_SET_NO_NEW_PRIVS = 38, PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_CLEAR_ALL = 4;
+const CAPABILITY_VERSION_3 = 0x2008_0522;
+const HIGHEST_CAPABILITY = 63;
+const TIOCSCTTY = 0x540e;
+const X_OK = 1, AT_EACCESS = 0x200;
+const DEFAULT_UMASK = 0o022;
+const ENOENT = 2, ENOTDIR = 20;
+const DENIED = ["EACCES", "EPERM"];
+
+/** With the agent's /proc in sight: children inherit the agent's OOM score, which is not meant for them. */
+export function setOomScore(steps: Steps, process: Process, facts: ProcessFacts): void {
+  const wanted = process.oomScoreAdj ?? 0;
+  if (wanted === facts.oomScoreAdj) return;
+  steps.writeProcFile("set oom_score_adj", "/proc/self/oom_score_adj", String(wanted));
+}
+
+/** All that is the same for a container's first process and for later ones. */
+export function becomeProgram(steps: Steps, process: Process, facts: ProcessFacts): void {
+  const { program } = steps;
+  takeStreams(steps, facts.streams, process.user);
+  const arrived = steps.slot("in cwd");
+  enterCwdAsRoot(steps, process.cwd, arrived);
+  changeUser(steps, process, facts.capabilities);
+  enterCwdAsUser(steps, process.cwd, arrived);
+  program.step("set umask", "umask", [process.user.umask ?? DEFAULT_UMASK]);
+  if (process.noNewPrivileges) program.step("set no_new_privs", "prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+  const env = environmentOf(process, facts.home);
+  const path = findProgram(steps, process.args[0] ?? "", env);
+  program.checkpoint(CREATED);
+  program.awaitGo(AWAIT_START);
+  program.step(EXECUTE, "execve", [path, program.cstrings(process.args), program.cstrings(env)]);
+}
+
+function takeStreams(steps: Steps, streams: StreamFacts, user: User): void {
+  const { program } = steps;
+  program.wireFds();
+  if (streams.terminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
+  if (user.uid === 0) return;
+  // So that the user can open /dev/stdout and the like; some pipes and files do not let themselves be given away.
+  for (const fd of streams.ownable) {
+    const args = [fd, user.uid, -1];
+    program.step(`give fd ${fd} to ${user.uid}`, "fchown", args, { mayFail: ["EPERM", "EROFS", "EINVAL"] });
+  }
+}
+
+/** As root first: a folder of the image may be closed to the user that works in it. */
+function enterCwdAsRoot(steps: Steps, cwd: string, arrived: Slot): void {
+  const { program } = steps;
+  const closed = program.label("cwd is closed to root");
+  const opened = program.label("tried cwd as root");
+  program.compute("not yet in cwd", arrived, 0);
+  const open = steps.openArguments(cwd, PLACE | O.DIRECTORY);
+  const denied = { mayFail: DENIED, onFailure: closed };
+  program.step(`open cwd ${cwd}`, "openat2", open, { save: steps.target, ...denied });
+  program.step(`enter cwd ${cwd}`, "fchdir", [steps.target], { mayFail: DENIED, onFailure: opened });
+  program.compute("in cwd", arrived, 1);
+  program.place(opened);
+  steps.close(steps.target);
+  program.place(closed);
+}
+
+/** On file systems where root has no privilege, the user may get in. */
+function enterCwdAsUser(steps: Steps, cwd: string, arrived: Slot): void {
+  const { program } = steps;
+  const there = program.label("is in cwd");
+  program.expect("look whether in cwd", arrived, { equals: 0, errno: "EEXIST" }, { onFailure: there });
+  program.step(`open cwd ${cwd}`, "openat2", steps.openArguments(cwd, PLACE | O.DIRECTORY), {
+    save: steps.target,
+  });
+  program.step(`enter cwd ${cwd}`, "fchdir", [steps.target]);
+  steps.close(steps.target);
+  program.place(there);
+}
+
+/** Bounding set, groups, user, then the other sets: after the user's change they can only be kept by asking. */
+function changeUser(steps: Steps, process: Process, available: bigint): void {
+  const { program } = steps;
+  const { uid, gid, additionalGids = [] } = process.user;
+  const masks = process.capabilities && capabilityMasks(process.capabilities);
+  if (masks) dropFromBoundingSet(steps, masks.bounding, available);
+  if (masks && uid !== 0) program.step("keep capabilities", "prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]);
+  const groups = additionalGids.length === 0 ? 0 : program.bytes(words(additionalGids));
+  program.step("set groups", "setgroups", [additionalGids.length, groups]);
+  program.step(`set gid ${gid}`, "setresgid", [gid, gid, gid]);
+  program.step(`set uid ${uid}`, "setresuid", [uid, uid, uid]);
+  if (!masks) return;
+  if (uid !== 0) program.step("do not keep capabilities", "prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0]);
+  const permitted = masks.permitted & available;
+  // Neither can have what is not permitted, or not within bounds.
+  const effective = masks.effective & permitted;
+  const inheritable = masks.inheritable & available;
+  setCapabilities(steps, effective, permitted, inheritable);
+  const ambient = masks.ambient & permitted & inheritable;
+  program.step("clear ambient capabilities", "prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
+  for (const number of members(ambient)) {
+    const args = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0];
+    program.step(`raise ambient capability ${number}`, "prctl", args, { mayFail: true });
+  }
+}
+
+function dropFromBoundingSet(steps: Steps, bounding: bigint, available: bigint): void {
+  for (const number of members(available & ~bounding)) {
+    steps.program.step(`drop capability ${number}`, "prctl", [PR_CAPBSET_DROP, number, 0, 0, 0]);
+  }
+}
+
+function setCapabilities(steps: Steps, effective: bigint, permitted: bigint, inheritable: bigint): void {
+  const { program } = steps;
+  const half = (mask: bigint, index: bigint) => u32(Number((mask >> (32n * index)) & 0xffff_ffffn));
+  const sets = [effective, permitted, inheritable];
+  const data = [0n, 1n].flatMap((index) => sets.map((mask) => half(mask, index)));
+  const header = program.struct([u32(CAPABILITY_VERSION_3), u32(0)]);
+  program.step("set capabilities", "capset", [header, program.struct(data)]);
+}
+
+function members(mask: bigint): number[] {
+  const numbers: number[] = [];
+  for (let number = 0; number <= HIGHEST_CAPABILITY; number++) {
+    if (mask & (1n << BigInt(number))) numbers.push(number);
+  }
+  return numbers;
+}
+
+/**
+ * Looks for the program as the user that will run it: a regular file that may be executed, not by way of a magic link
+ * (`/proc/self/exe` still is the agent).
+ *
+ * @returns a cell with the address of its path
+ */
+function findProgram(steps: Steps, name: string, env: readonly string[]): Slot {
+  const { program } = steps;
+  const [path, denied] = [steps.slot("path"), steps.slot("denied")];
+  const found = program.label("program is found");
+  program.compute("nothing is denied yet", denied, 0);
+  program.compute("no path yet", path, 0);
+  for (const candidate of programCandidates(name, env)) {
+    tryCandidate(steps, candidate, { path, denied, found });
+  }
+  program.expect(FIND_PROGRAM, denied, { equals: 0, errno: "EACCES" });
+  program.fail(FIND_PROGRAM, "ENOENT");
+  program.place(found);
+  steps.close(steps.target);
+  return path;
+}
+
+function tryCandidate(
+  steps: Steps,
+  candidate: string,
+  cells: { path: Slot; denied: Slot; found: ReturnType<Steps["program"]["label"]> },
+): void {
+  const { program, target } = steps;
+  const [opened, refused] = [
+    program.label(`${candidate} exists`),
+    program.label(`${candidate} cannot be run`),
+  ];
+  const next = program.label(`${candidate} is not it`);
+  program.compute(`candidate ${candidate}`, cells.path, program.cstring(candidate));
+  const open = steps.openArguments(candidate, PLACE);
+  program.step(`open ${candidate}`, "openat2", open, { save: target, mayFail: true, onSuccess: opened });
+  for (const errno of [ENOENT, ENOTDIR]) {
+    const missing = { equals: -errno, errno: "EACCES" };
+    program.expect(`look whether ${candidate} is missing`, target, missing, {
+      mayFail: true,
+      onSuccess: next,
+    });
+  }
+  program.compute(`${candidate} is denied`, cells.denied, 1);
+  program.jump(next);
+  program.place(opened);
+  const { mode } = steps.stat(`look at ${candidate}`, target, "");
+  const regular = { and: S.IFMT, equals: S.IFREG, errno: "EACCES" };
+  program.expect(`look whether ${candidate} is a file`, mode, regular, { onFailure: refused });
+  const access = [target, program.cstring(""), X_OK, AT.EMPTY_PATH | AT_EACCESS];
+  program.step(`look whether ${candidate} may be run`, "faccessat2", access, {
+    mayFail: true,
+    onSuccess: cells.found,
+  });
+  program.place(refused);
+  program.compute(`${candidate} is denied`, cells.denied, 1);
+  steps.close(target);
+  program.place(next);
+}

@@ -1,0 +1,62 @@
+/**
+ * What this agent does not do is refused before anything is made: doing less than a specification asks, quietly, would
+ * be worse than not running it.
+ */
+
+import { show, SpecError } from "../../oci/check.ts";
+import { parseMountOptions } from "../../oci/mount_options.ts";
+import type { Linux, Process, Spec } from "../../oci/spec.ts";
+
+/**
+ * @throws {SpecError} naming the first field that is not supported, by its JSON path, and its value
+ */
+export function refuseUnsupported(spec: Spec): void {
+  for (const [name, hooks] of Object.entries(spec.hooks ?? {})) refuse(`hooks.${name}`, hooks);
+  refuseUnsupportedProcess(spec.process);
+  for (const [index, mount] of (spec.mounts ?? []).entries()) {
+    const path = `mounts[${index}]`;
+    refuse(`${path}.uidMappings`, mount.uidMappings);
+    refuse(`${path}.gidMappings`, mount.gidMappings);
+    const [extension] = parseMountOptions(mount.options ?? []).extensions;
+    if (extension !== undefined) refuse(`${path}.options[${mount.options?.indexOf(extension)}]`, extension);
+  }
+  refuseUnsupportedLinux(spec.linux ?? {});
+}
+
+/** As `refuseUnsupported`, for a process alone. */
+export function refuseUnsupportedProcess(process: Process): void {
+  refuse("process.apparmorProfile", process.apparmorProfile);
+  refuse("process.selinuxLabel", process.selinuxLabel);
+  refuse("process.scheduler", process.scheduler);
+  refuse("process.ioPriority", process.ioPriority);
+  refuse("process.execCPUAffinity", process.execCPUAffinity);
+}
+
+function refuseUnsupportedLinux(linux: Linux): void {
+  for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
+    const at = `linux.namespaces[${index}]`;
+    if (type === "user" || type === "time") refuse(`${at}.type`, type);
+    if (type === "mount") refuse(`${at}.path`, path, "as a container has mounts of its own");
+  }
+  refuse("linux.uidMappings", linux.uidMappings);
+  refuse("linux.gidMappings", linux.gidMappings);
+  refuse("linux.timeOffsets", linux.timeOffsets);
+  refuse("linux.mountLabel", linux.mountLabel);
+  refuse("linux.intelRdt", linux.intelRdt);
+  refuse("linux.netDevices", linux.netDevices);
+  refuse("linux.memoryPolicy", linux.memoryPolicy);
+  if (linux.seccomp && (linux.seccomp.defaultAction !== "" || linux.seccomp.syscalls?.length)) {
+    refuse("linux.seccomp", linux.seccomp);
+  }
+  const { personality } = linux;
+  if (personality && (personality.domain !== "LINUX" || personality.flags?.length)) {
+    refuse("linux.personality", personality);
+  }
+}
+
+/** Empty texts, lists and objects ask for nothing. */
+function refuse(path: string, value: unknown, why?: string): void {
+  if (value === undefined || value === "") return;
+  if (typeof value === "object" && value !== null && Object.keys(value).length === 0) return;
+  throw new SpecError(path, `is not supported${why ? `, ${why}` : ""}: it is ${show(value)}`);
+}
