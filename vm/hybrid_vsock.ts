@@ -1,0 +1,58 @@
+/**
+ * Hybrid vsock: the guest has a real vsock device, the host connects by a unix socket of the VM and names the port in
+ * its first line.
+ */
+
+import type { ByteStream } from "../rpc/stream.ts";
+import { connectUnix } from "../sys/socket.ts";
+
+/** How long the other side may take to answer, in milliseconds. */
+const HANDSHAKE_MS = 10_000;
+
+/** Longest answer; it is "OK " and a number. */
+const MAX_ANSWER = 64;
+
+/**
+ * Connects to a port of the guest: `CONNECT <port>`, answered by `OK <number>`, then the stream is the port's.
+ *
+ * @throws {SysError} there is no such socket, or nobody serves it
+ * @throws {Error} nobody listens on the port
+ */
+export async function connectHybrid(path: string, port: number, signal?: AbortSignal): Promise<ByteStream> {
+  signal?.throwIfAborted();
+  const stream = await connectUnix(path);
+  const close = () => stream.close();
+  signal?.addEventListener("abort", close);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    close();
+  }, HANDSHAKE_MS);
+  try {
+    await stream.write(new TextEncoder().encode(`CONNECT ${port}\n`));
+    const answer = await readLine(stream);
+    if (!/^OK \d+$/.test(answer)) {
+      throw new Error(`nobody listens on port ${port} of the guest: "${path}" answered "${answer}"`);
+    }
+    return stream;
+  } catch (error) {
+    stream.close();
+    signal?.throwIfAborted();
+    if (late) throw new Error(`"${path}" did not answer within ${HANDSHAKE_MS} ms`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", close);
+  }
+}
+
+/** Reads byte by byte, as what follows the line is the port's. */
+async function readLine(stream: ByteStream): Promise<string> {
+  const byte = new Uint8Array(1);
+  let line = "";
+  while (line.length < MAX_ANSWER) {
+    if (await stream.read(byte) === 0 || byte[0] === 10) break;
+    line += String.fromCharCode(byte[0] ?? 0);
+  }
+  return line;
+}

@@ -1,0 +1,204 @@
+/**
+ * QEMU's command line as a pure function: nothing is opened or looked up here.
+ *
+ * The order is that of a machine's parts; automatic PCI addresses follow from it, so it matters to saved machines.
+ */
+
+import type { Accelerator, VmConfig } from "../vmm.ts";
+import { type Arch, kernelCommandLine } from "./kernel_params.ts";
+
+/** The device that carries the agent's connections. */
+export type ChannelDevice =
+  | { readonly kind: "vsock"; readonly cid: number }
+  | { readonly kind: "vhost-user-vsock"; readonly socketPath: string }
+  | { readonly kind: "virtio-serial" };
+
+/** Descriptors that QEMU is given; it gets them from 3 on, in the order of {@linkcode CommandLine.fds}. */
+export type FdName = "qmp" | "console" | "vhost-vsock" | "agent";
+
+/** What the command line is made of. */
+export interface CommandLineInput {
+  readonly config: VmConfig;
+  readonly arch: Arch;
+  readonly accelerator: Accelerator;
+  readonly channel: ChannelDevice;
+  readonly uuid: string;
+}
+
+/** A command line without the program's name, and the descriptors it speaks of. */
+export interface CommandLine {
+  readonly args: readonly string[];
+  readonly fds: readonly FdName[];
+}
+
+/** Name of the virtio-serial port of the agent, as the guest finds it. */
+export const AGENT_PORT = "agent.channel.0";
+
+/** Kernel parameter that makes the agent listen on {@linkcode AGENT_PORT} instead of on vsock. */
+const AGENT_ON_PORT = `agent.server_addr=virtio-serial://${AGENT_PORT}`;
+
+/** No obsolete system calls, no other programs, no new privileges, no change of priorities. */
+export const DEFAULT_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+
+const FIRST_FD = 3;
+
+/** Name of the pid file in the VM's run folder. */
+export const PID_FILE = "pid";
+
+/**
+ * Builds the command line.
+ *
+ * @throws {Error} the configuration cannot be put into one
+ */
+export function buildCommandLine(input: CommandLineInput): CommandLine {
+  const { config } = input;
+  const fds: FdName[] = [];
+  const fd = (name: FdName): number => FIRST_FD + fds.push(name) - 1;
+  const args = [
+    ...identity(input),
+    ...machine(input),
+    ...control(fd),
+    ...consoleDevice(fd),
+    ...entropy(config),
+    ...agentChannel(input.channel, fd),
+    ...share(config),
+    ...boot(input),
+    ...isolation(config),
+  ];
+  return { args, fds };
+}
+
+/** Writes a value into a comma-separated option, where a comma is written twice. */
+function value(text: string): string {
+  return text.replaceAll(",", ",,");
+}
+
+function identity({ config, uuid }: CommandLineInput): string[] {
+  return ["-name", `sandbox-${value(config.id)},debug-threads=on`, "-uuid", uuid];
+}
+
+/**
+ * Parts of a q35 that no guest of ours uses. Each costs the guest time to find, and is code that a guest could attack.
+ */
+const Q35_WITHOUT = "smm=off,vmport=off,hpet=off,sata=off,smbus=off,usb=off";
+
+function machine(input: CommandLineInput): string[] {
+  const { config, arch, accelerator } = input;
+  const properties = [config.machineType, "memory-backend=dimm1"];
+  if (config.machineType.startsWith("q35")) properties.push(Q35_WITHOUT);
+  if (arch === "aarch64") properties.push(accelerator === "kvm" ? "gic-version=host" : "gic-version=max");
+  if (config.machineAccelerators) properties.push(config.machineAccelerators);
+  return [
+    ...["-machine", properties.join(",")],
+    ...["-accel", accelerator === "tcg" ? "tcg,thread=multi" : "kvm"],
+    ...["-cpu", [...processor(arch, accelerator), config.cpuFeatures].filter(Boolean).join(",")],
+    ...["-smp", `${config.vcpus},cores=1,threads=1,sockets=${config.maxVcpus},maxcpus=${config.maxVcpus}`],
+    ...["-m", `${config.memoryMiB}M`],
+    ...["-object", memory(input)],
+    ...["-rtc", arch === "x86_64" ? "base=utc,driftfix=slew,clock=host" : "base=utc,clock=host"],
+    ...(arch === "x86_64" && accelerator === "kvm" ? ["-global", "kvm-pit.lost_tick_policy=discard"] : []),
+  ];
+}
+
+function processor(arch: Arch, accelerator: Accelerator): string[] {
+  if (accelerator === "kvm") return ["host"];
+  if (arch === "aarch64") return ["max"];
+  // "Fast string" instructions copy byte by byte when they are emulated; without the flags, guests use wide moves.
+  return ["max", "erms=off", "fsrm=off"];
+}
+
+/** Memory has to be shareable wherever another process reads the guest's queues. */
+function memory({ config, channel }: CommandLineInput): string {
+  const { memoryMiB, fileMemBackend, share } = config;
+  const size = `id=dimm1,size=${memoryMiB}M`;
+  if (fileMemBackend) return `memory-backend-file,${size},mem-path=${value(fileMemBackend)},share=on`;
+  if (share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock") {
+    return `memory-backend-memfd,${size},share=on`;
+  }
+  return `memory-backend-ram,${size}`;
+}
+
+function control(fd: (name: FdName) => number): string[] {
+  return [
+    ...["-chardev", `socket,id=charqmp,fd=${fd("qmp")},server=on,wait=off`],
+    ...["-mon", "chardev=charqmp,mode=control"],
+  ];
+}
+
+/** A connected socket, so that no early output is lost. */
+function consoleDevice(fd: (name: FdName) => number): string[] {
+  return [
+    ...["-chardev", `socket,id=charconsole0,fd=${fd("console")}`],
+    ...["-serial", "chardev:charconsole0"],
+  ];
+}
+
+function entropy({ entropySource }: VmConfig): string[] {
+  return [
+    ...["-object", `rng-random,id=rng0,filename=${value(entropySource)}`],
+    ...["-device", "virtio-rng-pci,rng=rng0"],
+  ];
+}
+
+function agentChannel(channel: ChannelDevice, fd: (name: FdName) => number): string[] {
+  switch (channel.kind) {
+    case "vsock":
+      return [
+        "-device",
+        `vhost-vsock-pci,vhostfd=${fd("vhost-vsock")},id=vsock-${channel.cid},guest-cid=${channel.cid}`,
+      ];
+    case "vhost-user-vsock":
+      return [
+        ...["-chardev", `socket,id=charvsock0,path=${value(channel.socketPath)}`],
+        ...["-device", "vhost-user-vsock-pci,id=vsock0,chardev=charvsock0"],
+      ];
+    case "virtio-serial":
+      return [
+        ...["-device", "virtio-serial-pci,id=serial0"],
+        ...["-chardev", `socket,id=charch0,fd=${fd("agent")},server=on,wait=off`],
+        ...["-device", `virtserialport,bus=serial0.0,chardev=charch0,id=channel0,name=${AGENT_PORT}`],
+      ];
+  }
+}
+
+function share({ share }: VmConfig): string[] {
+  switch (share.kind) {
+    case "none":
+      return [];
+    case "virtio-fs": {
+      const cache = share.cacheSizeMiB ? `,cache-size=${share.cacheSizeMiB}M` : "";
+      return [
+        ...["-chardev", `socket,id=charfs0,path=${value(share.socketPath)}`],
+        "-device",
+        `vhost-user-fs-pci,chardev=charfs0,tag=${value(share.tag)},queue-size=${share.queueSize}${cache}`,
+      ];
+    }
+    case "9p":
+      return [
+        "-fsdev",
+        `local,id=fsdev0,path=${value(share.path)},security_model=none,multidevs=remap`,
+        ...["-device", `virtio-9p-pci,fsdev=fsdev0,mount_tag=${value(share.tag)}`],
+      ];
+  }
+}
+
+function boot({ config, arch, channel }: CommandLineInput): string[] {
+  // Before the configured ones, which may name another address.
+  const agentParams = channel.kind === "virtio-serial"
+    ? [AGENT_ON_PORT, ...config.agentParams]
+    : config.agentParams;
+  return [
+    ...["-kernel", config.kernel],
+    ...(config.initrd ? ["-initrd", config.initrd] : []),
+    ...["-append", kernelCommandLine(arch, { ...config, agentParams })],
+  ];
+}
+
+function isolation(config: VmConfig): string[] {
+  const sandbox = config.seccompSandbox || DEFAULT_SANDBOX;
+  return [
+    ...["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-no-reboot"],
+    ...["-pidfile", `${config.dir}/${PID_FILE}`],
+    ...(sandbox === "off" ? [] : ["-sandbox", sandbox]),
+  ];
+}

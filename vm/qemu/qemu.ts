@@ -1,0 +1,181 @@
+/** QEMU as a virtual machine monitor: from a configuration to a running VM. */
+
+import { Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
+import type { ByteStream } from "../../rpc/stream.ts";
+import { isErrno } from "../../sys/errors.ts";
+import { O, openFd, OwnedFd, readFd, S, statFd } from "../../sys/fd.ts";
+import { AsyncFd } from "../../sys/poll.ts";
+import { StepError } from "../../sys/program.ts";
+import { socketPair } from "../../sys/socket.ts";
+import { arch } from "../../sys/syscall.ts";
+import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
+import { type AcceleratorChoice, chooseAccelerator } from "./accelerator.ts";
+import { openAgentChannel } from "./agent_channel.ts";
+import { buildCommandLine, type FdName, PID_FILE } from "./command_line.ts";
+import { GuestConsole } from "./console.ts";
+import { ServedSocket } from "./control_socket.ts";
+import { removeFile } from "./files.ts";
+import { QmpClient, QmpClosed } from "./qmp.ts";
+import { QemuVm } from "./qemu_vm.ts";
+import { VmEvents } from "./vm_events.ts";
+
+/** How long QEMU may take to build its machine, in milliseconds. */
+const START_MS = 10_000;
+
+/** How much of a file is looked at: up to where a bzImage has its signature, and more. */
+const HEADER_BYTES = 1024;
+
+/** QEMU's first descriptor of ours; see command_line.ts. */
+const FIRST_FD = 3;
+
+/** Lines of QEMU's own that an error message carries. */
+const REASON_LINES = 5;
+
+/** The QEMU system emulator. */
+export const qemu: Vmm = { name: "qemu", start };
+
+async function start(config: VmConfig): Promise<Vm> {
+  checkConfig(config);
+  const choice = chooseAccelerator(config.accelerator);
+  if (choice.because) config.onLog(`the VM runs on software emulation: ${choice.because}`);
+  try {
+    return await launch(config, choice.accelerator);
+  } catch (error) {
+    if (!(error instanceof EarlyExit) || !mayFallBack(config, choice)) throw error;
+    config.onLog(`the VM runs on software emulation, as KVM failed: ${error.message}`);
+    return await launch(config, "tcg");
+  }
+}
+
+function mayFallBack(config: VmConfig, choice: AcceleratorChoice): boolean {
+  return config.accelerator === "auto" && choice.accelerator === "kvm";
+}
+
+/** QEMU ended before its machine was built. */
+class EarlyExit extends Error {}
+
+/** Looks at what can be wrong before anything is started. */
+function checkConfig(config: VmConfig): void {
+  if (config.vcpus < 1 || config.vcpus > config.maxVcpus) {
+    throw new Error(`a VM must have 1 to ${config.maxVcpus} processors: ${config.vcpus} are asked for`);
+  }
+  checkKernelFormat(config.kernel, checkReadable("guest kernel", config.kernel));
+  if (config.initrd !== undefined) checkReadable("initrd", config.initrd);
+}
+
+/** Reads a file's beginning, to see that it can be read and is not empty. */
+function checkReadable(what: string, path: string): Uint8Array {
+  try {
+    using file = new OwnedFd(openFd(path, O.RDONLY | O.NONBLOCK));
+    if (statFd(file.fd).type !== S.IFREG) {
+      throw new Error(`cannot use the ${what} "${path}": it is not a file`);
+    }
+    const header = new Uint8Array(HEADER_BYTES);
+    const length = readFd(file.fd, header);
+    if (length === 0) throw new Error(`cannot use the ${what} "${path}": it is empty`);
+    return header.subarray(0, length);
+  } catch (error) {
+    if (isErrno(error)) throw new Error(`cannot use the ${what} "${path}": ${error.code}`, { cause: error });
+    throw error;
+  }
+}
+
+/** QEMU takes anything else for a kernel of before 1995, and says so. */
+function checkKernelFormat(path: string, header: Uint8Array): void {
+  if (arch !== "x86_64") return;
+  const text = new TextDecoder("latin1").decode(header);
+  if (text.startsWith("\x7fELF") || text.startsWith("HdrS", 0x202)) return;
+  throw new Error(`cannot use the guest kernel "${path}": it is neither an ELF file nor a bzImage`);
+}
+
+/** Takes everything a VM needs, in the order in which it must be there; an error gives back what was taken. */
+async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
+  await using taken = new AsyncDisposableStack();
+  const channel = taken.use(await openAgentChannel(config));
+  const qmpSocket = taken.use(ServedSocket.create(`${config.dir}/qmp.sock`));
+  const [consoleOurs, consoleOfQemu] = socketPair();
+  const consoleStream = taken.use(new AsyncFd(consoleOurs, "console"));
+  const consoleEnd = taken.use(new OwnedFd(consoleOfQemu));
+  const qmpStream = taken.use(await qmpSocket.connect());
+
+  const { args, fds } = buildCommandLine({
+    config,
+    arch,
+    accelerator,
+    channel: channel.device,
+    uuid: crypto.randomUUID(),
+  });
+  const available = new Map<FdName, number>([
+    ["qmp", qmpSocket.fd],
+    ["console", consoleEnd.fd],
+    ...channel.fds,
+  ]);
+  taken.defer(() => removeFile(`${config.dir}/${PID_FILE}`));
+  const daemon = taken.use(await startQemu(config, args, numbered(fds, available)));
+  // With our copies closed, connections end with QEMU.
+  channel.handedOver();
+  qmpSocket.handedOver();
+  consoleEnd.close();
+
+  const console = new GuestConsole(config.onConsole);
+  const consoleEnded = console.follow(consoleStream);
+  const events = new VmEvents();
+  const qmp = await connectQmp(qmpStream, daemon, events, accelerator);
+  taken.defer(() => qmp.close());
+  return new QemuVm({ accelerator, channel, console, consoleEnded, daemon, events, qmp }, taken.move());
+}
+
+/** The numbers that the command line speaks of, and our descriptors behind them. */
+function numbered(names: readonly FdName[], available: ReadonlyMap<FdName, number>): Map<number, number> {
+  return new Map(names.map((name, index) => {
+    const fd = available.get(name);
+    if (fd === undefined) throw new Error(`there is no descriptor "${name}" for QEMU`);
+    return [FIRST_FD + index, fd];
+  }));
+}
+
+async function startQemu(
+  config: VmConfig,
+  args: readonly string[],
+  fds: Map<number, number>,
+): Promise<Daemon> {
+  try {
+    return await Daemon.start({
+      argv: [config.hypervisorPath, ...args],
+      fds,
+      netns: config.netns,
+      onLine: (line) => config.onLog(`qemu: ${line}`),
+    });
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error;
+    // Any other step than finding and executing it has to be named.
+    const reason = /^(find|execve) /.test(error.step) ? error.code : error.message;
+    throw new Error(`cannot start QEMU "${config.hypervisorPath}": ${reason}`, { cause: error });
+  }
+}
+
+/** Waits until the machine is built. The connection ends with QEMU, so an early end is noticed at once. */
+async function connectQmp(
+  stream: ByteStream,
+  daemon: Daemon,
+  events: VmEvents,
+  accelerator: Accelerator,
+): Promise<QmpClient> {
+  try {
+    return await QmpClient.connect(stream, { timeoutMs: START_MS, onEvent: (event) => events.take(event) });
+  } catch (error) {
+    if (!(error instanceof QmpClosed)) throw error;
+    // Whether it ended or only closed the connection: it is of no use any more.
+    daemon.kill();
+    throw new EarlyExit(lastWords(await daemon.exited, accelerator), { cause: error });
+  }
+}
+
+/** QEMU's last words, without the name of the program that it begins its lines with. */
+function lastWords({ status, lastLines }: DaemonExit, accelerator: Accelerator): string {
+  const words = lastLines.slice(-REASON_LINES).map((line) =>
+    line.replace(/^(\S*qemu-system-\S+|qemu): /, "")
+  );
+  const said = words.length > 0 ? `: ${words.join("; ")}` : " without a message";
+  return `cannot start the VM with accelerator "${accelerator}": QEMU ${describeStatus(status)}${said}`;
+}
