@@ -1,0 +1,112 @@
+/**
+ * The server: one process per sandbox, behind the socket that `start` made.
+ *
+ * @module
+ */
+
+import type { AsyncFd } from "../../sys/poll.ts";
+import { connectUnix, Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
+import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
+import { type Log, reason } from "../../sandbox/log.ts";
+import { pathOfAddress } from "./address.ts";
+import { EventPublisher } from "./events.ts";
+import type { ShimFlags } from "./flags.ts";
+import { FifoLog } from "./log_fifo.ts";
+import { Shim } from "./shim.ts";
+import { taskServices } from "./task_service.ts";
+
+const INHERITED_LISTENER_FD = 3;
+
+/** How long events may wait for containerd when the server ends, in milliseconds. */
+const FLUSH_MS = 5_000;
+
+/** How long calls that are under way may take when the server ends, in milliseconds. */
+const DRAIN_MS = 2_000;
+
+/** Serves until it is asked to end. @returns the exit code */
+export async function serve(flags: ShimFlags): Promise<number> {
+  const bundle = Deno.cwd();
+  const log = new FifoLog(`${bundle}/log`, flags.debug, { namespace: flags.namespace });
+  const address = Deno.env.get("TTRPC_ADDRESS");
+  const connect = address ? () => connectUnix(pathOfAddress(address)) : undefined;
+  const events = new EventPublisher({ namespace: flags.namespace, connect, log });
+  const onConfig = (config: { runtime: { enable_debug: boolean } }) => {
+    if (config.runtime.enable_debug) log.enableDebug();
+  };
+  await using shim = new Shim({ namespace: flags.namespace, log, events, onConfig });
+  endOnSignals(shim, log);
+  dieOnErrors(log);
+  const socket = await socketOf(flags, bundle);
+  using listener = flags.socket === "" ? Listener.fromFd(INHERITED_LISTENER_FD) : listenUnix(flags.socket);
+  const server = new TtrpcServer(taskServices(shim), {
+    onError: (error) => log.write("warning", reason(error)),
+  });
+  log.write("info", `serving sandbox "${flags.id}"`);
+  acceptAll(listener, server, log);
+
+  await shim.exitRequested;
+  listener.close();
+  await shim[Symbol.asyncDispose]();
+  await server.shutdown(DRAIN_MS);
+  if (!await events.flush(FLUSH_MS)) log.write("warning", "events are lost: containerd cannot be reached");
+  events.close();
+  if (socket !== undefined) await Deno.remove(socket).catch(() => {});
+  log.write("info", "bye");
+  return 0;
+}
+
+/** Where the listening socket's file is; `start` wrote it down before it started this process. */
+async function socketOf(flags: ShimFlags, bundle: string): Promise<string | undefined> {
+  if (flags.socket !== "") return flags.socket;
+  try {
+    return pathOfAddress((await Deno.readTextFile(`${bundle}/address`)).trim());
+  } catch {
+    return undefined;
+  }
+}
+
+async function acceptAll(listener: Listener, server: TtrpcServer, log: Log): Promise<void> {
+  try {
+    while (true) {
+      const connection = await listener.accept();
+      if (isOurs(connection)) server.serve(connection).catch((error) => log.write("debug", reason(error)));
+      else connection.close();
+    }
+  } catch (error) {
+    // the listener is closed when the server ends
+    log.write("debug", `no more connections: ${reason(error)}`);
+  }
+}
+
+/** Only the user that the shim runs as may command it. */
+function isOurs(connection: AsyncFd): boolean {
+  try {
+    const { uid, gid } = peerCredentials(connection.fd);
+    return uid === Deno.uid() && gid === Deno.gid();
+  } catch {
+    return false;
+  }
+}
+
+function endOnSignals(shim: Shim, log: Log): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => {
+      log.write("info", `ending on ${signal}`);
+      shim.requestExit();
+    });
+  }
+}
+
+/**
+ * An error that nobody caught: nothing here can be relied on any more. The machine dies with this process, and
+ * containerd has the rest cleaned up.
+ */
+function dieOnErrors(log: Log): void {
+  const die = (event: Event, error: unknown) => {
+    event.preventDefault();
+    log.write("error", `uncaught: ${error instanceof Error ? error.stack ?? error.message : String(error)}`);
+    Deno.exit(1);
+  };
+  addEventListener("error", (event) => die(event, event.error));
+  addEventListener("unhandledrejection", (event) => die(event, event.reason));
+}

@@ -1,0 +1,221 @@
+/**
+ * What the server knows: its sandbox, the containers in it, and whether it is time to go.
+ *
+ * @module
+ */
+
+import { loadConfig } from "../../config/load.ts";
+import type { Config } from "../../config/schema.ts";
+import { parseSpec } from "../../oci/validate.ts";
+import type { Spec } from "../../oci/spec.ts";
+import { Code, RpcError } from "../../rpc/errors.ts";
+import { TaskCreateSchema, TaskOOMSchema } from "../../rpc/gen/events_pb.ts";
+import type { CreateTaskRequest } from "../../rpc/gen/task_pb.ts";
+import type { Container } from "../../sandbox/container.ts";
+import { createSandbox } from "../../sandbox/create_sandbox.ts";
+import type { Exit } from "../../sandbox/exit.ts";
+import type { Host } from "../../sandbox/host.ts";
+import { validateId } from "../../sandbox/ids.ts";
+import { clientIo } from "../../sandbox/io_open.ts";
+import { type Log, reason } from "../../sandbox/log.ts";
+import type { HostPaths } from "../../sandbox/paths.ts";
+import type { Sandbox } from "../../sandbox/sandbox.ts";
+import type { EventPublisher } from "./events.ts";
+import { ExitReports } from "./exit_reports.ts";
+import { groupOf } from "./grouping.ts";
+import { configPathOf } from "./options.ts";
+
+/** What a server is made with. */
+export interface ShimOptions {
+  readonly namespace: string;
+  readonly log: Log;
+  readonly events: EventPublisher;
+  /** called with the configuration when it is known */
+  onConfig?(config: Config): void;
+  /** default: the real ones */
+  readonly host?: Host;
+  readonly paths?: HostPaths;
+  /** instead of the configuration's files */
+  readonly config?: Config;
+}
+
+/** A container, and what is told of it. */
+export interface ShimContainer {
+  readonly container: Container;
+  /** shown for all of its processes: the virtual machine's */
+  readonly pid: number;
+  readonly reports: ExitReports;
+}
+
+/** The state of one shim server. */
+export class Shim implements AsyncDisposable {
+  readonly namespace: string;
+  readonly events: EventPublisher;
+  /** Settles when the server shall end. */
+  readonly exitRequested: Promise<void>;
+  readonly #options: ShimOptions;
+  readonly #containers = new Map<string, ShimContainer>();
+  readonly #creations = new Map<string, { abort: AbortController; done: Promise<unknown> }>();
+  readonly #exit = Promise.withResolvers<void>();
+  #sandbox: Sandbox | undefined;
+
+  constructor(options: ShimOptions) {
+    this.#options = options;
+    this.namespace = options.namespace;
+    this.events = options.events;
+    this.exitRequested = this.#exit.promise;
+  }
+
+  get log(): Log {
+    return this.#options.log;
+  }
+
+  /** Whether there is no container, and none on its way. */
+  get isEmpty(): boolean {
+    return this.#containers.size === 0 && this.#creations.size === 0;
+  }
+
+  /** @throws {RpcError} `NOT_FOUND` */
+  find(id: string): ShimContainer {
+    const found = this.#containers.get(id);
+    if (found === undefined) throw new RpcError(Code.NotFound, `container "${id}" does not exist`);
+    return found;
+  }
+
+  lookUp(id: string): ShimContainer | undefined {
+    return this.#containers.get(id);
+  }
+
+  requestExit(): void {
+    this.#exit.resolve();
+  }
+
+  /**
+   * Creates a container, and the sandbox if it is the one that the sandbox is for.
+   *
+   * @param signal the caller has given up
+   * @returns the pid that is shown for it
+   * @throws {RpcError} and whatever a step says; nothing is left then
+   */
+  async create(request: CreateTaskRequest, signal: AbortSignal): Promise<number> {
+    const { id } = request;
+    validateId("container id", id);
+    if (this.#containers.has(id) || this.#creations.has(id)) {
+      throw new RpcError(Code.AlreadyExists, `container "${id}" exists already`);
+    }
+    const abort = new AbortController();
+    const done = this.#create(request, AbortSignal.any([signal, abort.signal]));
+    this.#creations.set(id, { abort, done: done.catch(() => {}) });
+    try {
+      return await done;
+    } finally {
+      this.#creations.delete(id);
+    }
+  }
+
+  async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<number> {
+    const { id, bundle, rootfs, terminal, stdin, stdout, stderr } = request;
+    if (request.checkpoint !== "") {
+      throw new RpcError(Code.Unimplemented, "containers cannot be restored from a checkpoint");
+    }
+    const spec = await readSpec(bundle);
+    const group = groupOf(spec.annotations ?? {}, id);
+    const makesSandbox = group.sandboxId === id;
+    const sandbox = makesSandbox
+      ? await this.#makeSandbox(request, spec, signal)
+      : this.#joinSandbox(group.sandboxId);
+    try {
+      const io = clientIo({ terminal, stdin, stdout, stderr }, { namespace: this.namespace, id });
+      const container = await sandbox.createContainer({ id, bundle, spec, rootfs, io, signal });
+      const { pid } = sandbox;
+      this.#containers.set(id, { container, pid, reports: new ExitReports(this.events, id, pid) });
+      const names = { stdin, stdout, stderr, terminal };
+      this.events.publish("/tasks/create", TaskCreateSchema, {
+        containerId: id,
+        bundle,
+        rootfs,
+        io: names,
+        pid,
+      });
+      return pid;
+    } catch (error) {
+      if (makesSandbox) await this.#endSandbox();
+      throw error;
+    }
+  }
+
+  async #makeSandbox(request: CreateTaskRequest, spec: Spec, signal: AbortSignal): Promise<Sandbox> {
+    if (this.#sandbox !== undefined) {
+      throw new RpcError(Code.AlreadyExists, `this shim serves sandbox "${this.#sandbox.id}" already`);
+    }
+    const { log, host, paths } = this.#options;
+    const config = this.#options.config ?? await this.#loadConfig(request, spec);
+    this.#options.onConfig?.(config);
+    const sandbox = await createSandbox({ id: request.id, spec, config, log, signal, host, paths });
+    this.#sandbox = sandbox;
+    this.#watchMemory(sandbox).catch((error) => log.write("warning", reason(error)));
+    return sandbox;
+  }
+
+  async #loadConfig(request: CreateTaskRequest, spec: Spec): Promise<Config> {
+    const { config, path, sources } = await loadConfig({
+      explicit: configPathOf(request.options),
+      annotations: spec.annotations,
+    });
+    this.log.write("info", `configuration: ${path}`);
+    for (const ignored of sources.ignored) this.log.write("warning", `configuration: ${ignored}`);
+    return config;
+  }
+
+  #joinSandbox(id: string): Sandbox {
+    if (this.#sandbox?.id === id) return this.#sandbox;
+    throw new RpcError(Code.NotFound, `sandbox "${id}" is not served by this shim`);
+  }
+
+  /** Deletes a container that has ended; the one that the sandbox is for takes the sandbox with it. */
+  async delete(id: string): Promise<Exit> {
+    const { container } = this.find(id);
+    const exit = await container.delete();
+    if (this.#sandbox?.id === id) await this.#endSandbox();
+    this.#containers.delete(id);
+    return exit;
+  }
+
+  /** Gives up a container that is being created. */
+  async cancelCreation(id: string): Promise<void> {
+    const creation = this.#creations.get(id);
+    creation?.abort.abort(new RpcError(Code.Canceled, `the creation of container "${id}" was given up`));
+    await creation?.done;
+  }
+
+  /** Ends everything. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#creations.keys()].map((id) => this.cancelCreation(id)));
+    await this.#endSandbox();
+    await Promise.all([...this.#containers.values()].map(({ reports }) => reports.initReported()));
+  }
+
+  async #endSandbox(): Promise<void> {
+    const sandbox = this.#sandbox;
+    await sandbox?.[Symbol.asyncDispose]();
+    if (this.#sandbox === sandbox) this.#sandbox = undefined;
+  }
+
+  async #watchMemory(sandbox: Sandbox): Promise<void> {
+    for await (const containerId of sandbox.outOfMemory()) {
+      this.events.publish("/tasks/oom", TaskOOMSchema, { containerId });
+    }
+  }
+}
+
+/** @throws {SpecError} it is not one; {@linkcode RpcError} it cannot be read */
+async function readSpec(bundle: string): Promise<Spec> {
+  const path = `${bundle}/config.json`;
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new RpcError(Code.InvalidArgument, `cannot read "${path}": ${reason(error)}`, { cause: error });
+  }
+  return parseSpec(text, "config.json");
+}

@@ -1,0 +1,161 @@
+/**
+ * `start`: makes the socket, starts the server behind it, tells containerd where it is.
+ *
+ * containerd waits for this process, so it loads as little as it can. Its output, standard error included, is taken
+ * for the address: nothing else may be printed when it succeeds.
+ *
+ * @module
+ */
+
+import { isErrno } from "../../sys/errors.ts";
+import { connectUnix, type Listener, listenUnix } from "../../sys/socket.ts";
+import { spawn } from "../../sys/spawn.ts";
+import { addressOf, SOCKET_FOLDER, socketPath } from "./address.ts";
+import type { ShimFlags } from "./flags.ts";
+import { groupOf, readAnnotations } from "./grouping.ts";
+import { selfCommand } from "./self.ts";
+
+const SOCKET_MODE = 0o600;
+const FOLDER_MODE = 0o700;
+const LISTENER_FD = 3;
+
+/** Most that is read from standard input. */
+const MAX_INPUT_BYTES = 10 * 1024 * 1024;
+
+const MAX_OOM_SCORE = 1000;
+
+/** @returns the exit code; the address is on standard output then */
+export async function start(argv0: string, flags: ShimFlags): Promise<number> {
+  if (flags.id === "") throw new Error("shim id cannot be empty");
+  const bundle = Deno.cwd();
+  const [annotations, socketFolder] = await Promise.all([readAnnotations(bundle), socketFolderOf(flags)]);
+  const group = groupOf(annotations, flags.id);
+  const path = await socketPath(flags.address, flags.namespace, group.sandboxId, socketFolder);
+  if (group.kind === "pod_container") {
+    requireSocket(path, group.sandboxId);
+    return await finish(bundle, path);
+  }
+  const listener = await listen(path);
+  // the socket's owner lives already: it serves this sandbox, too
+  if (listener === "in use") return await finish(bundle, path);
+  try {
+    // the server looks the address up when it goes
+    await Deno.writeTextFile(`${bundle}/address`, addressOf(path));
+    const pid = await startServer(argv0, flags, bundle, listener);
+    try {
+      await Deno.writeTextFile(`${bundle}/shim.pid`, String(pid));
+      return await finish(bundle, path);
+    } catch (error) {
+      Deno.kill(pid, "SIGKILL");
+      throw error;
+    }
+  } catch (error) {
+    await Deno.remove(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** The folder of sockets that a containerd from 2.3 on may name. */
+async function socketFolderOf(flags: ShimFlags): Promise<string> {
+  const input = readInput();
+  if (input.length === 0) return SOCKET_FOLDER;
+  const { bootstrapOf } = await import("./bootstrap.ts");
+  return bootstrapOf(input, flags)?.socketDir || SOCKET_FOLDER;
+}
+
+/** All of standard input; a terminal is nobody who sends options. */
+function readInput(): Uint8Array {
+  if (Deno.stdin.isTerminal()) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  while (true) {
+    const chunk = new Uint8Array(65_536);
+    const count = Deno.stdin.readSync(chunk);
+    if (count === null) break;
+    size += count;
+    if (size > MAX_INPUT_BYTES) throw new Error(`standard input must have at most ${MAX_INPUT_BYTES} bytes`);
+    chunks.push(chunk.subarray(0, count));
+  }
+  const all = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+function requireSocket(path: string, sandboxId: string): void {
+  try {
+    Deno.lstatSync(path);
+  } catch {
+    throw new Error(`sandbox "${sandboxId}" is not running: there is no socket "${path}"`);
+  }
+}
+
+/** Listens, or finds that somebody does. A socket that nobody answers on is what a crash left. */
+async function listen(path: string): Promise<Listener | "in use"> {
+  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true, mode: FOLDER_MODE });
+  try {
+    return listenUnix(path, { mode: SOCKET_MODE });
+  } catch (error) {
+    if (!isErrno(error, "EADDRINUSE")) throw error;
+  }
+  if (await answers(path)) return "in use";
+  await Deno.remove(path).catch(() => {});
+  return listenUnix(path, { mode: SOCKET_MODE });
+}
+
+async function answers(path: string): Promise<boolean> {
+  try {
+    (await connectUnix(path)).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Starts the same program without an action word. */
+async function startServer(
+  argv0: string,
+  flags: ShimFlags,
+  bundle: string,
+  listener: Listener,
+): Promise<number> {
+  if (Deno.env.get("SCHED_CORE")) (await import("./core_scheduling.ts")).shareCores();
+  const self = selfCommand();
+  const child = await spawn({
+    argv: [self.path, ...self.args, ...serverArguments(flags)],
+    argv0,
+    cwd: bundle,
+    fds: new Map([[LISTENER_FD, listener.fd]]),
+    processGroup: true,
+    newMountNamespace: "slave-shared",
+    oomScoreAdj: oomScore(),
+  });
+  return child.pid;
+}
+
+function serverArguments(flags: ShimFlags): string[] {
+  const args = ["-namespace", flags.namespace, "-id", flags.id, "-address", flags.address];
+  if (flags.publishBinary !== "") args.push("-publish-binary", flags.publishBinary);
+  if (flags.debug) args.push("-debug");
+  return args;
+}
+
+/** A little more than containerd's own, so that the kernel kills a shim before the engine. */
+function oomScore(): number | undefined {
+  try {
+    const parent = Number(Deno.readTextFileSync(`/proc/${Deno.ppid}/oom_score_adj`));
+    return Math.min(parent + 1, MAX_OOM_SCORE);
+  } catch {
+    return undefined;
+  }
+}
+
+/** containerd up to 1.7 finds a running shim by this file after its own restart. */
+async function finish(bundle: string, path: string): Promise<number> {
+  await Deno.writeTextFile(`${bundle}/address`, addressOf(path));
+  await Deno.stdout.write(new TextEncoder().encode(addressOf(path)));
+  return 0;
+}

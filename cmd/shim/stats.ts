@@ -1,0 +1,90 @@
+/**
+ * A container's counters, from the agent's form to containerd's.
+ *
+ * @module
+ */
+
+import type { BlkioStatsEntry, CgroupStats, CpuStats, MemoryStats } from "../../rpc/gen/agent_pb.ts";
+import {
+  type CPUStat,
+  type HugeTlbStat,
+  type IOEntry,
+  type MemoryStat,
+  MemoryStatSchema,
+  type Metrics,
+} from "../../rpc/gen/cgroups_v2_pb.ts";
+import type { Init } from "../../rpc/message.ts";
+
+const NANOSECONDS_PER_MICROSECOND = 1000n;
+
+/** As cgroup version 2 counts: the guest has no other. */
+export function toMetrics(stats: CgroupStats): Init<Metrics> {
+  const { cpuStats, memoryStats, pidsStats, blkioStats, hugetlbStats } = stats;
+  return {
+    pids: pidsStats && { current: pidsStats.current, limit: pidsStats.limit },
+    cpu: cpuStats && cpuStat(cpuStats),
+    memory: memoryStats && memoryStat(memoryStats),
+    io: blkioStats && { usage: ioEntries(blkioStats.ioServiceBytesRecursive) },
+    hugetlb: Object.entries(hugetlbStats).map(([pagesize, stat]): Init<HugeTlbStat> => (
+      { pagesize, current: stat.usage, max: stat.maxUsage, failcnt: stat.failcnt }
+    )),
+  };
+}
+
+function cpuStat({ cpuUsage, throttlingData }: CpuStats): Init<CPUStat> {
+  return {
+    usageUsec: microseconds(cpuUsage?.totalUsage),
+    userUsec: microseconds(cpuUsage?.usageInUsermode),
+    systemUsec: microseconds(cpuUsage?.usageInKernelmode),
+    nrPeriods: throttlingData?.periods ?? 0n,
+    nrThrottled: throttlingData?.throttledPeriods ?? 0n,
+    throttledUsec: microseconds(throttlingData?.throttledTime),
+  };
+}
+
+function microseconds(nanoseconds: bigint | undefined): bigint {
+  return (nanoseconds ?? 0n) / NANOSECONDS_PER_MICROSECOND;
+}
+
+function memoryStat({ stats, usage, swapUsage }: MemoryStats): Init<MemoryStat> {
+  return {
+    ...memoryLines(stats),
+    usage: usage?.usage ?? 0n,
+    usageLimit: usage?.limit ?? 0n,
+    maxUsage: usage?.maxUsage ?? 0n,
+    swapUsage: swapUsage?.usage ?? 0n,
+    swapLimit: swapUsage?.limit ?? 0n,
+    swapMaxUsage: swapUsage?.maxUsage ?? 0n,
+  };
+}
+
+/** The kernel's names in `memory.stat` are those of the message's fields. */
+function memoryLines(stats: Readonly<Record<string, bigint>>): Record<string, bigint> {
+  const lines: Record<string, bigint> = {};
+  for (const [, name] of MemoryStatSchema.fields) {
+    const value = stats[name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)];
+    if (value !== undefined) lines[name] = value;
+  }
+  return lines;
+}
+
+const IO_FIELDS: Readonly<Record<string, "rbytes" | "wbytes" | "rios" | "wios">> = {
+  read: "rbytes",
+  write: "wbytes",
+  rios: "rios",
+  wios: "wios",
+};
+
+/** One entry per device instead of one per device and operation. */
+function ioEntries(entries: readonly BlkioStatsEntry[]): Init<IOEntry>[] {
+  const devices = new Map<string, IOEntry>();
+  for (const { major, minor, op, value } of entries) {
+    const field = IO_FIELDS[op.toLowerCase()];
+    if (field === undefined) continue;
+    const key = `${major}:${minor}`;
+    const device = devices.get(key) ?? { major, minor, rbytes: 0n, wbytes: 0n, rios: 0n, wios: 0n };
+    device[field] += value;
+    devices.set(key, device);
+  }
+  return [...devices.values()];
+}

@@ -1,0 +1,108 @@
+/**
+ * The connection to the agent in the guest: made with patience, typed, with a time limit on every call that has to
+ * end.
+ *
+ * @module
+ */
+
+import { Code, RpcError } from "../rpc/errors.ts";
+import { AgentService } from "../rpc/gen/agent_pb.ts";
+import { Health } from "../rpc/gen/health_pb.ts";
+import type { ByteStream } from "../rpc/stream.ts";
+import { TtrpcClient } from "../rpc/ttrpc/client.ts";
+import { type ServiceClient, serviceClient } from "../rpc/ttrpc/typed.ts";
+import { type Log, reason } from "./log.ts";
+import { abortable, pause } from "./timing.ts";
+
+/** Longest that an ordinary call may take, in milliseconds (host.md I: 60 s). */
+export const CALL_TIMEOUT_MS = 60_000;
+
+/** Longest that a liveness check may take, in milliseconds (host.md I: 30 s). */
+export const CHECK_TIMEOUT_MS = 30_000;
+
+/** Pause between two tries to reach an agent that does not listen yet, in milliseconds. */
+const RETRY_MS = 20;
+
+/** Most bytes asked for, or sent, in one call; the size of a pipe. */
+export const STREAM_CHUNK_BYTES = 65_536;
+
+/** The part of a virtual machine that a connection needs. */
+export interface AgentAddress {
+  /** One try; rejects if nobody answers yet. */
+  connectAgent(signal?: AbortSignal): Promise<ByteStream>;
+}
+
+/** How to connect. */
+export interface ConnectOptions {
+  /** all tries together, in milliseconds */
+  readonly dialTimeoutMs: number;
+  /** gives up early; its reason becomes the error */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** Typed calls to one agent. */
+export class AgentClient {
+  readonly agent: ServiceClient<typeof AgentService.methods>;
+  readonly health: ServiceClient<typeof Health.methods>;
+  /** Settles when the connection has ended, for whatever reason. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #client: TtrpcClient;
+
+  constructor(stream: ByteStream) {
+    this.#client = new TtrpcClient(stream);
+    this.agent = serviceClient(AgentService, this.#client);
+    this.health = serviceClient(Health, this.#client);
+    this.closed = this.#client.closed;
+  }
+
+  /**
+   * Tries until an agent answers a liveness check: this is also the wait for the guest's boot.
+   *
+   * @throws {RpcError} `DEADLINE_EXCEEDED` when it never answers
+   * @throws the signal's reason
+   */
+  static async connect(address: AgentAddress, options: ConnectOptions): Promise<AgentClient> {
+    const { dialTimeoutMs, log } = options;
+    const deadline = performance.now() + dialTimeoutMs;
+    const late = new RpcError(
+      Code.DeadlineExceeded,
+      `the agent did not answer within ${dialTimeoutMs / 1000} s`,
+    );
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(late), dialTimeoutMs);
+    const signal = AbortSignal.any([options.signal, limit.signal]);
+    let last = "";
+    try {
+      while (true) {
+        signal.throwIfAborted();
+        try {
+          return await connectOnce(address, signal, deadline - performance.now());
+        } catch (error) {
+          signal.throwIfAborted();
+          if (reason(error) !== last) log.write("debug", `the agent is not there yet: ${reason(error)}`);
+          last = reason(error);
+        }
+        await pause(RETRY_MS, signal);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+async function connectOnce(address: AgentAddress, signal: AbortSignal, leftMs: number): Promise<AgentClient> {
+  const stream = await abortable(address.connectAgent(signal), signal, (late) => late.close());
+  const client = new AgentClient(stream);
+  try {
+    await abortable(client.health.check({}, { timeoutMs: Math.max(1, Math.ceil(leftMs)) }), signal);
+    return client;
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}

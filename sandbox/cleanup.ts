@@ -1,0 +1,129 @@
+/**
+ * Undoes, from a fresh process, what a sandbox's dead owner left behind.
+ *
+ * Every step tolerates that it was done before, or never had to be: the owner may have died at any moment.
+ *
+ * @module
+ */
+
+import { isErrno } from "../sys/errors.ts";
+import { MNT, readMountinfo, umount } from "../sys/mount.ts";
+import { killProcess } from "../sys/process.ts";
+import { type Log, reason } from "./log.ts";
+import { isWithin } from "./path.ts";
+import type { HostPaths } from "./paths.ts";
+import { bootId, isAlive, type ProcessIdentity } from "./process_identity.ts";
+import { SIGNALS } from "../sys/signals.ts";
+import type { SavedSandbox } from "./state.ts";
+import { readState, type Reclaimed, StateFile } from "./state_file.ts";
+
+/** How long a killed process may take to be gone, in milliseconds; uninterruptible sleep is the only thing that takes long. */
+const DEATH_TIMEOUT_MS = 3_000;
+const POLL_MS = 10;
+
+/** Undoes what a saved state describes, except for its own folder. */
+export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
+  if (saved.bootId === bootId()) await killAll(saved.helpers, log);
+  for (const folder of [...saved.mounts, ...saved.folders].reverse()) unmountBelow(folder, log);
+  for (const folder of saved.folders) removeFolder(folder, log);
+}
+
+/**
+ * Ends a sandbox for good, whatever state it is in: its owner first, if that is still alive, then all the rest.
+ *
+ * @returns what was saved about it, `undefined` if there was nothing
+ * @throws {Error} the owner cannot be killed
+ */
+export async function destroySandbox(
+  paths: HostPaths,
+  id: string,
+  log: Log,
+): Promise<SavedSandbox | undefined> {
+  const known = await readState(`${paths.state}/${id}`);
+  let taken = await StateFile.reclaim(paths.state, id);
+  if (taken === "alive") {
+    if (known?.bootId === bootId()) await killAll([known.owner], log);
+    taken = await reclaimSoon(paths, id);
+  }
+  if (taken === undefined) return known;
+  await using file = taken.file;
+  const saved = taken.saved ?? known;
+  if (saved !== undefined) await replay(saved, log);
+  else log.write("warning", `nothing was saved in "${file.folder}"`);
+  return saved;
+}
+
+/** The lock of a killed process is free a moment later. */
+async function reclaimSoon(paths: HostPaths, id: string): Promise<Reclaimed | undefined> {
+  const deadline = performance.now() + DEATH_TIMEOUT_MS;
+  while (true) {
+    const taken = await StateFile.reclaim(paths.state, id);
+    if (taken !== "alive") return taken;
+    if (performance.now() > deadline) throw new Error(`sandbox "${id}" is still owned by a live process`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+/** Kills those that are still the processes that were saved, and waits until they are gone. */
+async function killAll(processes: readonly ProcessIdentity[], log: Log): Promise<void> {
+  const alive = processes.filter(isAlive);
+  for (const process of alive) sendSignal(process, SIGNALS.SIGKILL, log);
+  if (!await gone(alive, DEATH_TIMEOUT_MS)) log.write("warning", "a killed process is still there");
+}
+
+/** Asks a process to end, and kills it if it has not done so after this time. */
+export async function endProcess(process: ProcessIdentity, graceMs: number, log: Log): Promise<void> {
+  if (!isAlive(process)) return;
+  sendSignal(process, SIGNALS.SIGTERM, log);
+  if (!await gone([process], graceMs)) await killAll([process], log);
+}
+
+function sendSignal({ pid }: ProcessIdentity, signal: number, log: Log): void {
+  log.write("info", `sending signal ${signal} to process ${pid}`);
+  try {
+    killProcess(pid, signal);
+  } catch (error) {
+    if (!isErrno(error, "ESRCH")) log.write("warning", reason(error));
+  }
+}
+
+/** Processes of other parents can only be looked at again and again. */
+async function gone(processes: readonly ProcessIdentity[], timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (processes.some(isAlive)) {
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return true;
+}
+
+/** Takes away every mount on a folder or below it, the last made first. */
+export function unmountBelow(folder: string, log: Log): void {
+  const points = readMountinfo().map(({ mountPoint }) => mountPoint).filter((point) =>
+    isWithin(point, folder)
+  );
+  for (const point of points.reverse()) {
+    try {
+      umount(point, MNT.DETACH | MNT.NOFOLLOW);
+    } catch (error) {
+      if (!isErrno(error, "EINVAL", "ENOENT")) log.write("warning", reason(error));
+    }
+  }
+}
+
+/**
+ * Removes a folder with what is in it, unless something is still mounted there: that would be somebody's files.
+ */
+export function removeFolder(folder: string, log: Log): void {
+  if (readMountinfo().some(({ mountPoint }) => isWithin(mountPoint, folder))) {
+    log.write("warning", `"${folder}" is kept as something is mounted there`);
+    return;
+  }
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      log.write("warning", `cannot remove "${folder}": ${reason(error)}`);
+    }
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * A container of a sandbox: its first process, the ones executed in it, and what the host holds for it.
+ *
+ * @module
+ */
+
+import type { Process as ProcessSpec, Resources } from "../oci/spec.ts";
+import { processToWire, resourcesToWire } from "../oci/wire.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { CgroupStats } from "../rpc/gen/agent_pb.ts";
+import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import { type Exit, KILLED_STATUS } from "./exit.ts";
+import { AgentProcess } from "./guest_process.ts";
+import { guestResources } from "./guest_spec.ts";
+import { validateId } from "./ids.ts";
+import type { IoSource } from "./io.ts";
+import { type Log, reason, withFields } from "./log.ts";
+import { Process } from "./process.ts";
+import { SIGNALS } from "../sys/signals.ts";
+import type { SavedContainer } from "./state.ts";
+import { within } from "./timing.ts";
+
+/** How long the guest may take to remove a container, in seconds. */
+const REMOVE_TIMEOUT_S = 10;
+
+/** How long execs may take to be reported after their container's init, in milliseconds. */
+const EXEC_END_MS = 15_000;
+
+/** Where a container is in its life. */
+export type ContainerStatus = Exclude<SavedContainer["state"], "creating">;
+
+/** What a container needs from its sandbox. */
+export interface ContainerContext {
+  readonly client: AgentClient;
+  readonly log: Log;
+  /** the connection to the guest, or the guest, is gone */
+  isLost(): boolean;
+  /** writes the saved state */
+  save(): Promise<void>;
+  /** the container is gone: its id is free */
+  forget(id: string): void;
+}
+
+/** How to make a container known that exists in the guest. */
+export interface ContainerOptions {
+  readonly id: string;
+  readonly bundle: string;
+  readonly io: IoSource;
+  readonly context: ContainerContext;
+  /** what the host holds for it; released when it is deleted */
+  readonly taken: AsyncDisposableStack;
+}
+
+/** What to execute in a container. */
+export interface ExecOptions {
+  readonly id: string;
+  readonly process: ProcessSpec;
+  readonly io: IoSource;
+}
+
+/** A process executed in a container, and how it is begun. */
+export class Exec {
+  readonly process: Process;
+  readonly #container: Container;
+  readonly #begin: () => Promise<void>;
+
+  constructor(container: Container, process: Process, begin: () => Promise<void>) {
+    this.#container = container;
+    this.process = process;
+    this.#begin = begin;
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` when the container does not run, or it was started before */
+  async start(): Promise<void> {
+    this.#container.expect(["running"], "execute in");
+    await this.process.start(this.#begin);
+    this.process.watch();
+  }
+}
+
+/** A container. */
+export class Container {
+  readonly id: string;
+  readonly bundle: string;
+  readonly init: Process;
+  readonly #context: ContainerContext;
+  readonly #taken: AsyncDisposableStack;
+  readonly #execs = new Map<string, Exec>();
+  #freezer: "thawed" | "freezing" | "frozen" = "thawed";
+  #execCount = 0;
+  #deleting: Promise<Exit> | undefined;
+
+  constructor(options: ContainerOptions) {
+    this.id = options.id;
+    this.bundle = options.bundle;
+    this.#context = options.context;
+    this.#taken = options.taken;
+    this.init = new Process({
+      id: this.id,
+      guest: new AgentProcess(options.context.client, this.id, this.id),
+      io: options.io,
+      log: withFields(options.context.log, { container: this.id }),
+      isInit: true,
+      onChange: () => this.#context.save(),
+      beforeExit: () => this.#endExecs(),
+    });
+  }
+
+  get status(): ContainerStatus {
+    const state = this.init.state.kind;
+    if (state === "stopped") return "stopped";
+    if (state !== "running") return "created";
+    if (this.#freezer === "thawed") return "running";
+    return this.#freezer === "frozen" ? "paused" : "pausing";
+  }
+
+  get execs(): ReadonlyMap<string, Exec> {
+    return this.#execs;
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` when it was started before; what the guest says when it cannot be */
+  async start(): Promise<void> {
+    const request = { containerId: this.id };
+    await this.init.start(async () => {
+      await this.#context.client.agent.startContainer(request, { timeoutMs: CALL_TIMEOUT_MS });
+    });
+  }
+
+  /**
+   * Registers a process to be executed; {@linkcode Exec.start} runs it.
+   *
+   * @throws {RpcError} `ALREADY_EXISTS`, `FAILED_PRECONDITION` when the container does not run, `INVALID_ARGUMENT`
+   */
+  exec(options: ExecOptions): Exec {
+    const { id, io } = options;
+    validateId("exec id", id);
+    if (id === this.id || this.#execs.has(id)) {
+      throw new RpcError(Code.AlreadyExists, `exec "${id}" exists already`);
+    }
+    this.expect(["running", "paused", "pausing"], "execute in");
+    // an exec id may be used again after its deletion, but the guest may still hold on to the earlier process
+    const token = `${id}.${this.#execCount++}`;
+    const { apparmorProfile: _profile, selinuxLabel: _label, ...spec } = options.process;
+    const wire = processToWire({ ...spec, terminal: io.names.terminal });
+    const process = new Process({
+      id,
+      guest: new AgentProcess(this.#context.client, this.id, token),
+      io,
+      log: withFields(this.#context.log, { container: this.id, exec: id }),
+      isInit: false,
+      onChange: () => Promise.resolve(),
+    });
+    const exec = new Exec(this, process, async () => {
+      const request = { containerId: this.id, execId: token, process: wire };
+      await this.#context.client.agent.execProcess(request, { timeoutMs: CALL_TIMEOUT_MS });
+    });
+    this.#execs.set(id, exec);
+    return exec;
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` unless it runs */
+  async pause(): Promise<void> {
+    this.expect(["running"], "pause");
+    this.#freezer = "freezing";
+    try {
+      await this.#context.client.agent.pauseContainer({ containerId: this.id }, {
+        timeoutMs: CALL_TIMEOUT_MS,
+      });
+      this.#freezer = "frozen";
+    } catch (error) {
+      this.#freezer = "thawed";
+      throw error;
+    }
+    await this.#context.save();
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` unless it is paused */
+  async resume(): Promise<void> {
+    this.expect(["paused"], "resume");
+    await this.#context.client.agent.resumeContainer({ containerId: this.id }, {
+      timeoutMs: CALL_TIMEOUT_MS,
+    });
+    this.#freezer = "thawed";
+    await this.#context.save();
+  }
+
+  /** @throws {RpcError} `NOT_FOUND` when the container has no counters any more */
+  async stats(): Promise<CgroupStats | undefined> {
+    if (this.status === "stopped") {
+      throw new RpcError(Code.NotFound, `container "${this.id}" has ended: no statistics`);
+    }
+    const request = { containerId: this.id };
+    const { cgroupStats } = await this.#context.client.agent.statsContainer(request, {
+      timeoutMs: CALL_TIMEOUT_MS,
+    });
+    return cgroupStats;
+  }
+
+  /** Changes limits. @throws {RpcError} `FAILED_PRECONDITION` when it has ended */
+  async update(resources: Resources): Promise<void> {
+    this.expect(["created", "running", "paused"], "update");
+    const request = { containerId: this.id, resources: resourcesToWire(guestResources(resources)) };
+    await this.#context.client.agent.updateContainer(request, { timeoutMs: CALL_TIMEOUT_MS });
+  }
+
+  /**
+   * Forgets an exec that has ended or was never started.
+   *
+   * @throws {RpcError} `NOT_FOUND`, `FAILED_PRECONDITION`
+   */
+  async deleteExec(id: string): Promise<Exit> {
+    const exec = this.#execs.get(id);
+    if (exec === undefined) {
+      throw new RpcError(Code.NotFound, `exec "${id}" of container "${this.id}" does not exist`);
+    }
+    const exit = await deletable(exec.process);
+    this.#execs.delete(id);
+    return exit;
+  }
+
+  /**
+   * Removes a container that has ended or was never started, with everything the host holds for it.
+   *
+   * @throws {RpcError} `FAILED_PRECONDITION` while it runs; `NOT_FOUND` when another call does it already
+   */
+  async delete(): Promise<Exit> {
+    if (this.#deleting !== undefined) {
+      throw new RpcError(Code.NotFound, `container "${this.id}" does not exist`);
+    }
+    const state = this.init.state.kind;
+    if (state !== "stopped" && state !== "created") throw stillRuns(this.init);
+    this.#deleting = this.#delete();
+    return await this.#deleting;
+  }
+
+  async #delete(): Promise<Exit> {
+    const exit = await deletable(this.init);
+    await this.release();
+    this.#context.forget(this.id);
+    await this.#context.save();
+    return exit;
+  }
+
+  /** Takes the container away from the guest and the host; its exit is not needed for that. */
+  async release(): Promise<void> {
+    if (!this.#context.isLost()) {
+      const request = { containerId: this.id, timeout: REMOVE_TIMEOUT_S };
+      await this.#context.client.agent.removeContainer(request, { timeoutMs: CALL_TIMEOUT_MS }).catch(
+        (error) => {
+          // when the machine goes, so does the container
+          this.#context.log.write("debug", `cannot remove container "${this.id}": ${reason(error)}`);
+        },
+      );
+    }
+    await this.#taken.disposeAsync();
+  }
+
+  /** Ends every process here, without the guest's word. */
+  async forceExit(status: number): Promise<void> {
+    const execs = [...this.#execs.values()].filter(({ process }) => process.state.kind !== "created");
+    await Promise.all(execs.map(({ process }) => process.forceExit(status)));
+    await this.init.forceExit(status);
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` unless the container is in one of these states */
+  expect(allowed: readonly ContainerStatus[], operation: string): void {
+    if (allowed.includes(this.status)) return;
+    throw new RpcError(
+      Code.FailedPrecondition,
+      `cannot ${operation} container "${this.id}" as it must be ${
+        allowed.join(" or ")
+      }: it is ${this.status}`,
+    );
+  }
+
+  /** The init's end is told last: its execs end with it, and are told first. */
+  async #endExecs(): Promise<void> {
+    const alive = [...this.#execs.values()].map(({ process }) => process).filter(({ state }) =>
+      state.kind === "running" || state.kind === "starting"
+    );
+    await Promise.all(alive.map(async (process) => {
+      if (!this.#context.isLost()) process.signal(SIGNALS.SIGKILL, false).catch(() => {});
+      if (!await within(process.exited, EXEC_END_MS)) await process.forceExit(KILLED_STATUS);
+    }));
+  }
+}
+
+/** The exit of a process that may be forgotten now. */
+async function deletable(process: Process): Promise<Exit> {
+  if (process.state.kind === "created") await process.discard();
+  if (process.state.kind !== "stopped") throw stillRuns(process);
+  return process.state.exit;
+}
+
+function stillRuns(process: Process): RpcError {
+  return new RpcError(
+    Code.FailedPrecondition,
+    `cannot delete process "${process.id}" as it must be stopped: it is ${process.state.kind}`,
+  );
+}

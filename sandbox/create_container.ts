@@ -1,0 +1,97 @@
+/**
+ * Creating a container in a running sandbox, step by step.
+ *
+ * @module
+ */
+
+import type { Spec } from "../oci/spec.ts";
+import { specToWire } from "../oci/wire.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
+import { Container, type ContainerContext } from "./container.ts";
+import { guestSpec, refuseHooks } from "./guest_spec.ts";
+import type { Rootfs, RootfsMount } from "./host.ts";
+import { UNKNOWN_STATUS } from "./exit.ts";
+import type { IoSource } from "./io.ts";
+import { reason } from "./log.ts";
+import { hostFileKind, planMounts } from "./mounts.ts";
+import type { SandboxParts } from "./sandbox.ts";
+
+/** What container to create. */
+export interface CreateContainerOptions {
+  readonly id: string;
+  /** folder that relative paths of the spec are relative to */
+  readonly bundle: string;
+  readonly spec: Spec;
+  /** to be stacked on `<bundle>/rootfs`; none: the spec's root is there already */
+  readonly rootfs: readonly RootfsMount[];
+  readonly io: IoSource;
+  /** gives up; nothing is left then */
+  readonly signal?: AbortSignal;
+}
+
+/** @throws {RpcError} and whatever a step throws; everything that was taken is given back then */
+export async function createContainer(
+  options: CreateContainerOptions,
+  parts: SandboxParts,
+  context: ContainerContext,
+): Promise<Container> {
+  const { id, bundle, spec, io } = options;
+  refuseHooks(spec.hooks);
+  const plans = planMounts(spec.mounts ?? [], bundle, hostFileKind);
+  await using taken = new AsyncDisposableStack();
+
+  const rootfs = taken.use(await openRootfs(options, parts));
+  taken.defer(() => parts.share.remove(id));
+  const rootPath = await parts.share.addRootfs(id, rootfs.path);
+  const mounts = [];
+  for (const plan of plans) {
+    if (plan.kind === "guest") mounts.push(plan.mount);
+    else {
+      const shared = { source: plan.source, destination: plan.mount.destination, readonly: plan.readonly };
+      mounts.push({ ...plan.mount, source: await parts.share.addMount(id, shared) });
+    }
+  }
+
+  const { disableSeccomp, createTimeoutMs } = parts.policy;
+  const guest = guestSpec(spec, { rootPath, mounts, terminal: io.names.terminal, disableSeccomp });
+  const container = new Container({ id, bundle, io, context, taken: taken.move() });
+  try {
+    await container.init.openIo();
+    await parts.client.agent.createContainer(
+      { containerId: id, execId: id, OCI: specToWire(guest.spec), sandboxPidns: guest.sandboxPidns },
+      { timeoutMs: createTimeoutMs, signal: options.signal },
+    );
+    options.signal?.throwIfAborted();
+  } catch (error) {
+    await container.forceExit(UNKNOWN_STATUS);
+    await container.release();
+    throw error;
+  }
+  return container;
+}
+
+/** The folder, links resolved. @throws {RpcError} `INVALID_ARGUMENT` when there is none */
+async function existingFolder(path: string): Promise<string> {
+  try {
+    const real = await Deno.realPath(path);
+    if ((await Deno.stat(real)).isDirectory) return real;
+  } catch (error) {
+    throw new RpcError(Code.InvalidArgument, `rootfs "${path}" cannot be used: ${reason(error)}`, {
+      cause: error,
+    });
+  }
+  throw new RpcError(Code.InvalidArgument, `rootfs "${path}" is not a folder`);
+}
+
+async function openRootfs(
+  { bundle, spec, rootfs }: CreateContainerOptions,
+  parts: SandboxParts,
+): Promise<Rootfs> {
+  if (rootfs.length === 0) {
+    const path = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+    return { path: await existingFolder(path), [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const mountPoint = `${bundle}/rootfs`;
+  await parts.record.addMount(mountPoint);
+  return await parts.host.mountRootfs(mountPoint, rootfs);
+}

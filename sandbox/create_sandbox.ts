@@ -1,0 +1,146 @@
+/**
+ * Creating a sandbox, step by step: each step takes something from the host, and a failure gives everything back.
+ *
+ * @module
+ */
+
+import type { Config } from "../config/schema.ts";
+import type { Spec } from "../oci/spec.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { Vm } from "../vm/vmm.ts";
+import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import type { Helper, Host, Share } from "./host.ts";
+import { validateId } from "./ids.ts";
+import { type Log, withFields } from "./log.ts";
+import { networkNamespace } from "./network.ts";
+import { HOST_PATHS, type HostPaths } from "./paths.ts";
+import { SavedRecord } from "./record.ts";
+import { Sandbox } from "./sandbox.ts";
+import { sandboxRequest } from "./sandbox_request.ts";
+import { vmConfig } from "./vm_config.ts";
+
+/** What sandbox to create. */
+export interface CreateSandboxOptions {
+  readonly id: string;
+  /** of the container that the sandbox is made for: its network, host name and size */
+  readonly spec: Spec;
+  readonly config: Config;
+  readonly log: Log;
+  /** gives up; its reason becomes the error */
+  readonly signal?: AbortSignal;
+  /** where files are kept on the host; default: `/run/…` */
+  readonly paths?: HostPaths;
+  /** default: the real one */
+  readonly host?: Host;
+}
+
+/** Default of `create_container_timeout`, in seconds. */
+const CREATE_CONTAINER_TIMEOUT_S = 60;
+/** Default of `dial_timeout`, in seconds. */
+const DIAL_TIMEOUT_S = 45;
+const MS = 1000;
+
+/**
+ * Boots a virtual machine and makes it ready for containers.
+ *
+ * @throws {RpcError} `ALREADY_EXISTS`, `INVALID_ARGUMENT`
+ * @throws {Error} whatever a step says; when the machine ended while it booted, with the last lines of its console
+ */
+export async function createSandbox(options: CreateSandboxOptions): Promise<Sandbox> {
+  const { id, spec, config, paths = HOST_PATHS } = options;
+  validateId("sandbox id", id);
+  const netns = networkNamespace(spec);
+  const log = withFields(options.log, { sandbox: id });
+  const host = options.host ?? await realHost();
+  const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
+
+  await using taken = new AsyncDisposableStack();
+  const record = taken.use(await SavedRecord.open(paths, id, folders, log));
+  // whatever a release further down could not give back
+  taken.defer(() => record.replay());
+  const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeTree);
+  const share = taken.use(await host.prepareShare(id, paths.shared));
+  const shareServer = await startShareServer({ config, dir, share, host, log, netns });
+  if (shareServer) taken.use(shareServer);
+  if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
+  const vm = taken.use(
+    await host.startVm(vmConfig({ id, dir, spec, config, netns, share: share.exported, log }), config),
+  );
+  await record.addHelper("vmm", vm.pid);
+  const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
+  await client.agent.createSandbox(sandboxRequest(id, spec, config), { timeoutMs: CALL_TIMEOUT_MS });
+  await record.update({ state: "running" });
+
+  const policy = {
+    createTimeoutMs: (config.runtime.create_container_timeout || CREATE_CONTAINER_TIMEOUT_S) * MS,
+    disableSeccomp: config.runtime.disable_guest_seccomp,
+  };
+  return new Sandbox({ id, vm, shareServer, share, client, host, record, log, policy, taken: taken.move() });
+}
+
+/** The agent's first answer is the end of the boot; so is the end of anything that the boot needs. */
+async function connect(
+  vm: Vm,
+  shareServer: Helper | undefined,
+  { config, signal }: CreateSandboxOptions,
+  log: Log,
+): Promise<AgentClient> {
+  const broken = new AbortController();
+  const giveUp = (message: string) => broken.abort(new RpcError(Code.Unavailable, message));
+  vm.exited.then((exit) => giveUp(`the virtual machine ended while it booted: ${exit.message}`));
+  shareServer?.exited.then(() => giveUp("the shared folder's server ended while the virtual machine booted"));
+  const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
+  const dialTimeoutMs = (config.agent.dial_timeout || DIAL_TIMEOUT_S) * MS;
+  try {
+    return await AgentClient.connect(vm, { dialTimeoutMs, signal: AbortSignal.any(signals), log });
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== Code.DeadlineExceeded) throw error;
+    throw new RpcError(error.code, `${error.message}; ${consoleEnd(vm.consoleTail)}`, { cause: error });
+  }
+}
+
+/** What the guest's kernel had to say last. */
+function consoleEnd(tail: readonly string[]): string {
+  const lines = tail.map((line) => line.trim()).filter((line) => line !== "");
+  return lines.length === 0 ? "its console is empty" : `its console ends with:\n${lines.join("\n")}`;
+}
+
+interface ShareServerNeeds {
+  readonly config: Config;
+  readonly dir: string;
+  readonly share: Share;
+  readonly host: Host;
+  readonly log: Log;
+  readonly netns: string | undefined;
+}
+
+/** Only virtio-fs needs a process of its own. */
+async function startShareServer(needs: ShareServerNeeds): Promise<Helper | undefined> {
+  const { hypervisor } = needs.config;
+  if (hypervisor.shared_fs !== "virtio-fs") return undefined;
+  return await needs.host.startShareServer({
+    path: hypervisor.virtio_fs_daemon,
+    sharedDir: needs.share.exported,
+    socketPath: `${needs.dir}/vhost-fs.sock`,
+    cache: hypervisor.virtio_fs_cache,
+    extraArgs: hypervisor.virtio_fs_extra_args,
+    netns: needs.netns,
+    onLog: (line) => needs.log.write("debug", line, { source: "virtiofsd" }),
+  });
+}
+
+async function makeFolder(path: string): Promise<string> {
+  await Deno.mkdir(path, { recursive: true, mode: 0o750 });
+  return path;
+}
+
+/** What is left in it are sockets and a pid file. */
+async function removeTree(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}
+
+async function realHost(): Promise<Host> {
+  return (await import("./real_host.ts")).realHost;
+}

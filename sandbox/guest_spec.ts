@@ -1,0 +1,88 @@
+/**
+ * The spec that goes to the guest: the client's, without what only means something on the host.
+ *
+ * @module
+ */
+
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { Hooks, Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+
+/** What the host decided. */
+export interface GuestSpecOptions {
+  /** the root file system as the guest sees it */
+  readonly rootPath: string;
+  /** with sources as the guest sees them */
+  readonly mounts: readonly Mount[];
+  readonly terminal: boolean;
+  readonly disableSeccomp: boolean;
+}
+
+/** The spec and what was taken out of it into a field of its own. */
+export interface GuestSpec {
+  readonly spec: Spec;
+  /** the container joins the pod's pid namespace */
+  readonly sandboxPidns: boolean;
+}
+
+/** Namespaces that the virtual machine itself is, or that the agent decides about. */
+const DROPPED_NAMESPACES = new Set(["network", "cgroup", "pid"]);
+
+/** @see host.md A.7 for each of the changes */
+export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
+  const { hooks: _hooks, ...rest } = spec;
+  const pid = spec.linux?.namespaces?.find((namespace) => namespace.type === "pid");
+  return {
+    sandboxPidns: (pid?.path ?? "") !== "",
+    spec: {
+      ...rest,
+      root: { ...spec.root, path: options.rootPath },
+      mounts: [...options.mounts],
+      process: guestProcess(spec, options.terminal),
+      linux: spec.linux && guestLinux(spec.linux, options),
+    },
+  };
+}
+
+/** Labels and profiles name policies that are loaded on the host; the guest has none. */
+function guestProcess(spec: Spec, terminal: boolean): Spec["process"] {
+  const { selinuxLabel: _label, apparmorProfile: _profile, ...process } = spec.process;
+  return { ...process, terminal };
+}
+
+function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions): Spec["linux"] {
+  const { mountLabel: _label, seccomp, ...rest } = linux;
+  return {
+    ...rest,
+    ...(seccomp !== undefined && !options.disableSeccomp ? { seccomp } : {}),
+    ...(linux.resources && { resources: guestResources(linux.resources) }),
+    namespaces: guestNamespaces(linux.namespaces ?? []),
+  };
+}
+
+/** Devices, pids, block and network I/O, and which of the host's CPUs: not the guest's business. */
+export function guestResources(resources: Resources): Resources {
+  const { devices: _devices, pids: _pids, blockIO: _blockIO, network: _network, ...rest } = resources;
+  if (rest.cpu === undefined) return rest;
+  const { cpus: _cpus, mems: _mems, ...cpu } = rest.cpu;
+  return { ...rest, cpu };
+}
+
+function guestNamespaces(namespaces: readonly Namespace[]): Namespace[] {
+  return namespaces.filter(({ type }) => !DROPPED_NAMESPACES.has(type)).map(({ type }) => ({ type }));
+}
+
+/**
+ * Hooks run on the host, and this runtime does not run any: a network or a device that one of them would have set
+ * up must not be missing in silence.
+ *
+ * @throws {RpcError} `INVALID_ARGUMENT`
+ */
+export function refuseHooks(hooks: Hooks | undefined): void {
+  for (const [kind, list] of Object.entries(hooks ?? {})) {
+    if (!Array.isArray(list) || list.length === 0) continue;
+    throw new RpcError(
+      Code.InvalidArgument,
+      `config.json: hooks.${kind} is not supported: it has "${list[0].path}"`,
+    );
+  }
+}

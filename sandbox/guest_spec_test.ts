@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import type { Spec } from "../oci/spec.ts";
+import { guestSpec, refuseHooks } from "./guest_spec.ts";
+import { testSpec } from "./testing/fake_host.ts";
+
+const options = { rootPath: "/guest/rootfs", mounts: [], terminal: false, disableSeccomp: true };
+
+function full(): Spec {
+  return testSpec({
+    hooks: { prestart: [{ path: "/bin/hook" }] },
+    process: { ...testSpec().process, terminal: true, selinuxLabel: "l", apparmorProfile: "p" },
+    linux: {
+      mountLabel: "m",
+      cgroupsPath: "/a/b",
+      seccomp: { defaultAction: "SCMP_ACT_ALLOW" },
+      namespaces: [
+        { type: "pid" },
+        { type: "network", path: "/run/netns/x" },
+        { type: "ipc", path: "/proc/7/ns/ipc" },
+        { type: "uts" },
+        { type: "mount" },
+        { type: "cgroup" },
+      ],
+      resources: {
+        devices: [{ allow: false }],
+        pids: { limit: 5 },
+        blockIO: { weight: 10 },
+        network: {},
+        memory: { limit: 7 },
+        cpu: { cpus: "0", mems: "0", quota: 1, period: 2 },
+      },
+    },
+  });
+}
+
+Deno.test("what only means something on the host does not go to the guest", () => {
+  const { spec, sandboxPidns } = guestSpec(full(), options);
+  assert.equal(spec.root.path, "/guest/rootfs");
+  assert.equal(spec.hooks, undefined);
+  assert.equal(spec.process.terminal, false);
+  assert.equal(spec.process.selinuxLabel, undefined);
+  assert.equal(spec.process.apparmorProfile, undefined);
+  assert.deepEqual(spec.linux, {
+    cgroupsPath: "/a/b",
+    namespaces: [{ type: "ipc" }, { type: "uts" }, { type: "mount" }],
+    resources: { memory: { limit: 7 }, cpu: { quota: 1, period: 2 } },
+  });
+  assert.equal(sandboxPidns, false);
+});
+
+Deno.test("a system call filter goes to the guest where that is not disabled", () => {
+  const { spec } = guestSpec(full(), { ...options, disableSeccomp: false });
+  assert.deepEqual(spec.linux?.seccomp, { defaultAction: "SCMP_ACT_ALLOW" });
+});
+
+Deno.test("a pid namespace with a path is the pod's", () => {
+  const spec = testSpec({ linux: { namespaces: [{ type: "pid", path: "/proc/7/ns/pid" }] } });
+  assert.equal(guestSpec(spec, options).sandboxPidns, true);
+});
+
+Deno.test("the client's spec is left as it is", () => {
+  const spec = full();
+  guestSpec(spec, options);
+  assert.deepEqual(spec, full());
+});
+
+Deno.test("hooks are refused by name, empty lists of them are not", () => {
+  refuseHooks({ prestart: [], poststop: [] });
+  refuseHooks(undefined);
+  assert.throws(() => refuseHooks({ createRuntime: [{ path: "/bin/hook" }] }), {
+    message: 'config.json: hooks.createRuntime is not supported: it has "/bin/hook"',
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * What a sandbox takes from the host: a virtual machine, a shared folder and its server, mounts.
+ *
+ * They are handed in as one object, so that a test can put a guest of its own behind them.
+ *
+ * @module
+ */
+
+import type { Config } from "../config/schema.ts";
+import type { Vm, VmConfig } from "../vm/vmm.ts";
+
+/** A mount that a client wants on a container's root, in containerd's form. */
+export interface RootfsMount {
+  readonly type: string;
+  readonly source: string;
+  /** below the root; usually empty */
+  readonly target: string;
+  readonly options: readonly string[];
+}
+
+/** A container's root file system on the host. */
+export interface Rootfs extends AsyncDisposable {
+  readonly path: string;
+}
+
+/** The folder that the guest sees. */
+export interface Share extends AsyncDisposable {
+  /** what is served */
+  readonly exported: string;
+  /** @returns where the guest finds it */
+  addRootfs(containerId: string, source: string): Promise<string>;
+  /** @returns where the guest finds it */
+  addMount(
+    containerId: string,
+    mount: { source: string; destination: string; readonly: boolean },
+  ): Promise<string>;
+  /** Takes back everything that was added for a container. */
+  remove(containerId: string): Promise<void>;
+}
+
+/** A helper process of a sandbox. */
+export interface Helper extends AsyncDisposable {
+  readonly pid: number;
+  readonly exited: Promise<unknown>;
+}
+
+/** How to serve a folder by virtio-fs. */
+export interface ShareServerOptions {
+  readonly path: string;
+  readonly sharedDir: string;
+  readonly socketPath: string;
+  readonly cache: string;
+  readonly extraArgs: readonly string[];
+  readonly netns?: string;
+  onLog(line: string): void;
+}
+
+/** The host, as a sandbox needs it. */
+export interface Host {
+  startVm(config: VmConfig, options: Config): Promise<Vm>;
+  prepareShare(sandboxId: string, folder: string): Promise<Share>;
+  startShareServer(options: ShareServerOptions): Promise<Helper>;
+  mountRootfs(mountPoint: string, mounts: readonly RootfsMount[]): Promise<Rootfs>;
+}

@@ -1,0 +1,28 @@
+/**
+ * Where a sandbox keeps its files on the host.
+ *
+ * @module
+ */
+
+/** Folders that hold one sub-folder per sandbox. */
+export interface HostPaths {
+  /** saved state, mode 0700 */
+  readonly state: string;
+  /** sockets and pid files of the virtual machine, mode 0750 */
+  readonly vm: string;
+  /** what is shared with the guest */
+  readonly shared: string;
+}
+
+/** The folders that tools of Kata Containers know, too. */
+export const HOST_PATHS: HostPaths = {
+  state: "/run/vc/sbs",
+  vm: "/run/vc/vm",
+  shared: "/run/kata-containers/shared/sandboxes",
+};
+
+/** Where the guest sees the shared folder. */
+export const GUEST_SHARED_FOLDER = "/run/kata-containers/shared/containers";
+
+/** Where the guest keeps the pod's `/dev/shm`. */
+export const GUEST_SHM = "/run/kata-containers/sandbox/shm";

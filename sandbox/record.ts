@@ -1,0 +1,88 @@
+/**
+ * The saved state of a living sandbox, kept in step with it.
+ *
+ * @module
+ */
+
+import { replay } from "./cleanup.ts";
+import type { Log } from "./log.ts";
+import type { HostPaths } from "./paths.ts";
+import { bootId, identify } from "./process_identity.ts";
+import { type SavedSandbox, STATE_VERSION } from "./state.ts";
+import { StateFile } from "./state_file.ts";
+
+/** Parts of the state that change. */
+export type SavedChange = Partial<Pick<SavedSandbox, "state" | "containers">>;
+
+/** The state file and what is in it. */
+export class SavedRecord implements AsyncDisposable {
+  readonly #file: StateFile;
+  readonly #log: Log;
+  #saved: SavedSandbox;
+
+  private constructor(file: StateFile, saved: SavedSandbox, log: Log) {
+    this.#file = file;
+    this.#saved = saved;
+    this.#log = log;
+  }
+
+  /**
+   * Makes this process the owner of a sandbox id.
+   *
+   * @throws {RpcError} `ALREADY_EXISTS` when another one is
+   */
+  static async open(
+    paths: HostPaths,
+    id: string,
+    folders: readonly string[],
+    log: Log,
+  ): Promise<SavedRecord> {
+    const file = await StateFile.acquire(paths.state, id, replay, log);
+    const owner = identify(Deno.pid);
+    if (owner === undefined) throw new Error("cannot read /proc/self/stat");
+    const saved: SavedSandbox = {
+      version: STATE_VERSION,
+      id,
+      state: "creating",
+      bootId: bootId(),
+      owner,
+      helpers: [],
+      mounts: [],
+      folders,
+      containers: [],
+    };
+    await file.save(saved);
+    return new SavedRecord(file, saved, log);
+  }
+
+  /** A process was started that must not outlive the sandbox. */
+  async addHelper(role: string, pid: number): Promise<void> {
+    const process = identify(pid);
+    if (process === undefined) return;
+    await this.#change({ helpers: [...this.#saved.helpers, { role, ...process }] });
+  }
+
+  /** Something is about to be mounted here. */
+  async addMount(path: string): Promise<void> {
+    if (!this.#saved.mounts.includes(path)) await this.#change({ mounts: [...this.#saved.mounts, path] });
+  }
+
+  async update(change: SavedChange): Promise<void> {
+    await this.#change(change);
+  }
+
+  /** Undoes everything in it by force. */
+  async replay(): Promise<void> {
+    await replay(this.#saved, this.#log);
+  }
+
+  /** Forgets the sandbox: its id is free. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file[Symbol.asyncDispose]();
+  }
+
+  #change(change: Partial<SavedSandbox>): Promise<void> {
+    this.#saved = { ...this.#saved, ...change };
+    return this.#file.save(this.#saved);
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * A sandbox: a running virtual machine and the containers in it.
+ *
+ * It is made by {@linkcode createSandbox} in `create_sandbox.ts`. There is one way to take it down, its
+ * `[Symbol.asyncDispose]`; {@linkcode Sandbox.stop} is the first half of that, after which everything that a client
+ * may still ask about its containers is answered from memory.
+ *
+ * @module
+ */
+
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { Vm } from "../vm/vmm.ts";
+import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
+import type { Container, ContainerContext } from "./container.ts";
+import { createContainer, type CreateContainerOptions } from "./create_container.ts";
+import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
+import type { Helper, Host, Share } from "./host.ts";
+import { validateId } from "./ids.ts";
+import { type Log, reason } from "./log.ts";
+import { SIGNALS } from "../sys/signals.ts";
+import type { SavedContainer } from "./state.ts";
+import { pause, within } from "./timing.ts";
+import type { SavedRecord } from "./record.ts";
+
+/** Pause between two checks that the agent is alive, in milliseconds (host.md I: 5 s). */
+const MONITOR_MS = 5_000;
+
+/** How long the guest may take to say goodbye before the machine is stopped anyway, in milliseconds. */
+const GOODBYE_MS = 5_000;
+
+/** How long other containers may take to end when the sandbox is stopped, in milliseconds. */
+const STOP_CONTAINER_MS = 5_000;
+
+/** What a running sandbox is made of. */
+export interface SandboxParts {
+  readonly id: string;
+  readonly vm: Vm;
+  readonly shareServer: Helper | undefined;
+  readonly share: Share;
+  readonly client: AgentClient;
+  readonly host: Host;
+  readonly record: SavedRecord;
+  readonly log: Log;
+  /** limits and switches that concern containers */
+  readonly policy: ContainerPolicy;
+  /** releases all of the above */
+  readonly taken: AsyncDisposableStack;
+}
+
+/** What the configuration says about containers. */
+export interface ContainerPolicy {
+  readonly createTimeoutMs: number;
+  readonly disableSeccomp: boolean;
+}
+
+/** A sandbox. */
+export class Sandbox implements AsyncDisposable {
+  readonly id: string;
+  /** Pid of the virtual machine; it stands for every process of the sandbox on the host. */
+  readonly pid: number;
+  /** Settles, with the reason, when the sandbox breaks down by itself; its processes are reported as ended then. */
+  readonly failed: Promise<Error>;
+  readonly #parts: SandboxParts;
+  readonly #containers = new Map<string, Container | "creating">();
+  readonly #creations = new Set<Promise<Container>>();
+  readonly #failure = Promise.withResolvers<Error>();
+  readonly #ended = new AbortController();
+  #lost = false;
+  #stopping: Promise<void> | undefined;
+  #disposing: Promise<void> | undefined;
+
+  constructor(parts: SandboxParts) {
+    this.#parts = parts;
+    this.id = parts.id;
+    this.pid = parts.vm.pid;
+    this.failed = this.#failure.promise;
+    this.#watch();
+  }
+
+  get log(): Log {
+    return this.#parts.log;
+  }
+
+  /** Whether the machine was stopped, or has broken down. */
+  get isStopped(): boolean {
+    return this.#stopping !== undefined || this.#lost;
+  }
+
+  /** Containers that exist in the guest. */
+  get containers(): Container[] {
+    return [...this.#containers.values()].filter((container) => container !== "creating");
+  }
+
+  /** Whether any container is there, or on its way. */
+  get isEmpty(): boolean {
+    return this.#containers.size === 0;
+  }
+
+  container(id: string): Container | undefined {
+    const container = this.#containers.get(id);
+    return container === "creating" ? undefined : container;
+  }
+
+  /**
+   * Creates a container; it does not run yet.
+   *
+   * When the container with the sandbox's own id ends, the sandbox stops.
+   *
+   * @throws {RpcError} `ALREADY_EXISTS`, `INVALID_ARGUMENT`, `FAILED_PRECONDITION` when the sandbox has stopped
+   */
+  async createContainer(options: CreateContainerOptions): Promise<Container> {
+    const { id } = options;
+    validateId("container id", id);
+    if (this.isStopped) throw new RpcError(Code.FailedPrecondition, `sandbox "${this.id}" has stopped`);
+    if (this.#containers.has(id)) throw new RpcError(Code.AlreadyExists, `container "${id}" exists already`);
+    this.#containers.set(id, "creating");
+    const creation = createContainer(options, this.#parts, this.#context());
+    this.#creations.add(creation);
+    try {
+      const container = await creation;
+      this.#containers.set(id, container);
+      container.init.watch();
+      if (id === this.id) container.init.exited.then(() => this.stop()).catch((error) => this.#warn(error));
+      await this.#save();
+      // it may have broken down meanwhile, and nobody would tell the newcomer
+      if (this.#lost) await container.forceExit(UNKNOWN_STATUS);
+      return container;
+    } catch (error) {
+      if (this.#containers.get(id) === "creating") this.#containers.delete(id);
+      throw error;
+    } finally {
+      this.#creations.delete(creation);
+    }
+  }
+
+  /** Ids of containers in which the kernel ran out of memory, one each time. Ends with the sandbox. */
+  async *outOfMemory(): AsyncGenerator<string> {
+    while (!this.isStopped) {
+      let containerId: string;
+      try {
+        ({ containerId } = await this.#parts.client.agent.getOOMEvent({}));
+      } catch (error) {
+        if (!this.isStopped) this.log.write("debug", `no out-of-memory events: ${reason(error)}`);
+        return;
+      }
+      if (this.#containers.has(containerId)) yield containerId;
+    }
+  }
+
+  /**
+   * Ends every process and the virtual machine. What was asked before, or is asked later, about containers stays
+   * true. Safe to call again.
+   */
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  /** Stops, and gives everything on the host back. Safe to call again. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#disposing ??= this.#dispose();
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#lost) {
+      await Promise.all(this.containers.map((container) => this.#endContainer(container)));
+      // what the guest has not written back yet it writes back now
+      const goodbye = this.#parts.client.agent.destroySandbox({}, { timeoutMs: GOODBYE_MS });
+      await within(goodbye, GOODBYE_MS);
+    }
+    this.#lost = true;
+    this.#ended.abort();
+    this.#parts.client.close();
+    await this.#parts.vm.stop();
+    await Promise.all(this.containers.map((container) => container.forceExit(KILLED_STATUS)));
+    await this.#save();
+  }
+
+  async #endContainer(container: Container): Promise<void> {
+    if (container.init.state.kind === "stopped") return;
+    container.init.signal(SIGNALS.SIGKILL, true).catch(() => {});
+    if (!await within(container.init.exited, STOP_CONTAINER_MS)) await container.forceExit(KILLED_STATUS);
+  }
+
+  async #dispose(): Promise<void> {
+    await this.stop();
+    await Promise.allSettled(this.#creations);
+    for (const container of this.containers) {
+      await container.release().catch((error) => this.#warn(error));
+      this.#containers.delete(container.id);
+    }
+    // each release is tried; what one of them could not give back, the record's replay takes
+    await this.#parts.taken.disposeAsync().catch((error) => this.#warn(error));
+  }
+
+  /** Notices every way in which the sandbox can break down. */
+  #watch(): void {
+    const { vm, shareServer, client } = this.#parts;
+    vm.exited.then(() => this.#fail("the virtual machine ended"));
+    shareServer?.exited.then(() => this.#fail("the shared folder's server ended"));
+    client.closed.then((error) =>
+      this.#fail(`the connection to the agent ended${error ? `: ${reason(error)}` : ""}`)
+    );
+    this.#monitor().catch((error) => this.#fail(`the agent does not answer: ${reason(error)}`));
+  }
+
+  async #monitor(): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      await pause(MONITOR_MS, signal).catch(() => {});
+      if (!signal.aborted) await this.#parts.client.health.check({}, { timeoutMs: CHECK_TIMEOUT_MS });
+    }
+  }
+
+  /** The guest is gone, or as good as gone: every process has ended, with a status that nobody knows. */
+  #fail(message: string): void {
+    // a sandbox that is being stopped loses its parts on purpose
+    if (this.#lost || this.#stopping !== undefined) return;
+    this.#lost = true;
+    this.log.write("error", message);
+    this.#stopping = this.#breakDown().catch((error) => this.#warn(error));
+    this.#failure.resolve(new Error(message));
+  }
+
+  async #breakDown(): Promise<void> {
+    this.#ended.abort();
+    this.#parts.client.close();
+    const machine = this.#parts.vm.stop();
+    await Promise.all(this.containers.map((container) => container.forceExit(UNKNOWN_STATUS)));
+    await machine;
+    await this.#save();
+  }
+
+  #context(): ContainerContext {
+    return {
+      client: this.#parts.client,
+      log: this.log,
+      isLost: () => this.#lost,
+      save: () => this.#save(),
+      forget: (id) => this.#containers.delete(id),
+    };
+  }
+
+  /** Saved state is for after a crash: that it cannot be written is no reason to fail a running sandbox. */
+  async #save(): Promise<void> {
+    const containers = [...this.#containers].flatMap(([id, container]): SavedContainer[] =>
+      container === "creating" ? [] : [{ id, bundle: container.bundle, state: container.status }]
+    );
+    try {
+      await this.#parts.record.update({ state: this.isStopped ? "stopped" : "running", containers });
+    } catch (error) {
+      this.log.write("warning", `cannot save the sandbox's state: ${reason(error)}`);
+    }
+  }
+
+  #warn(error: unknown): void {
+    this.log.write("warning", reason(error));
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What is saved of a sandbox: enough for a fresh process to undo all of it.
+ *
+ * @module
+ */
+
+import type { ProcessIdentity } from "./process_identity.ts";
+
+/** Format of the file; a file with another one is not touched. */
+export const STATE_VERSION = 1;
+
+/** A container in the saved state. */
+export interface SavedContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly state: "creating" | "created" | "running" | "pausing" | "paused" | "stopped";
+}
+
+/** The saved state of a sandbox. */
+export interface SavedSandbox {
+  readonly version: typeof STATE_VERSION;
+  readonly id: string;
+  readonly state: "creating" | "running" | "stopped";
+  /** pids mean nothing after the host was booted anew */
+  readonly bootId: string;
+  /** the process that runs the sandbox */
+  readonly owner: ProcessIdentity;
+  /** the machine and its helpers; killed when the owner is gone */
+  readonly helpers: readonly (ProcessIdentity & { readonly role: string })[];
+  /** mount points on the host, in the order in which they were made */
+  readonly mounts: readonly string[];
+  /** folders that are the sandbox's alone */
+  readonly folders: readonly string[];
+  readonly containers: readonly SavedContainer[];
+}
+
+/** Reads a saved state; `undefined` if the text is not one. */
+export function parseState(text: string): SavedSandbox | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  return isSaved(value) ? value : undefined;
+}
+
+function isSaved(value: unknown): value is SavedSandbox {
+  if (typeof value !== "object" || value === null) return false;
+  const { version, id, bootId, owner, helpers, mounts, folders, containers } = value as Record<
+    string,
+    unknown
+  >;
+  return version === STATE_VERSION && typeof id === "string" && typeof bootId === "string" &&
+    isProcess(owner) &&
+    Array.isArray(helpers) && helpers.every(isProcess) && isTexts(mounts) && isTexts(folders) &&
+    Array.isArray(containers);
+}
+
+function isProcess(value: unknown): value is ProcessIdentity {
+  const process = value as ProcessIdentity | null;
+  return typeof process === "object" && process !== null && Number.isInteger(process.pid) &&
+    process.pid > 1 &&
+    typeof process.startTime === "string";
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}

@@ -1,0 +1,207 @@
+/**
+ * A host for tests: nothing is mounted, no process is started, and what is taken and given back is written down.
+ *
+ * @module
+ */
+
+import type { Config } from "../../config/schema.ts";
+import type { Spec } from "../../oci/spec.ts";
+import type { Vm, VmExit } from "../../vm/vmm.ts";
+import type { Helper, Host } from "../host.ts";
+import type { HostPaths } from "../paths.ts";
+import { FakeGuest } from "./fake_guest.ts";
+
+/** A pid that no process has. */
+const NO_PID = 4_194_303;
+
+/** The host and the guest behind it. */
+export class FakeHost implements Host, AsyncDisposable {
+  readonly guest = new FakeGuest();
+  /** what was taken and given back, in order */
+  readonly steps: string[] = [];
+  readonly folder = Deno.makeTempDirSync({ prefix: "kata-test-" });
+  readonly paths: HostPaths = {
+    state: `${this.folder}/sbs`,
+    vm: `${this.folder}/vm`,
+    shared: `${this.folder}/shared`,
+  };
+  readonly bundle = `${this.folder}/bundle`;
+  readonly #vmExit = Promise.withResolvers<VmExit>();
+  readonly #shareServerExit = Promise.withResolvers<void>();
+  /** what the n-th try to reach the agent does; default: it works */
+  connect: () => Promise<void> = () => Promise.resolve();
+  /** steps that fail */
+  readonly failing = new Set<string>();
+
+  constructor() {
+    Deno.mkdirSync(`${this.bundle}/rootfs`, { recursive: true });
+  }
+
+  #step(name: string): void {
+    if (this.failing.has(name)) throw new Error(`${name} fails`);
+    this.steps.push(name);
+  }
+
+  startVm(): Promise<Vm> {
+    this.#step("vm");
+    const stop = () => {
+      this.steps.push("stop vm");
+      this.guest.disconnect();
+      this.#endVm("stopped", "stopped");
+      return Promise.resolve();
+    };
+    return Promise.resolve({
+      pid: NO_PID,
+      pids: [NO_PID],
+      accelerator: "tcg",
+      agentTransport: "virtio-serial",
+      consoleTail: ["Linux version 6.1", "waiting"],
+      exited: this.#vmExit.promise,
+      connectAgent: async () => {
+        await this.connect();
+        return this.guest.connect();
+      },
+      pause: () => Promise.resolve(),
+      resume: () => Promise.resolve(),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    });
+  }
+
+  /** The machine dies. */
+  killVm(message = "killed"): void {
+    this.guest.disconnect();
+    this.#endVm("failed", message);
+  }
+
+  #endVm(cause: VmExit["cause"], message: string): void {
+    this.#vmExit.resolve({ cause, status: { code: 0, signal: 9 }, message, consoleTail: [] });
+  }
+
+  killShareServer(): void {
+    this.#shareServerExit.resolve();
+  }
+
+  prepareShare(): ReturnType<Host["prepareShare"]> {
+    this.#step("share");
+    return Promise.resolve({
+      exported: `${this.folder}/exported`,
+      addRootfs: (id: string) => {
+        this.#step(`share rootfs of ${id}`);
+        return Promise.resolve(`/guest/${id}/rootfs`);
+      },
+      addMount: (id: string, mount: { destination: string }) => {
+        this.#step(`share ${mount.destination} of ${id}`);
+        return Promise.resolve(`/guest/${id}${mount.destination}`);
+      },
+      remove: (id: string) => this.#release(`unshare ${id}`),
+      [Symbol.asyncDispose]: () => this.#release("unshare"),
+    });
+  }
+
+  startShareServer(): Promise<Helper> {
+    this.#step("virtiofsd");
+    return Promise.resolve({
+      pid: NO_PID,
+      exited: this.#shareServerExit.promise,
+      [Symbol.asyncDispose]: () => this.#release("stop virtiofsd"),
+    });
+  }
+
+  mountRootfs(mountPoint: string): ReturnType<Host["mountRootfs"]> {
+    this.#step("mount rootfs");
+    return Promise.resolve({
+      path: mountPoint,
+      [Symbol.asyncDispose]: () => this.#release("unmount rootfs"),
+    });
+  }
+
+  #release(name: string): Promise<void> {
+    this.steps.push(name);
+    return Promise.resolve();
+  }
+
+  /** Files of sandboxes that are still there. */
+  left(): string[] {
+    return [this.paths.state, this.paths.vm].flatMap((folder) => {
+      try {
+        return [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`);
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.guest.disconnect();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** A configuration with everything that a test does not care about. */
+export function testConfig(
+  change: { dial_timeout?: number; shared_fs?: "virtio-fs" | "virtio-9p" } = {},
+): Config {
+  return {
+    hypervisor: {
+      name: "qemu",
+      path: "/usr/bin/qemu",
+      kernel: "/boot/vmlinux",
+      initrd: "/boot/initrd",
+      image: "",
+      machine_type: "q35",
+      machine_accelerators: "",
+      accelerator: "tcg",
+      cpu_features: "",
+      kernel_params: "",
+      firmware: "",
+      default_vcpus: 1,
+      default_maxvcpus: 1,
+      default_memory: 256,
+      shared_fs: change.shared_fs ?? "virtio-fs",
+      virtio_fs_daemon: "/usr/bin/virtiofsd",
+      virtio_fs_cache: "auto",
+      virtio_fs_cache_size: 0,
+      virtio_fs_queue_size: 1024,
+      virtio_fs_extra_args: [],
+      msize_9p: 8192,
+      seccompsandbox: "",
+      entropy_source: "/dev/urandom",
+      file_mem_backend: "",
+      disable_vhost_net: false,
+      enable_debug: false,
+      enable_annotations: [],
+      valid_hypervisor_paths: [],
+      valid_virtio_fs_daemon_paths: [],
+      valid_entropy_sources: [],
+      valid_file_mem_backends: [],
+    },
+    runtime: {
+      enable_debug: false,
+      internetworking_model: "none",
+      disable_guest_seccomp: true,
+      disable_new_netns: false,
+      sandbox_cgroup_only: false,
+      create_container_timeout: 60,
+    },
+    agent: {
+      enable_debug: false,
+      kernel_modules: [],
+      debug_console_enabled: false,
+      dial_timeout: change.dial_timeout ?? 30,
+      container_pipe_size: 0,
+    },
+    factory: {},
+  };
+}
+
+/** A spec that runs `sh`. */
+export function testSpec(change: Partial<Spec> = {}): Spec {
+  return {
+    ociVersion: "1.1.0",
+    process: { user: { uid: 0, gid: 0 }, args: ["sh"], cwd: "/" },
+    root: { path: "rootfs" },
+    linux: { namespaces: [{ type: "pid" }, { type: "mount" }] },
+    ...change,
+  };
+}

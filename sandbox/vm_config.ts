@@ -1,0 +1,102 @@
+/**
+ * From the configuration file to a virtual machine.
+ *
+ * @module
+ */
+
+import type { Config } from "../config/schema.ts";
+import type { Spec } from "../oci/spec.ts";
+import type { VmConfig } from "../vm/vmm.ts";
+import type { Log } from "./log.ts";
+import { SHARE_TAG } from "./sandbox_request.ts";
+import { vmSize, workloadOf } from "./sizing.ts";
+
+const MIB = 1_048_576;
+
+/** What a machine is made for. */
+export interface VmNeeds {
+  readonly id: string;
+  /** its run folder */
+  readonly dir: string;
+  readonly spec: Spec;
+  readonly config: Config;
+  readonly netns: string | undefined;
+  /** the folder that is shared with the guest */
+  readonly share: string;
+  readonly log: Log;
+}
+
+/** The machine's description. */
+export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds): VmConfig {
+  const { hypervisor, agent } = config;
+  const most = { vcpus: mostVcpus(hypervisor.default_maxvcpus), memoryMiB: hostMemoryMiB() };
+  const defaults = { vcpus: hypervisor.default_vcpus, memoryMiB: hypervisor.default_memory };
+  const { vcpus, memoryMiB } = vmSize(defaults, workloadOf(spec), most);
+  return {
+    id,
+    dir,
+    hypervisorPath: hypervisor.path,
+    accelerator: hypervisor.accelerator,
+    machineType: hypervisor.machine_type,
+    machineAccelerators: orUndefined(hypervisor.machine_accelerators),
+    cpuFeatures: orUndefined(hypervisor.cpu_features),
+    kernel: hypervisor.kernel,
+    initrd: orUndefined(hypervisor.initrd),
+    kernelParams: splitParams(hypervisor.kernel_params),
+    agentParams: agentParams(agent),
+    vcpus,
+    maxVcpus: Math.max(vcpus, most.vcpus),
+    memoryMiB,
+    fileMemBackend: orUndefined(hypervisor.file_mem_backend),
+    share: vmShare(hypervisor, dir, share),
+    seccompSandbox: orUndefined(hypervisor.seccompsandbox),
+    entropySource: hypervisor.entropy_source,
+    debug: hypervisor.enable_debug,
+    netns,
+    onConsole: (line) => log.write("debug", line, { source: "guest" }),
+    onLog: (line) => log.write("info", line, { source: "vmm" }),
+  };
+}
+
+function vmShare(hypervisor: Config["hypervisor"], dir: string, path: string): VmConfig["share"] {
+  switch (hypervisor.shared_fs) {
+    case "virtio-fs":
+      return {
+        kind: "virtio-fs",
+        tag: SHARE_TAG,
+        socketPath: `${dir}/vhost-fs.sock`,
+        queueSize: hypervisor.virtio_fs_queue_size,
+      };
+    case "virtio-9p":
+      return { kind: "9p", tag: SHARE_TAG, path };
+    default:
+      return { kind: "none" };
+  }
+}
+
+/** Settings of the agent that it reads from the kernel's command line. */
+function agentParams(agent: Config["agent"]): string[] {
+  const params: string[] = [];
+  if (agent.enable_debug) params.push("agent.log=debug");
+  if (agent.container_pipe_size > 0) params.push(`agent.container_pipe_size=${agent.container_pipe_size}`);
+  if (agent.debug_console_enabled) params.push("agent.debug_console", "agent.debug_console_vport=1026");
+  return params;
+}
+
+/** Words of a kernel command line; spaces within double quotes do not split. */
+export function splitParams(text: string): string[] {
+  return text.match(/(?:"[^"]*"|[^\s"])+/g) ?? [];
+}
+
+function mostVcpus(configured: number): number {
+  const host = navigator.hardwareConcurrency;
+  return configured > 0 ? Math.min(configured, host) : host;
+}
+
+function hostMemoryMiB(): number {
+  return Math.floor(Deno.systemMemoryInfo().total / MIB);
+}
+
+function orUndefined(text: string): string | undefined {
+  return text === "" ? undefined : text;
+}
