@@ -146,8 +146,10 @@ function size(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, part) => sum + part.length, 0);
 }
 
+/** Whole milliseconds away from zero, which would mean "no limit". */
 function nanoseconds(ms: number | undefined): bigint {
   if (ms === undefined || !Number.isFinite(ms)) return 0n;
   // int64 ends at 292 years
-  return BigInt(Math.round(Math.min(Math.max(ms, -9e12), 9e12))) * 1_000_000n;
+  const whole = Math.min(Math.ceil(Math.abs(ms)), 9e12) * Math.sign(ms);
+  return BigInt(whole) * 1_000_000n;
 }
