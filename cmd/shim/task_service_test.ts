@@ -1,0 +1,424 @@
+import assert from "node:assert/strict";
+import { Code, RpcError } from "../../rpc/errors.ts";
+import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
+import { Events } from "../../rpc/gen/events_ttrpc_pb.ts";
+import {
+  TaskCreateSchema,
+  TaskDeleteSchema,
+  TaskExecAddedSchema,
+  TaskExecStartedSchema,
+  TaskExitSchema,
+  TaskStartSchema,
+} from "../../rpc/gen/events_pb.ts";
+import type { Envelope } from "../../rpc/gen/envelope_pb.ts";
+import { CreateTaskRequestSchema, Task } from "../../rpc/gen/task_pb.ts";
+import { Status } from "../../rpc/gen/task_types_pb.ts";
+import { create, fromBinary, type Init, type Schema } from "../../rpc/message.ts";
+import { streamPair } from "../../rpc/stream.ts";
+import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
+import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
+import { implement, type ServiceClient, serviceClient } from "../../rpc/ttrpc/typed.ts";
+import { silentLog } from "../../sandbox/log.ts";
+import { FakeHost, testConfig, testSpec } from "../../sandbox/testing/fake_host.ts";
+import { EventPublisher } from "./events.ts";
+import { Shim } from "./shim.ts";
+import { taskServices } from "./task_service.ts";
+
+const SCHEMAS: Record<string, Schema<Record<string, unknown>>> = Object.fromEntries(
+  [
+    TaskCreateSchema,
+    TaskStartSchema,
+    TaskExitSchema,
+    TaskDeleteSchema,
+    TaskExecAddedSchema,
+    TaskExecStartedSchema,
+  ]
+    .map((schema) => [schema.typeName, schema as Schema<unknown> as Schema<Record<string, unknown>>]),
+);
+
+/** A shim with a task client and an event service on either side, all in memory. */
+class Bench implements AsyncDisposable {
+  readonly host = new FakeHost();
+  readonly shim: Shim;
+  readonly task: ServiceClient<typeof Task.methods>;
+  readonly v3: ServiceClient<typeof Task.methods>;
+  readonly events: EventPublisher;
+  /** topics with ids, in the order of their arrival */
+  readonly told: string[] = [];
+  readonly #client: TtrpcClient;
+  readonly #server: TtrpcServer;
+
+  constructor() {
+    this.events = new EventPublisher({
+      namespace: "ns",
+      connect: () => Promise.resolve(this.#listen()),
+      log: silentLog,
+    });
+    const { host, events } = this;
+    this.shim = new Shim({
+      namespace: "ns",
+      log: silentLog,
+      events,
+      host,
+      paths: host.paths,
+      config: testConfig(),
+    });
+    this.#server = new TtrpcServer(taskServices(this.shim));
+    const [ours, theirs] = streamPair();
+    this.#server.serve(theirs);
+    this.#client = new TtrpcClient(ours);
+    this.task = serviceClient(Task, this.#client);
+    this.v3 = serviceClient(Task, this.#client, { name: "containerd.task.v3.Task" });
+    this.writeSpec(testSpec());
+  }
+
+  writeSpec(spec: unknown): void {
+    Deno.writeTextFileSync(`${this.host.bundle}/config.json`, JSON.stringify(spec));
+  }
+
+  #listen() {
+    const [ours, theirs] = streamPair();
+    const forward = ({ envelope }: { envelope?: Envelope }) => {
+      if (envelope) this.told.push(describe(envelope));
+      return {};
+    };
+    new TtrpcServer([implement(Events, { forward })]).serve(theirs).catch(() => {});
+    return ours;
+  }
+
+  create(id = "c1", change: Init<ReturnType<typeof request>> = {}) {
+    return this.task.create(request(id, this.host.bundle, change));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shim[Symbol.asyncDispose]();
+    await this.events.flush(1_000);
+    this.events.close();
+    this.#client.close();
+    await this.#server.shutdown(0);
+    await this.host[Symbol.asyncDispose]();
+  }
+}
+
+function request(id: string, bundle: string, change: object = {}) {
+  return { ...create(CreateTaskRequestSchema, { id, bundle }), ...change };
+}
+
+function describe({ topic, event }: Envelope): string {
+  const schema = SCHEMAS[event?.typeUrl ?? ""];
+  if (schema === undefined || event === undefined) return topic;
+  const { id, execId, containerId, exitStatus } = fromBinary(schema, event.value);
+  return [topic, id || execId || containerId, exitStatus].filter((part) => part !== undefined).join(" ");
+}
+
+function execSpec(args = ["sh"]) {
+  const json = JSON.stringify({ ...testSpec().process, args });
+  const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/Process";
+  return { typeUrl, value: new TextEncoder().encode(json) };
+}
+
+async function code(promise: Promise<unknown>): Promise<number> {
+  try {
+    await promise;
+  } catch (error) {
+    assert(error instanceof RpcError, String(error));
+    return error.code;
+  }
+  throw new assert.AssertionError({ message: "it did not fail" });
+}
+
+Deno.test("a container's life, and what is told of it", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  const { pid } = await bench.create();
+  assert(pid > 0);
+  assert.equal((await task.state({ id: "c1" })).status, Status.CREATED);
+  assert.deepEqual((await task.pids({ id: "c1" })).processes.map(({ pid }) => pid), [pid]);
+  assert.equal((await task.connect({ id: "c1" })).taskPid, pid);
+  const waiting = task.wait({ id: "c1" });
+  assert.equal((await task.start({ id: "c1" })).pid, pid);
+  assert.equal((await bench.v3.state({ id: "c1" })).status, Status.RUNNING);
+  host.guest.process("c1").exit(7);
+  assert.equal((await waiting).exitStatus, 7);
+  const state = await task.state({ id: "c1" });
+  assert.equal(state.status, Status.STOPPED);
+  assert.equal(state.exitStatus, 7);
+  assert((state.exitedAt?.seconds ?? 0n) > 0n);
+  assert.deepEqual((await task.pids({ id: "c1" })).processes.map(({ pid }) => pid), [pid]);
+  assert.equal((await task.wait({ id: "c1" })).exitStatus, 7);
+  const deleted = await task.delete({ id: "c1" });
+  assert.equal(deleted.exitStatus, 7);
+  assert.equal(await code(task.delete({ id: "c1" })), Code.NotFound);
+  assert.equal(await code(task.state({ id: "c1" })), Code.NotFound);
+  assert.deepEqual(host.left(), []);
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told, [
+    "/tasks/create c1",
+    "/tasks/start c1",
+    "/tasks/exit c1 7",
+    "/tasks/delete c1 7",
+  ]);
+});
+
+Deno.test("the end of a process that dies before its start is answered is told after its start", async () => {
+  await using bench = new Bench();
+  await bench.create();
+  bench.host.guest.before.set("startContainer", async () => {
+    bench.host.guest.process("c1").exit(0);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+  await bench.task.start({ id: "c1" });
+  await bench.task.wait({ id: "c1" });
+  await bench.task.delete({ id: "c1" });
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told, [
+    "/tasks/create c1",
+    "/tasks/start c1",
+    "/tasks/exit c1 0",
+    "/tasks/delete c1 0",
+  ]);
+});
+
+Deno.test("an exec that ends with its container is told before it, whoever was first", async () => {
+  for (const execFirst of [true, false]) {
+    await using bench = new Bench();
+    const { task, host } = bench;
+    await bench.create();
+    await task.start({ id: "c1" });
+    await task.exec({ id: "c1", execId: "e1", spec: execSpec() });
+    assert.equal((await task.state({ id: "c1", execId: "e1" })).status, Status.CREATED);
+    await task.start({ id: "c1", execId: "e1" });
+    const [init, exec] = [host.guest.process("c1"), host.guest.process("c1", "e1.0")];
+    if (execFirst) exec.exit(5);
+    init.exit(6);
+    if (!execFirst) exec.exit(5);
+    assert.equal((await task.wait({ id: "c1" })).exitStatus, 6);
+    assert.equal((await task.wait({ id: "c1", execId: "e1" })).exitStatus, 5);
+    assert.equal((await task.delete({ id: "c1", execId: "e1" })).exitStatus, 5);
+    assert.equal(await code(task.delete({ id: "c1", execId: "e1" })), Code.NotFound);
+    await task.delete({ id: "c1" });
+    await bench.events.flush(1_000);
+    assert.deepEqual(bench.told, [
+      "/tasks/create c1",
+      "/tasks/start c1",
+      "/tasks/exec-added e1",
+      "/tasks/exec-started e1",
+      "/tasks/exit e1 5",
+      "/tasks/exit c1 6",
+      "/tasks/delete c1 6",
+    ]);
+  }
+});
+
+Deno.test("an exec whose start is under way when its container ends is told completely, and first", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  await task.exec({ id: "c1", execId: "e1", spec: execSpec() });
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  host.guest.before.set("execProcess", () => {
+    begun.resolve();
+    return gate.promise;
+  });
+  const starting = task.start({ id: "c1", execId: "e1" });
+  await begun.promise;
+  host.guest.process("c1").exit(0);
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  gate.resolve();
+  await starting;
+  (await host.guest.appeared("c1", "e1.0")).exit(137);
+  await task.wait({ id: "c1" });
+  await task.delete({ id: "c1" });
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told.slice(3), [
+    "/tasks/exec-started e1",
+    "/tasks/exit e1 137",
+    "/tasks/exit c1 0",
+    "/tasks/delete c1 0",
+  ]);
+});
+
+Deno.test("a start that fails is told to nobody but its caller", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  host.guest.before.set("startContainer", () => {
+    throw new RpcError(Code.Internal, 'exec: "foo": executable file not found in $PATH');
+  });
+  await assert.rejects(task.start({ id: "c1" }), {
+    message: 'exec: "foo": executable file not found in $PATH',
+  });
+  assert.equal((await task.wait({ id: "c1" })).exitStatus, 255);
+  await task.delete({ id: "c1" });
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told, ["/tasks/create c1", "/tasks/delete c1 255"]);
+});
+
+Deno.test("the death of the machine is told once for every process, and the rest of the life goes on", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  await task.exec({ id: "c1", execId: "e1", spec: execSpec() });
+  await task.start({ id: "c1", execId: "e1" });
+  host.killVm();
+  assert.equal((await task.wait({ id: "c1" })).exitStatus, 255);
+  assert.equal(await code(task.kill({ id: "c1", signal: 9 })), Code.NotFound);
+  assert.equal(await code(task.stats({ id: "c1" })), Code.NotFound);
+  await task.delete({ id: "c1" });
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told.slice(4), ["/tasks/exit e1 255", "/tasks/exit c1 255", "/tasks/delete c1 255"]);
+  assert.deepEqual(host.left(), []);
+});
+
+Deno.test("a kill during statistics reaches the process", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  const gate = Promise.withResolvers<void>();
+  host.guest.before.set("statsContainer", () => gate.promise);
+  const stats = task.stats({ id: "c1" });
+  await task.kill({ id: "c1", signal: 15 });
+  assert.deepEqual(host.guest.process("c1").signals, [15]);
+  gate.resolve();
+  const any = (await stats).stats;
+  assert.equal(any?.typeUrl, "io.containerd.cgroups.v2.Metrics");
+  assert.equal(fromBinary(MetricsSchema, any?.value ?? new Uint8Array()).cpu?.usageUsec, 5_000n);
+  host.guest.process("c1").exit(0);
+});
+
+Deno.test("signals go to the init alone, or to all if asked", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  await task.kill({ id: "c1", signal: 10 });
+  await task.kill({ id: "c1", signal: 12, all: true });
+  assert.deepEqual(host.guest.process("c1").signals, [10, 12]);
+  await task.exec({ id: "c1", execId: "e1", spec: execSpec() });
+  assert.equal(await code(task.kill({ id: "c1", execId: "e1", signal: 9 })), Code.FailedPrecondition);
+});
+
+Deno.test("pausing and resuming are told, and shown as the state", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  await task.pause({ id: "c1" });
+  assert.equal((await task.state({ id: "c1" })).status, Status.PAUSED);
+  await task.resume({ id: "c1" });
+  assert.equal((await task.state({ id: "c1" })).status, Status.RUNNING);
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told.slice(2), ["/tasks/paused", "/tasks/resumed"]);
+  host.guest.process("c1").exit(0);
+});
+
+Deno.test("bad requests have the codes that containerd expects", async () => {
+  await using bench = new Bench();
+  const { task } = bench;
+  assert.equal(await code(bench.create("a/b")), Code.InvalidArgument);
+  assert.equal(await code(bench.create("c1", { bundle: "/nowhere" })), Code.InvalidArgument);
+  bench.writeSpec({ ...testSpec(), process: { args: [] } });
+  await assert.rejects(bench.create(), { code: Code.InvalidArgument, message: /^config\.json: process/ });
+  bench.writeSpec(testSpec());
+  const first = bench.create();
+  assert.equal(await code(bench.create()), Code.AlreadyExists);
+  await first;
+  assert.equal(await code(bench.create()), Code.AlreadyExists);
+  assert.equal(await code(bench.create("c2")), Code.AlreadyExists);
+  assert.equal(await code(task.exec({ id: "c1", execId: "e1", spec: execSpec() })), Code.FailedPrecondition);
+  await task.start({ id: "c1" });
+  assert.equal(await code(task.start({ id: "c1" })), Code.FailedPrecondition);
+  assert.equal(await code(task.delete({ id: "c1" })), Code.FailedPrecondition);
+  assert.equal(
+    await code(task.exec({ id: "c1", execId: "e1", spec: { typeUrl: "x" } })),
+    Code.InvalidArgument,
+  );
+  assert.equal(await code(task.exec({ id: "c1", execId: "e1", spec: execSpec([]) })), Code.InvalidArgument);
+  await task.exec({ id: "c1", execId: "e1", spec: execSpec() });
+  assert.equal(await code(task.exec({ id: "c1", execId: "e1", spec: execSpec() })), Code.AlreadyExists);
+  assert.equal(await code(task.start({ id: "c1", execId: "e2" })), Code.NotFound);
+  assert.equal(await code(task.update({ id: "c1", resources: { typeUrl: "x" } })), Code.InvalidArgument);
+  assert.equal(await code(task.checkpoint({ id: "c1" })), Code.Unimplemented);
+  assert.equal((await task.connect({ id: "c9" })).taskPid, 0);
+  for (
+    const method of ["state", "start", "wait", "kill", "delete", "pids", "pause", "stats", "closeIO"] as const
+  ) {
+    assert.equal(await code(task[method]({ id: "c9", stdin: true } as never)), Code.NotFound, method);
+  }
+  bench.host.guest.process("c1").exit(0);
+});
+
+Deno.test("limits are passed on", async () => {
+  await using bench = new Bench();
+  await bench.create();
+  const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+  const value = new TextEncoder().encode('{"memory":{"limit":1048576}}');
+  await bench.task.update({ id: "c1", resources: { typeUrl, value } });
+  assert(bench.host.guest.calls.includes("updateContainer"));
+});
+
+Deno.test("a creation that fails leaves nothing, and can be tried again", async () => {
+  await using bench = new Bench();
+  bench.host.guest.before.set("createContainer", () => {
+    throw new RpcError(Code.Internal, "no such root");
+  });
+  await assert.rejects(bench.create(), { message: "no such root" });
+  assert.deepEqual(bench.host.left(), []);
+  assert.equal(await code(bench.task.delete({ id: "c1" })), Code.NotFound);
+  assert.equal(bench.shim.isEmpty, true);
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told, []);
+});
+
+Deno.test("a deletion gives up a creation that is under way", async () => {
+  await using bench = new Bench();
+  const begun = Promise.withResolvers<void>();
+  bench.host.guest.before.set("createContainer", () => {
+    begun.resolve();
+    return new Promise(() => {});
+  });
+  const creating = code(bench.create());
+  await begun.promise;
+  assert.equal(await code(bench.task.delete({ id: "c1" })), Code.NotFound);
+  assert.equal(await creating, Code.Canceled);
+  assert.deepEqual(bench.host.left(), []);
+});
+
+Deno.test("a shutdown waits until the last container is gone", async () => {
+  await using bench = new Bench();
+  await bench.create();
+  let ending = false;
+  bench.shim.exitRequested.then(() => ending = true);
+  await bench.task.shutdown({ id: "c1" });
+  assert.equal(ending, false);
+  await bench.task.delete({ id: "c1" });
+  await bench.task.shutdown({ id: "c1" });
+  assert.equal(ending, true);
+});
+
+Deno.test("a member of a pod joins the sandbox, and leaves it alone when it goes", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  const pod = { "io.kubernetes.cri.container-type": "sandbox" };
+  const member = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "s1" };
+  bench.writeSpec({ ...testSpec(), annotations: member });
+  assert.equal(await code(bench.create("c1")), Code.NotFound);
+  bench.writeSpec({ ...testSpec(), annotations: pod });
+  const { pid } = await bench.create("s1");
+  await task.start({ id: "s1" });
+  bench.writeSpec({ ...testSpec(), annotations: member });
+  assert.equal((await bench.create("c1")).pid, pid);
+  await task.start({ id: "c1" });
+  host.guest.process("c1").exit(1);
+  assert.equal((await task.wait({ id: "c1" })).exitStatus, 1);
+  await task.delete({ id: "c1" });
+  assert.equal((await task.state({ id: "s1" })).status, Status.RUNNING);
+  await task.kill({ id: "s1", signal: 9 });
+  assert.equal((await task.wait({ id: "s1" })).exitStatus, 137);
+  await task.delete({ id: "s1" });
+  assert.deepEqual(host.left(), []);
+});
