@@ -43,6 +43,8 @@ class EventLoop {
   #nextToken = WAKER + 1;
   #waiters = 0;
   #inFlight = false;
+  /** How often epoll_wait came back: what is quiet does not add to it. */
+  turns = 0;
   #running: Promise<void> | undefined;
 
   constructor() {
@@ -106,6 +108,7 @@ class EventLoop {
         this.#inFlight = true;
         let count = await this.#wait(this.#epoll, this.#events, MAX_EVENTS, -1);
         this.#inFlight = false;
+        this.turns++;
         // errno stayed on the other thread: ask again from this one.
         if (count < 0) count = syscall("epoll_pwait", [this.#epoll, this.#events, MAX_EVENTS, 0, null, 8]);
         this.#dispatch(count);
@@ -137,6 +140,11 @@ function eventLoop(): EventLoop {
  */
 export async function loopIdle(): Promise<void> {
   await theLoop?.idle();
+}
+
+/** How often epoll_wait has come back so far; for tests of what must not wake the program. */
+export function loopTurns(): number {
+  return theLoop?.turns ?? 0;
 }
 
 /**

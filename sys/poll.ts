@@ -116,7 +116,7 @@ export class AsyncFd implements Disposable {
     if (turn) await turn;
     try {
       for (let done = 0; done < data.length;) {
-        const result = this.#tryWrite(done === 0 ? data : data.subarray(done));
+        const result = this.tryWrite(done === 0 ? data : data.subarray(done));
         if (result >= 0) {
           done += result;
           if (++sinceTurn >= TURN_AFTER) await this.#yield();
@@ -176,14 +176,15 @@ export class AsyncFd implements Disposable {
     return trySyscall("read", [this.#fd, into, into.length]);
   }
 
+  /** One attempt to write, as {@linkcode tryRead}. */
+  protected tryWrite(data: Uint8Array): number {
+    if (this.#fd < 0) return -ERRNO.EBADF;
+    return trySyscall("write", [this.#fd, data, data.length]);
+  }
+
   /** For subclasses: waits for the next event of `mask` after they looked in the same turn. */
   protected nextEvent(mask: number): Promise<void> {
     return this.#wait(mask);
-  }
-
-  #tryWrite(data: Uint8Array): number {
-    if (this.#fd < 0) return -ERRNO.EBADF;
-    return trySyscall("write", [this.#fd, data, data.length]);
   }
 
   #wait(mask: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { STRUCTS } from "./abi/structs.ts";
 import { ERRNO } from "./errors.ts";
 import { closeFd, O, openFd } from "./fd.ts";
-import { AsyncFd } from "./poll.ts";
+import { AsyncFd, POLL, pollNow } from "./poll.ts";
 import { syscall } from "./syscall.ts";
 
 /** ioctl requests of terminals. */
@@ -23,6 +23,7 @@ export interface WindowSize {
 
 /** A pseudo terminal. The caller owns both ends. */
 export interface Pty {
+  /** Reads give 0 when nobody has the slave open; writes then fail with `EIO` once the queue is full. */
   readonly master: AsyncFd;
   /** Blocking, close-on-exec, not the controlling terminal of this process. */
   readonly slave: number;
@@ -35,6 +36,14 @@ class PtyMaster extends AsyncFd {
     const result = super.tryRead(into);
     // Everybody closed the slave, and all output was read.
     return result === -ERRNO.EIO ? 0 : result;
+  }
+
+  protected override tryWrite(data: Uint8Array): number {
+    const result = super.tryWrite(data);
+    // Full, and nobody has the slave open to empty it. Waiting would not do: each attempt to write makes an event,
+    // which a hang-up lets through, so that attempts and events would chase each other.
+    const hungUp = result === -ERRNO.EAGAIN && (pollNow(this.fd, POLL.OUT) & POLL.HUP) !== 0;
+    return hungUp ? -ERRNO.EIO : result;
   }
 }
 
