@@ -34,6 +34,7 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
   const sandbox = new Sandbox({
     base: options.runDir,
     pipeSize: options.containerPipeSize,
+    cgroupRoot: options.cgroupRoot,
     devices: environment.devices,
     log,
   });

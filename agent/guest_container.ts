@@ -1,4 +1,5 @@
 import type { Process, Resources } from "../oci/spec.ts";
+import type { CgroupStats } from "./container/cgroup/stats.ts";
 import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, notFound } from "./errors.ts";
 import { GuestProcess } from "./guest_process.ts";
@@ -10,9 +11,6 @@ import { openStreams, type ProcessIo } from "./process_io.ts";
  * bounds what a client that never reads can pile up.
  */
 const MAX_LINGERING = 64;
-
-/** What a container can be. That its process has ended is known from the process. */
-type State = "created" | "running" | "paused";
 
 /** What was taken for a container and goes with it. */
 export interface ContainerParts {
@@ -32,7 +30,6 @@ export class GuestContainer {
   readonly #init: GuestProcess;
   /** Processes by exec id; undefined while one is being made. */
   readonly #execs = new Map<string, GuestProcess | undefined>();
-  #state: State = "created";
   #removal: Promise<void> | undefined;
 
   constructor(id: string, parts: ContainerParts) {
@@ -45,11 +42,6 @@ export class GuestContainer {
 
   get init(): GuestProcess {
     return this.#init;
-  }
-
-  /** `created`, `running`, `paused`, or `stopped` once its first process has ended. */
-  get state(): State | "stopped" {
-    return this.#init.exited ? "stopped" : this.#state;
   }
 
   /**
@@ -65,20 +57,17 @@ export class GuestContainer {
   }
 
   /** Lets the first process run. */
-  async start(): Promise<void> {
-    this.#require("start", "created");
-    // Taken before the wait: a second start that comes meanwhile is refused.
-    this.#state = "running";
-    await this.#container.start();
+  start(): Promise<void> {
+    return this.#alive("start").start();
   }
 
   /** Starts another process; resolves when its program was reached. */
   async exec(execId: string, process: Process): Promise<void> {
-    this.#require("execute a process in", "created", "running");
+    const container = this.#alive("execute a process in");
     this.#reserve(execId);
     try {
       using streams = openStreams(process, this.#pipeSize);
-      const started = await this.#container.exec(execId, process, streams.child.stdio);
+      const started = await container.exec(execId, process, streams.child.stdio);
       // The removal has killed it, or will: it is one of the container's processes.
       if (this.#removal) throw failedPrecondition(`container "${this.id}" is being removed`);
       this.#execs.set(execId, new GuestProcess(execId, started, streams.take()));
@@ -111,30 +100,21 @@ export class GuestContainer {
     return this.#container.pids();
   }
 
-  update(resources: Resources): void | Promise<void> {
-    return this.#container.update(resources);
+  /** Changes limits. */
+  update(resources: Resources): void {
+    this.#alive("update").update(resources);
   }
 
-  stats(): ReturnType<Container["stats"]> {
-    return this.#container.stats();
+  stats(): CgroupStats {
+    return this.#alive("measure").stats();
   }
 
-  async pause(): Promise<void> {
-    this.#require("pause", "created", "running");
-    const before = this.#state;
-    this.#state = "paused";
-    try {
-      await this.#container.pause();
-    } catch (error) {
-      this.#state = before;
-      throw error;
-    }
+  pause(): Promise<void> {
+    return this.#alive("pause").pause();
   }
 
-  async resume(): Promise<void> {
-    this.#require("resume", "paused");
-    await this.#container.resume();
-    this.#state = "running";
+  resume(): void {
+    this.#alive("resume").resume();
   }
 
   /**
@@ -158,12 +138,10 @@ export class GuestContainer {
     this.#resources.dispose();
   }
 
-  #require(verb: string, ...states: readonly State[]): void {
-    const state = this.#removal ? "being removed" : this.state;
-    if (states.some((allowed) => allowed === state)) return;
-    throw failedPrecondition(
-      `cannot ${verb} container "${this.id}" as it must be ${states.join(" or ")}: it is ${state}`,
-    );
+  /** The container, unless it is on its way out; what it can do in which state it knows itself. */
+  #alive(verb: string): Container {
+    if (!this.#removal) return this.#container;
+    throw failedPrecondition(`cannot ${verb} container "${this.id}" as it is being removed`);
   }
 
   #reserve(execId: string): void {

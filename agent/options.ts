@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly hotplugTimeoutMs: number;
   /** Folder of everything the agent makes (default `/run/kata-containers`). */
   readonly runDir: string;
+  /** Folder of the cgroup that those of containers are made in (default `/sys/fs/cgroup`). */
+  readonly cgroupRoot: string;
 }
 
 /** What holds when nothing is said. */
@@ -30,6 +32,7 @@ export const DEFAULT_OPTIONS: AgentOptions = {
   containerPipeSize: 0,
   hotplugTimeoutMs: 3000,
   runDir: "/run/kata-containers",
+  cgroupRoot: "/sys/fs/cgroup",
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -66,7 +69,7 @@ export function parseKernelCommandLine(text: string, base: AgentOptions = DEFAUL
 }
 
 /**
- * Options of the command line `kata-agent [--server-addr A] [--log L] [--run-dir D] [--container-pipe-size N]`.
+ * Options of the command line `kata-agent [--server-addr A] [--log L] [--run-dir D] [--cgroup-root D] …`.
  *
  * @throws {Error} a sentence that names the argument
  */
@@ -76,11 +79,12 @@ export function parseArguments(args: readonly string[], base: AgentOptions): Age
     const argument = args[i] ?? "";
     const match = /^--([a-z-]+)(?:=(.*))?$/s.exec(argument);
     const key = match?.[1]?.replaceAll("-", "_") ?? "";
-    const known = key === "run_dir" || Object.hasOwn(SETTERS, key);
+    const known = Object.hasOwn(FOLDERS, key) || Object.hasOwn(SETTERS, key);
     if (!known) throw new Error(`unknown argument "${argument}" of the agent`);
     const value = match?.[2] ?? args[++i];
     if (value === undefined) throw new Error(`argument "${argument}" of the agent needs a value`);
-    if (key === "run_dir") options.runDir = parseRunDir(value);
+    const folder = FOLDERS[key];
+    if (folder) options[folder] = parseFolder(value, argument);
     else SETTERS[key]?.(options, value, `argument "--${match?.[1]}"`);
   }
   return options;
@@ -108,9 +112,15 @@ function parseNatural(value: string, where: string): number {
   return Number(value);
 }
 
-function parseRunDir(value: string): string {
+/** Options that only arguments can set. */
+const FOLDERS: Readonly<Record<string, "runDir" | "cgroupRoot">> = {
+  run_dir: "runDir",
+  cgroup_root: "cgroupRoot",
+};
+
+function parseFolder(value: string, where: string): string {
   if (!/^\/[^/]/.test(value) || value.split("/").some((part) => part === ".." || part === ".")) {
-    throw new Error(`argument "--run-dir" must be an absolute path without "." and "..": it is "${value}"`);
+    throw new Error(`argument "${where}" must be an absolute path without "." and "..": it is "${value}"`);
   }
   return value.replace(/\/+$/, "");
 }

@@ -17,6 +17,7 @@ Deno.test("the agent's parameters are read, others and unknown ones are not", ()
     containerPipeSize: 2097152,
     hotplugTimeoutMs: 7000,
     runDir: "/run/kata-containers",
+    cgroupRoot: "/sys/fs/cgroup",
   });
 });
 

@@ -29,6 +29,8 @@ export interface SandboxOptions {
   readonly base: string;
   /** Capacity of stdio pipes in bytes; 0 = the kernel's default. */
   readonly pipeSize: number;
+  /** Folder of the cgroup that those of containers are made in. */
+  readonly cgroupRoot: string;
   readonly devices: Devices;
   readonly log: Logger;
 }
@@ -133,7 +135,8 @@ export class Sandbox {
     await this.#containers.get(id)?.settled;
     const container = this.container(id);
     await container.remove(timeoutMs);
-    this.#containers.delete(id);
+    // Somebody else may have removed it as well, and a new one may have its id by now.
+    if (this.#containers.get(id)?.container === container) this.#containers.delete(id);
   }
 
   /** Waits for the next container that the out-of-memory killer has struck. */
@@ -147,14 +150,20 @@ export class Sandbox {
     const state = this.#state;
     this.#state = { kind: "destroyed" };
     if (state.kind === "ready") state.oom[Symbol.dispose]();
-    const removed = await Promise.allSettled([...this.#containers.keys()].map((id) => this.remove(id, 0)));
+    await Promise.all([...this.#containers].map(([id, slot]) => this.#removeAtEnd(id, slot)));
     this.#first?.namespace.close();
     if (state.kind === "ready") state.resources.dispose();
-    for (const result of removed) {
-      if (result.status === "rejected") {
-        this.#options.log.error("cannot remove a container", { error: String(result.reason) });
-      }
+  }
+
+  /** What cannot be removed must not keep the rest, and in the end the machine, alive. */
+  async #removeAtEnd(id: string, slot: Slot): Promise<void> {
+    try {
+      await slot.settled;
+      await slot.container?.remove(0);
+    } catch (error) {
+      this.#options.log.error("cannot remove a container", { id, error: String(error) });
     }
+    this.#containers.delete(id);
   }
 
   async #create(request: CreateSandboxRequest): Promise<Ready> {
@@ -178,22 +187,27 @@ export class Sandbox {
   ): Promise<GuestContainer> {
     await this.#options.devices.ready();
     const pid = request.sandboxPidns ? this.#sharedPidNamespace() : undefined;
-    using taken = new DisposableStack();
-    const bundle = this.#makeBundle(id, taken);
-    taken.use(this.storages.acquire(request.storages, id));
+    await using undo = new AsyncDisposableStack();
+    const resources = undo.use(new DisposableStack());
+    const bundle = this.#makeBundle(id, resources);
+    resources.use(this.storages.acquire(request.storages, id));
+    checkRoot(spec, bundle);
     using streams = openStreams(spec.process, this.#options.pipeSize);
-    const container = await this.#createContainer(id, bundle, spec, streams.child, {
+    const namespaces = {
       ipc: sandbox.namespaces.ipc.fd,
       uts: sandbox.namespaces.uts.fd,
       ...(pid === undefined ? {} : { pid }),
-    });
-    if (id !== sandbox.id) taken.use(sandbox.oom.watch(id, container.cgroupPath));
-    const made = new GuestContainer(id, {
-      container,
-      io: streams.take(),
-      resources: taken.move(),
-      pipeSize: this.#options.pipeSize,
-    });
+    };
+    const created = await this.#createContainer(id, bundle, spec, streams.child, namespaces);
+    const container = undo.adopt(created, () => created.destroy());
+    if (this.#state !== sandbox) {
+      throw failedPrecondition(`the sandbox of container "${id}" was destroyed meanwhile`);
+    }
+    if (id !== sandbox.id) resources.use(sandbox.oom.watch(id, container.cgroupPath));
+    const { pipeSize } = this.#options;
+    const made = new GuestContainer(id, { container, io: streams.take(), resources, pipeSize });
+    // Everything is the container's from here on.
+    undo.move();
     this.#rememberFirst(made);
     return made;
   }
@@ -207,7 +221,8 @@ export class Sandbox {
   ): Promise<Container> {
     // Loaded with the first container, so that the agent answers sooner.
     const { Container } = await import("./container/container.ts");
-    return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log: this.#options.log });
+    const { log, cgroupRoot } = this.#options;
+    return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log, cgroupRoot });
   }
 
   #makeBundle(id: string, taken: DisposableStack): string {
@@ -244,4 +259,17 @@ export class Sandbox {
     if (this.#state.kind === "ready") return this.#state;
     throw failedPrecondition(`cannot ${what} as there is no sandbox: it is ${this.#state.kind}`);
   }
+}
+
+/** Said before anything is tried with it: the most likely mistake of a host that shares folders. */
+function checkRoot({ root }: Spec, bundle: string): void {
+  const path = root.path.startsWith("/") ? root.path : `${bundle}/${root.path}`;
+  try {
+    if (Deno.statSync(path).isDirectory) return;
+  } catch (error) {
+    throw invalidArgument(`root.path must be a folder in the guest: "${path}" is not there`, {
+      cause: error,
+    });
+  }
+  throw invalidArgument(`root.path must be a folder in the guest: "${path}" is none`);
 }

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { Code } from "../../rpc/errors.ts";
+import { readMountinfo } from "../../sys/mount.ts";
+import { processToWire } from "../../oci/wire.ts";
+import { processOf } from "../container/testing/harness.ts";
+import { rejects, TestAgent } from "../testing/harness.ts";
+
+Deno.test("the agent says that it is there, which, and what it can do", async () => {
+  await using agent = new TestAgent();
+  assert.equal((await agent.health.check({})).status, 1);
+  assert.equal((await agent.health.version({})).grpcVersion, "0.0.1");
+  const { agentDetails, memBlockSizeBytes } = await agent.client.getGuestDetails({});
+  assert.equal(agentDetails?.initDaemon, false);
+  assert.deepEqual(agentDetails?.storageHandlers, [
+    "9p",
+    "bind",
+    "ephemeral",
+    "local",
+    "overlayfs",
+    "virtio-fs",
+  ]);
+  assert.equal(memBlockSizeBytes, 0n);
+});
+
+Deno.test("what the agent does not do is answered with the method's name", async () => {
+  await using agent = new TestAgent();
+  await rejects(agent.client.setPolicy({}), Code.Unimplemented, /SetPolicy/);
+  await rejects(agent.client.getIPTables({}), Code.Unimplemented, /GetIPTables/);
+  await rejects(agent.client.addSwap({}), Code.Unimplemented, /AddSwap/);
+});
+
+Deno.test("there is one sandbox, and containers need it", async () => {
+  await using agent = new TestAgent();
+  const first = agent.create("c1", ["true"]);
+  await rejects(
+    first,
+    Code.FailedPrecondition,
+    /cannot create container "c1" as there is no sandbox: it is absent/,
+  );
+  const creations = await Promise.allSettled([agent.createSandbox(), agent.createSandbox()]);
+  assert.deepEqual(creations.map(({ status }) => status), ["fulfilled", "rejected"]);
+  await rejects(agent.createSandbox(), Code.AlreadyExists, /there is a sandbox already/);
+});
+
+Deno.test("a sandbox that failed leaves nothing, and can be tried again", async () => {
+  await using agent = new TestAgent();
+  const good = { driver: "ephemeral", fstype: "tmpfs", mountPoint: `${agent.base}/sandbox/shm` };
+  const bad = { driver: "blk", source: "02/03", mountPoint: `${agent.base}/disk` };
+  await rejects(agent.client.createSandbox({ storages: [good, bad] }), Code.Unimplemented, /driver "blk"/);
+  assert.deepEqual(mountsBelow(agent.base), []);
+  await rejects(
+    agent.client.createSandbox({ guestHookPath: "/hooks" }),
+    Code.Unimplemented,
+    /"guest_hook_path" is "\/hooks"/,
+  );
+  await agent.client.createSandbox({ storages: [good] });
+  assert.deepEqual(mountsBelow(agent.base), [good.mountPoint]);
+  await agent.client.destroySandbox({});
+  assert.deepEqual(mountsBelow(agent.base), []);
+  Deno.removeSync(`${agent.base}/sandbox`);
+});
+
+Deno.test("containers of a pod share host name, IPC and, if wanted, process ids", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  await agent.run("pod", ["sleep", "100"]);
+  await agent.client.createContainer({
+    containerId: "shared",
+    sandboxPidns: true,
+    OCI: agent.spec([
+      "sh",
+      "-c",
+      "readlink /proc/1/ns/pid; for ns in pid ipc uts; do readlink /proc/self/ns/$ns; done; hostname",
+    ]),
+  });
+  await agent.client.startContainer({ containerId: "shared" });
+  const [pid1, pid, ipc, uts, host] = (await agent.readAll("shared")).split("\n");
+  const process = processToWire(
+    processOf(["sh", "-c", "for ns in pid ipc uts; do readlink /proc/self/ns/$ns; done"]),
+  );
+  await agent.client.execProcess({ containerId: "pod", execId: "e", process });
+  assert.deepEqual((await agent.readAll("pod", "stdout", "e")).trimEnd().split("\n"), [pid, ipc, uts]);
+  assert.deepEqual([pid1, host], [pid, "pod-host"]);
+  await agent.run("own", ["readlink", "/proc/self/ns/pid"]);
+  assert.notEqual((await agent.readAll("own")).trimEnd(), pid);
+  await agent.client.signalProcess({ containerId: "pod", execId: "pod", signal: 9 });
+  await agent.client.waitProcess({ containerId: "pod" });
+  const late = agent.client.createContainer({
+    containerId: "late",
+    sandboxPidns: true,
+    OCI: agent.spec(["true"]),
+  });
+  await rejects(late, Code.FailedPrecondition, /container "pod" has ended, and with it the pid namespace/);
+});
+
+Deno.test("nothing is left of a container that could not be made", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const storage = { driver: "ephemeral", fstype: "tmpfs", mountPoint: `${agent.base}/c1/volume` };
+  const create = (change: Parameters<TestAgent["spec"]>[1], args = ["true"]) =>
+    agent.client.createContainer({ containerId: "c1", storages: [storage], OCI: agent.spec(args, change) });
+  await rejects(
+    create(() => {}, ["no-such-program"]),
+    Code.NotFound,
+    /"no-such-program": executable file not found/,
+  );
+  await rejects(create((spec) => spec.root.path = "/nonexistent"), Code.InvalidArgument, /nonexistent/);
+  await rejects(create((spec) => spec.process.cwd = "relative"), Code.InvalidArgument, /cwd/);
+  await rejects(
+    create((spec) => spec.mounts?.push({ destination: "/x", type: "nosuchfs", source: "none" })),
+    Code.Internal,
+    /ENODEV/,
+  );
+  assert.deepEqual([mountsBelow(agent.base), [...Deno.readDirSync(agent.base)]], [[], []]);
+  await create(() => {});
+  assert.deepEqual(mountsBelow(agent.base), [storage.mountPoint]);
+  await rejects(create(() => {}), Code.AlreadyExists, /container "c1" exists already/);
+  await agent.client.removeContainer({ containerId: "c1" });
+  assert.deepEqual(mountsBelow(agent.base), []);
+});
+
+Deno.test("ids that would lead elsewhere, and requests with parts that are not done, are refused", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const OCI = agent.spec(["true"]);
+  for (
+    const containerId of ["", "a", "../c1", "a/b", ".hidden", "-c", "a\0b", "x".repeat(256), "a b", "é1"]
+  ) {
+    await rejects(
+      agent.client.createContainer({ containerId, OCI }),
+      Code.InvalidArgument,
+      /a container id must be/,
+    );
+  }
+  const refused = [
+    [{ containerId: "c1" }, Code.InvalidArgument, /"OCI" is missing/],
+    [
+      { containerId: "c1", OCI, devices: [{ containerPath: "/dev/x", type: "blk" }] },
+      Code.Unimplemented,
+      /"devices" must be empty/,
+    ],
+    [{ containerId: "c1", OCI, sharedMounts: [{ name: "m" }] }, Code.Unimplemented, /shared mount "m"/],
+    [{ containerId: "c1", OCI, stdoutPort: 7 }, Code.Unimplemented, /"stdout_port" is 7/],
+    [{ containerId: "c1", OCI: {} }, Code.InvalidArgument, /process|root/],
+  ] as const;
+  for (const [request, code, message] of refused) {
+    await rejects(agent.client.createContainer(request), code, message);
+  }
+  // The agent's own folders are no bundles.
+  Deno.mkdirSync(`${agent.base}/shared`);
+  await rejects(agent.create("shared", ["true"]), Code.InvalidArgument, /cannot be used as .* exists/);
+  assert.ok(Deno.statSync(`${agent.base}/shared`).isDirectory);
+  Deno.removeSync(`${agent.base}/shared`);
+});
+
+Deno.test("calls about what is not there say so", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const containerId = "none";
+  const { client } = agent;
+  const calls = [
+    client.startContainer({ containerId }),
+    client.removeContainer({ containerId }),
+    client.execProcess({ containerId, execId: "e", process: {} }),
+    client.signalProcess({ containerId, signal: 9 }),
+    client.waitProcess({ containerId }),
+    client.updateContainer({ containerId }),
+    client.statsContainer({ containerId }),
+    client.pauseContainer({ containerId }),
+    client.resumeContainer({ containerId }),
+    client.writeStdin({ containerId, data: new Uint8Array(1) }),
+    client.readStdout({ containerId, len: 1 }),
+    client.readStderr({ containerId, len: 1 }),
+    client.closeStdin({ containerId }),
+    client.ttyWinResize({ containerId, row: 1, column: 1 }),
+  ];
+  for (const call of calls) await rejects(call, Code.NotFound, /container "none" does not exist/);
+});
+
+Deno.test("destroying the sandbox ends everything that runs or waits", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  await agent.run("c1", ["sleep", "100"]);
+  await agent.create("c2", ["sleep", "100"]);
+  const waits = ["c1", "c2"].map((containerId) => agent.client.waitProcess({ containerId }));
+  const read = rejects(agent.client.readStdout({ containerId: "c1", len: 1 }), Code.OutOfRange, /eof/);
+  const oom = rejects(agent.client.getOOMEvent({}), Code.FailedPrecondition, /being destroyed/);
+  const making = agent.create("c3", ["sleep", "100"]);
+  await agent.client.destroySandbox({});
+  // Whether it was in time or too late, nothing is left of it.
+  await Promise.allSettled([making]);
+  assert.deepEqual((await Promise.all(waits)).map(({ status }) => status), [137, 137]);
+  await Promise.all([read, oom]);
+  await rejects(agent.client.destroySandbox({}), Code.FailedPrecondition, /destroyed already/);
+  await rejects(agent.create("c4", ["true"]), Code.FailedPrecondition, /it is destroyed/);
+});
+
+Deno.test("of ten containers that write at once none waits for another", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const ids = Array.from({ length: 10 }, (_, i) => `c${i}`.padEnd(2, "x"));
+  await Promise.all(ids.map((id) => agent.run(id, ["sh", "-c", "seq 1 20000"])));
+  const outputs = await Promise.all(ids.map((id) => agent.readAll(id)));
+  assert.ok(outputs.every((text) => text.endsWith("\n20000\n") && text.length === outputs[0]?.length));
+});
+
+function mountsBelow(folder: string): string[] {
+  return readMountinfo().map((mount) => mount.mountPoint).filter((path) => path.startsWith(`${folder}/`));
+}
