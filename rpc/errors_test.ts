@@ -32,7 +32,7 @@ Deno.test("when the clean-up fails too, the first failure counts and both are to
   assert.equal(error.code, Code.InvalidArgument);
   assert.equal(
     error.message,
-    "bad request (and the clean-up failed: cannot kill) (and the clean-up failed: cannot unmount)",
+    "bad request (and the clean-up failed: cannot kill (and the clean-up failed: cannot unmount))",
   );
 });
 
