@@ -6,11 +6,12 @@
  * @module
  */
 
+import { removeTree } from "../fs/remove_tree.ts";
+import { unmountRootfs } from "../fs/rootfs.ts";
+import { detachBelow } from "../fs/unmount.ts";
 import { isErrno } from "../sys/errors.ts";
-import { MNT, readMountinfo, umount } from "../sys/mount.ts";
 import { killProcess } from "../sys/process.ts";
 import { type Log, reason } from "./log.ts";
-import { isWithin } from "./path.ts";
 import type { HostPaths } from "./paths.ts";
 import { bootId, isAlive, type ProcessIdentity } from "./process_identity.ts";
 import { SIGNALS } from "../sys/signals.ts";
@@ -24,7 +25,7 @@ const POLL_MS = 10;
 /** Undoes what a saved state describes, except for its own folder. */
 export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
   if (saved.bootId === bootId()) await killAll(saved.helpers, log);
-  for (const folder of [...saved.mounts, ...saved.folders].reverse()) unmountBelow(folder, log);
+  for (const path of [...saved.mounts].reverse()) attempt(() => unmountRootfs(path), log);
   for (const folder of saved.folders) removeFolder(folder, log);
 }
 
@@ -97,33 +98,19 @@ async function gone(processes: readonly ProcessIdentity[], timeoutMs: number): P
   return true;
 }
 
-/** Takes away every mount on a folder or below it, the last made first. */
-export function unmountBelow(folder: string, log: Log): void {
-  const points = readMountinfo().map(({ mountPoint }) => mountPoint).filter((point) =>
-    isWithin(point, folder)
-  );
-  for (const point of points.reverse()) {
-    try {
-      umount(point, MNT.DETACH | MNT.NOFOLLOW);
-    } catch (error) {
-      if (!isErrno(error, "EINVAL", "ENOENT")) log.write("warning", reason(error));
-    }
-  }
+/** Takes a folder away, whatever is mounted below it; what cannot be removed is told, and left. */
+function removeFolder(folder: string, log: Log): void {
+  attempt(() => {
+    detachBelow(folder);
+    removeTree(folder);
+  }, log);
 }
 
-/**
- * Removes a folder with what is in it, unless something is still mounted there: that would be somebody's files.
- */
-export function removeFolder(folder: string, log: Log): void {
-  if (readMountinfo().some(({ mountPoint }) => isWithin(mountPoint, folder))) {
-    log.write("warning", `"${folder}" is kept as something is mounted there`);
-    return;
-  }
+/** Clean-up goes on after a failure: the rest can still be given back. */
+function attempt(step: () => void, log: Log): void {
   try {
-    Deno.removeSync(folder, { recursive: true });
+    step();
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      log.write("warning", `cannot remove "${folder}": ${reason(error)}`);
-    }
+    log.write("warning", reason(error));
   }
 }

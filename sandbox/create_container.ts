@@ -4,12 +4,12 @@
  * @module
  */
 
+import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Spec } from "../oci/spec.ts";
 import { specToWire } from "../oci/wire.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { Container, type ContainerContext } from "./container.ts";
 import { guestSpec, refuseHooks } from "./guest_spec.ts";
-import type { Rootfs, RootfsMount } from "./host.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
 import type { IoSource } from "./io.ts";
 import { reason } from "./log.ts";

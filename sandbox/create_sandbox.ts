@@ -58,14 +58,13 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const record = taken.use(await SavedRecord.open(paths, id, folders, log));
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
-  const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeTree);
+  const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   const shareServer = await startShareServer({ config, dir, share, host, log, netns });
   if (shareServer) taken.use(shareServer);
   if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
-  const vm = taken.use(
-    await host.startVm(vmConfig({ id, dir, spec, config, netns, share: share.exported, log }), config),
-  );
+  const machine = vmConfig({ id, dir, spec, config, netns, share: share.exported, log });
+  const vm = taken.use(await host.startVm(machine));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
   await client.agent.createSandbox(sandboxRequest(id, spec, config), { timeoutMs: CALL_TIMEOUT_MS });
@@ -135,7 +134,7 @@ async function makeFolder(path: string): Promise<string> {
 }
 
 /** What is left in it are sockets and a pid file. */
-async function removeTree(path: string): Promise<void> {
+async function removeRunFolder(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   });

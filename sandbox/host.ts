@@ -6,22 +6,8 @@
  * @module
  */
 
-import type { Config } from "../config/schema.ts";
+import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
-
-/** A mount that a client wants on a container's root, in containerd's form. */
-export interface RootfsMount {
-  readonly type: string;
-  readonly source: string;
-  /** below the root; usually empty */
-  readonly target: string;
-  readonly options: readonly string[];
-}
-
-/** A container's root file system on the host. */
-export interface Rootfs extends AsyncDisposable {
-  readonly path: string;
-}
 
 /** The folder that the guest sees. */
 export interface Share extends AsyncDisposable {
@@ -57,7 +43,7 @@ export interface ShareServerOptions {
 
 /** The host, as a sandbox needs it. */
 export interface Host {
-  startVm(config: VmConfig, options: Config): Promise<Vm>;
+  startVm(config: VmConfig): Promise<Vm>;
   prepareShare(sandboxId: string, folder: string): Promise<Share>;
   startShareServer(options: ShareServerOptions): Promise<Helper>;
   mountRootfs(mountPoint: string, mounts: readonly RootfsMount[]): Promise<Rootfs>;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Code } from "../rpc/errors.ts";
-import { destroySandbox, endProcess, removeFolder } from "./cleanup.ts";
+import { destroySandbox, endProcess } from "./cleanup.ts";
 import { silentLog } from "./log.ts";
 import { bootId, identify, isAlive, parseStartTime } from "./process_identity.ts";
 import { parseState, type SavedSandbox, STATE_VERSION } from "./state.ts";
@@ -164,10 +164,4 @@ Deno.test("files that are no saved state are not taken for one", () => {
 Deno.test("a start time is found behind any command name", () => {
   const rest = Array.from({ length: 30 }, (_, index) => String(index + 3)).join(" ");
   assert.equal(parseStartTime(`7 (a) b) c) S ${rest.slice(2)}`), "22");
-});
-
-Deno.test("a folder that is not there is removed without complaint", () => {
-  const lines: string[] = [];
-  removeFolder("/nowhere/at/all", { write: (level, message) => lines.push(`${level} ${message}`) });
-  assert.deepEqual(lines, []);
 });

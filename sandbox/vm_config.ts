@@ -4,6 +4,7 @@
  * @module
  */
 
+import { splitKernelParams } from "../config/kernel_params.ts";
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { VmConfig } from "../vm/vmm.ts";
@@ -42,7 +43,7 @@ export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds):
     cpuFeatures: orUndefined(hypervisor.cpu_features),
     kernel: hypervisor.kernel,
     initrd: orUndefined(hypervisor.initrd),
-    kernelParams: splitParams(hypervisor.kernel_params),
+    kernelParams: splitKernelParams(hypervisor.kernel_params),
     agentParams: agentParams(agent),
     vcpus,
     maxVcpus: Math.max(vcpus, most.vcpus),
@@ -81,11 +82,6 @@ function agentParams(agent: Config["agent"]): string[] {
   if (agent.container_pipe_size > 0) params.push(`agent.container_pipe_size=${agent.container_pipe_size}`);
   if (agent.debug_console_enabled) params.push("agent.debug_console", "agent.debug_console_vport=1026");
   return params;
-}
-
-/** Words of a kernel command line; spaces within double quotes do not split. */
-export function splitParams(text: string): string[] {
-  return text.match(/(?:"[^"]*"|[^\s"])+/g) ?? [];
 }
 
 function mostVcpus(configured: number): number {

@@ -10,7 +10,8 @@
 import { timestamp } from "../../rpc/any.ts";
 import { DeleteResponseSchema } from "../../rpc/gen/task_pb.ts";
 import { toBinary } from "../../rpc/message.ts";
-import { destroySandbox, endProcess, unmountBelow } from "../../sandbox/cleanup.ts";
+import { unmountRootfs } from "../../fs/rootfs.ts";
+import { destroySandbox, endProcess } from "../../sandbox/cleanup.ts";
 import { validateId } from "../../sandbox/ids.ts";
 import { type Log, reason } from "../../sandbox/log.ts";
 import { HOST_PATHS } from "../../sandbox/paths.ts";
@@ -40,7 +41,7 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
     pid = saved?.helpers.find(({ role }) => role === "vmm")?.pid ?? 0;
     await removeSocket(bundle);
   }
-  unmountBelow(`${bundle}/rootfs`, log);
+  unmountRootfs(`${bundle}/rootfs`);
   const answer = toBinary(DeleteResponseSchema, { pid, exitStatus: KILLED, exitedAt: timestamp() });
   for (let done = 0; done < answer.length;) done += await Deno.stdout.write(answer.subarray(done));
   return 0;

@@ -1,0 +1,19 @@
+/**
+ * The host as it is: QEMU, virtiofsd, mounts.
+ *
+ * @module
+ */
+
+import { mountRootfs } from "../fs/rootfs.ts";
+import { SharedFolder } from "../fs/share.ts";
+import { startVirtiofsd } from "../fs/virtiofsd.ts";
+import { qemu } from "../vm/qemu/qemu.ts";
+import type { Host } from "./host.ts";
+
+/** What sandboxes are made from, unless a test says otherwise. */
+export const realHost: Host = {
+  startVm: (config) => qemu.start(config),
+  prepareShare: (sandboxId, folder) => SharedFolder.prepare(sandboxId, folder),
+  startShareServer: (options) => startVirtiofsd(options),
+  mountRootfs: (mountPoint, mounts) => mountRootfs(mountPoint, mounts),
+};
