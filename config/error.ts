@@ -19,8 +19,7 @@ export function badSetting(origin: Origin, value: unknown, problem: string): Con
 }
 
 function show(value: unknown): string {
-  // also for numbers that JSON does not know
-  const text = JSON.stringify(value, (_, item) => typeof item === "bigint" ? Number(item) : item) ??
-    String(value);
+  // JSON knows neither large nor infinite numbers
+  const text = typeof value === "number" || typeof value === "bigint" ? String(value) : JSON.stringify(value);
   return text.length > 200 ? `${text.slice(0, 200)}...` : text;
 }

@@ -7,39 +7,70 @@ export function matchesGlob(pattern: string, path: string): boolean {
   return want.length === have.length && want.every((part, i) => matchesName(part, have[i] ?? ""));
 }
 
+/** What one character of a name must be; `*` = any number of any characters. */
+type Token = "*" | ((char: string) => boolean);
+
 function matchesName(pattern: string, name: string): boolean {
   if (name.startsWith(".") && !pattern.startsWith(".")) return false;
-  return expression(pattern).test(name);
+  const tokens = tokenize([...pattern]);
+  const chars = [...name];
+  let token = 0;
+  let char = 0;
+  /** where to go on with one more character taken by the last star */
+  let retry: { token: number; char: number } | undefined;
+  while (char < chars.length) {
+    const current = tokens[token];
+    if (current === "*") {
+      retry = { token: ++token, char };
+    } else if (current?.(chars[char] ?? "")) {
+      token++;
+      char++;
+    } else if (retry !== undefined) {
+      token = retry.token;
+      char = ++retry.char;
+    } else return false;
+  }
+  return tokens.slice(token).every((rest) => rest === "*");
 }
 
-function expression(pattern: string): RegExp {
-  let source = "";
+function tokenize(pattern: readonly string[]): Token[] {
+  const tokens: Token[] = [];
   for (let at = 0; at < pattern.length; at++) {
     const char = pattern[at] ?? "";
     const end = char === "[" ? classEnd(pattern, at) : -1;
-    if (char === "*") source += "[^/]*";
-    else if (char === "?") source += "[^/]";
+    if (char === "*") tokens.push("*");
+    else if (char === "?") tokens.push(() => true);
     else if (end > 0) {
-      source += characterClass(pattern.slice(at + 1, end));
+      tokens.push(characterClass(pattern.slice(at + 1, end)));
       at = end;
-    } else if (char === "\\" && at + 1 < pattern.length) source += escape(pattern[++at] ?? "");
-    else source += escape(char);
+    } else {
+      const literal = char === "\\" ? pattern[++at] ?? char : char;
+      tokens.push((other) => other === literal);
+    }
   }
-  return new RegExp(`^${source}$`, "su");
+  return tokens;
 }
 
 /** Index of the bracket that closes the class; -1 when it is none. A first `]` stands for itself. */
-function classEnd(pattern: string, start: number): number {
-  const first = /^[!^]/.test(pattern.slice(start + 1)) ? start + 2 : start + 1;
+function classEnd(pattern: readonly string[], start: number): number {
+  const first = isNegation(pattern[start + 1]) ? start + 2 : start + 1;
   return pattern.indexOf("]", first + 1);
 }
 
-function characterClass(inside: string): string {
-  const negated = /^[!^]/.test(inside);
-  const members = (negated ? inside.slice(1) : inside).replace(/[\\\]\[^&|~]/g, "\\$&");
-  return `[${negated ? "^" : ""}${members}]`;
+function characterClass(inside: readonly string[]): Token {
+  const negated = isNegation(inside[0]);
+  const members = negated ? inside.slice(1) : inside;
+  return (char) => {
+    for (let at = 0; at < members.length; at++) {
+      const from = members[at] ?? "";
+      const to = members[at + 1] === "-" ? members[at + 2] : undefined;
+      if (to !== undefined) at += 2;
+      if (char >= from && char <= (to ?? from)) return !negated;
+    }
+    return negated;
+  };
 }
 
-function escape(char: string): string {
-  return /[\\^$.*+?()[\]{}|/]/.test(char) ? `\\${char}` : char;
+function isNegation(char: string | undefined): boolean {
+  return char === "!" || char === "^";
 }

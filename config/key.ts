@@ -159,8 +159,8 @@ function typeName(raw: unknown): string {
   if (Array.isArray(raw)) {
     return raw.every((item) => typeof item === "string") ? "an array of strings" : "an array of other values";
   }
+  if (typeof raw === "number" && !Number.isFinite(raw)) return "an infinite or undefined number";
   if (typeof raw === "number") return Number.isInteger(raw) ? "an integer" : "a float";
-  if (typeof raw === "bigint") return "a number that large";
   if (typeof raw === "object") return raw instanceof Date ? "a date" : "a table";
   return article(typeof raw);
 }

@@ -68,8 +68,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
 /** The one `[hypervisor.<name>]` of all files. */
 function hypervisorName(layers: readonly Layer[]): HypervisorName {
   const names = new Map<string, string>();
-  for (const { file, tables } of layers) {
-    for (const name of Object.keys(asTable(tables.hypervisor))) names.set(name, file);
+  for (const layer of layers) {
+    for (const name of Object.keys(tableAt(layer, "hypervisor"))) names.set(name, layer.file);
   }
   const [first, second] = [...names.keys()];
   if (first === undefined) return "qemu";
@@ -89,7 +89,7 @@ function hypervisorName(layers: readonly Layer[]): HypervisorName {
 
 /** Any name may stand behind `agent.`; the last table counts most. */
 function agentTables(layers: readonly Layer[]): string[] {
-  const names = new Set(layers.flatMap(({ tables }) => Object.keys(asTable(tables.agent))));
+  const names = new Set(layers.flatMap((layer) => Object.keys(tableAt(layer, "agent"))));
   return [...names].map((name) => `agent.${name}`);
 }
 
@@ -142,17 +142,19 @@ function unknownTables(layers: readonly Layer[]): string[] {
   return [...new Set(names)].filter((name) => !Object.hasOwn(SECTIONS, name));
 }
 
+/** The table of a dotted name; empty when it is not there. */
 function tableAt(layer: Layer, path: string): Table {
-  let at: unknown = layer.tables;
-  for (const part of path.split(".")) at = asTable(at)[part];
-  if (at !== undefined && (typeof at !== "object" || at === null || Array.isArray(at))) {
-    throw badSetting({ where: layer.file, key: path }, at, "must be a table");
+  let at: Table = layer.tables;
+  let name = "";
+  for (const part of path.split(".")) {
+    name = name === "" ? part : `${name}.${part}`;
+    const next = Object.hasOwn(at, part) ? at[part] : {};
+    if (typeof next !== "object" || next === null || Array.isArray(next) || next instanceof Date) {
+      throw badSetting({ where: layer.file, key: name }, next, "must be a table");
+    }
+    at = next as Table;
   }
-  return asTable(at);
-}
-
-function asTable(value: unknown): Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Table : {};
+  return at;
 }
 
 function place(layer: Layer, table: string, key: string): string {

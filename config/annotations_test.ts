@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { failure, inFolder, load, MINIMAL } from "./test_files.ts";
+
+const HYPERVISOR = "io.katacontainers.config.hypervisor.";
+const RUNTIME = "io.katacontainers.config.runtime.";
+const AGENT = "io.katacontainers.config.agent.";
+
+const ALL = { "configuration.toml": `${MINIMAL}enable_annotations = [".*"]\n` };
+
+Deno.test("annotations win over the file", async () => {
+  await inFolder({ ...ALL, "config.d/a": "[hypervisor.qemu]\ndefault_memory = 300" }, async (dir) => {
+    const { config, sources } = await load(dir, {
+      annotations: {
+        [`${HYPERVISOR}default_memory`]: "512",
+        [`${HYPERVISOR}default_vcpus`]: "1.5",
+        [`${HYPERVISOR}machine_accelerators`]: "x",
+        [`${HYPERVISOR}disable_vhost_net`]: "T",
+        [`${RUNTIME}sandbox_cgroup_only`]: "true",
+        [`${RUNTIME}create_container_timeout`]: "5",
+        [`${AGENT}kernel_modules`]: "e1000e Rx=1; dm ;",
+        [`${AGENT}container_pipe_size`]: "4096",
+        "io.katacontainers.other": "x",
+        "io.kubernetes.cri.container-type": "sandbox",
+      },
+    });
+    const { hypervisor, runtime, agent } = config;
+    assert.equal(hypervisor.default_memory, 512);
+    assert.equal(hypervisor.default_vcpus, 1.5);
+    assert.equal(hypervisor.machine_accelerators, "x");
+    assert.equal(hypervisor.disable_vhost_net, true);
+    assert.equal(runtime.sandbox_cgroup_only, true);
+    assert.equal(runtime.create_container_timeout, 5);
+    assert.deepEqual(agent.kernel_modules, ["e1000e Rx=1", "dm"]);
+    assert.equal(agent.container_pipe_size, 4096);
+    assert.deepEqual(sources.ignored, []);
+  });
+});
+
+Deno.test("parameters of the kernel and of the daemon are added to those of the file", async () => {
+  const text = `${ALL["configuration.toml"]}kernel_params = "a=1"\nvirtio_fs_extra_args = ["-x"]\n`;
+  await inFolder({ "configuration.toml": text }, async (dir) => {
+    const { hypervisor } = (await load(dir, {
+      annotations: {
+        [`${HYPERVISOR}kernel_params`]: "b=2 c",
+        [`${HYPERVISOR}virtio_fs_extra_args`]: '["-o", "y,z"]',
+      },
+    })).config;
+    assert.equal(hypervisor.kernel_params, "a=1 b=2 c");
+    assert.deepEqual(hypervisor.virtio_fs_extra_args, ["-x", "-o", "y,z"]);
+  });
+});
+
+Deno.test("an annotation of the hypervisor needs an expression of enable_annotations", async () => {
+  const text = `${MINIMAL}enable_annotations = ["memory", "^kernel$"]\n`;
+  await inFolder({ "configuration.toml": text }, async (dir) => {
+    const { config } = await load(dir, { annotations: { [`${HYPERVISOR}default_memory`]: "512" } });
+    assert.equal(config.hypervisor.default_memory, 512);
+    assert.equal(
+      await failure(dir, { annotations: { [`${HYPERVISOR}kernel_params`]: "x" } }),
+      `annotation "${HYPERVISOR}kernel_params" is not enabled: no expression of enable_annotations matches it`,
+    );
+    assert.equal(
+      await failure(dir, {
+        annotations: { [`${HYPERVISOR}default_memory`]: "junk", [`${HYPERVISOR}unknown`]: "x" },
+      }),
+      `annotation "${HYPERVISOR}unknown" is not enabled: no expression of enable_annotations matches it`,
+      "what is not allowed is found before any value is looked at",
+    );
+    await load(dir, { annotations: { [`${RUNTIME}disable_guest_seccomp`]: "1" } });
+  });
+});
+
+Deno.test("annotations that set nothing known are left aside, and told", async () => {
+  await inFolder(ALL, async (dir) => {
+    const annotations = {
+      [`${HYPERVISOR}no_such_key`]: "x",
+      [`${HYPERVISOR}seccompsandbox`]: "off",
+      [`${HYPERVISOR}enable_annotations`]: "x",
+      [`${HYPERVISOR}accelerator`]: "tcg",
+      [`${RUNTIME}enable_debug`]: "true",
+      "io.katacontainers.config.toString.x": "x",
+    };
+    const { config, sources } = await load(dir, { annotations });
+    assert.deepEqual(sources.ignored, Object.keys(annotations));
+    assert.equal(config.hypervisor.accelerator, "auto");
+    assert.equal(config.runtime.enable_debug, false);
+  });
+});
+
+Deno.test("values that a key cannot have are refused with name, value and what is allowed", async () => {
+  const cases: [string, string, string][] = [
+    [`${HYPERVISOR}default_memory`, "100", "must be at least 256 MiB"],
+    [`${HYPERVISOR}default_memory`, "1G", "must be a number without sign"],
+    [`${HYPERVISOR}default_memory`, "-1", "must be a number without sign"],
+    [`${HYPERVISOR}default_memory`, "99999999999", "must be at most 4294967295 MiB"],
+    [`${HYPERVISOR}default_vcpus`, "", "must be a number without sign"],
+    [`${HYPERVISOR}default_vcpus`, "1e3", "must be a number without sign"],
+    [`${HYPERVISOR}disable_vhost_net`, "yes", 'must be "true" or "false"'],
+    [`${HYPERVISOR}shared_fs`, "none", 'must be "virtio-fs" or "virtio-9p"'],
+    [`${HYPERVISOR}machine_type`, "pc", 'must be "q35" or "virt"'],
+    [`${HYPERVISOR}virtio_fs_extra_args`, "-o x", "must be a JSON array of strings"],
+    [`${HYPERVISOR}virtio_fs_extra_args`, "[1]", "must be a JSON array of strings"],
+    [`${HYPERVISOR}kernel`, "vmlinux", "must be an absolute path"],
+    [`${HYPERVISOR}kernel`, "/nowhere/vmlinux", "must be an existing file"],
+    [`${RUNTIME}internetworking_model`, "bridge", 'must be "tcfilter", "macvtap" or "none"'],
+  ];
+  await inFolder(ALL, async (dir) => {
+    for (const [name, value, message] of cases) {
+      assert.equal(
+        await failure(dir, { annotations: { [name]: value } }),
+        `annotation: ${name} = ${JSON.stringify(value)}: ${message}`,
+      );
+    }
+  });
+});
+
+Deno.test("more CPUs than the host has are refused, under both names of their number", async () => {
+  const host = navigator.hardwareConcurrency;
+  await inFolder(ALL, async (dir) => {
+    for (const key of ["default_vcpus", "default_max_vcpus", "default_maxvcpus"]) {
+      const name = HYPERVISOR + key;
+      assert.equal(
+        await failure(dir, { annotations: { [name]: String(host + 1) } }),
+        `annotation: ${name} = "${host + 1}": must be at most ${host}, the number of the host's CPUs`,
+      );
+      await load(dir, { annotations: { [name]: String(host) } });
+    }
+  });
+});
+
+Deno.test("empty values leave keys alone where that is the custom", async () => {
+  await inFolder(
+    { "configuration.toml": `${ALL["configuration.toml"]}cpu_features = "pmu=off"\n` },
+    async (dir) => {
+      const { hypervisor } = (await load(dir, {
+        annotations: {
+          [`${HYPERVISOR}cpu_features`]: "",
+          [`${HYPERVISOR}machine_type`]: "",
+          [`${HYPERVISOR}entropy_source`]: "",
+        },
+      })).config;
+      assert.equal(hypervisor.cpu_features, "pmu=off");
+      assert.equal(hypervisor.entropy_source, "/dev/urandom");
+    },
+  );
+});
+
+Deno.test("paths that a list guards must be existing files that it allows", async () => {
+  await inFolder({ "bin/qemu-a": "x", "bin/.qemu-b": "x", "other/qemu-a": "x" }, async (dir) => {
+    const text = `${
+      ALL["configuration.toml"]
+    }valid_hypervisor_paths = ["${dir}/bin/*-[ab]", "${dir}/bin/qemu-c"]\n`;
+    await Deno.writeTextFile(join(dir, "configuration.toml"), text);
+    const path = (value: string) => ({ annotations: { [`${HYPERVISOR}path`]: value } });
+    assert.equal((await load(dir, path(`${dir}/bin/qemu-a`))).config.hypervisor.path, `${dir}/bin/qemu-a`);
+    const refused = (value: string) =>
+      `annotation: ${HYPERVISOR}path = "${value}": must be an existing file that valid_hypervisor_paths allows`;
+    for (const value of ["/bin/.qemu-b", "/bin/qemu-c", "/other/qemu-a", "/bin/../other/qemu-a"]) {
+      assert.equal(await failure(dir, path(dir + value)), refused(`DIR${value}`));
+    }
+    assert.equal(
+      await failure(dir, path("bin/qemu-a")),
+      `annotation: ${HYPERVISOR}path = "bin/qemu-a": must be an absolute path`,
+    );
+    const daemon = { annotations: { [`${HYPERVISOR}virtio_fs_daemon`]: `${dir}/bin/qemu-a` } };
+    assert.match(
+      await failure(dir, daemon),
+      /valid_virtio_fs_daemon_paths allows$/,
+      "an empty list allows nothing",
+    );
+  });
+});
+
+Deno.test("an image takes the initrd's place, but not both can be given", async () => {
+  await inFolder({ ...ALL, disk: "x" }, async (dir) => {
+    const image = { [`${HYPERVISOR}image`]: join(dir, "disk") };
+    const { hypervisor } = (await load(dir, { annotations: image })).config;
+    assert.deepEqual([hypervisor.image, hypervisor.initrd], [join(dir, "disk"), ""]);
+    assert.equal(
+      await failure(dir, { annotations: { ...image, [`${HYPERVISOR}initrd`]: join(dir, "initrd") } }),
+      "annotations cannot set both image and initrd",
+    );
+  });
+});
