@@ -1,6 +1,5 @@
 /** What the configuration's defaults depend on: this machine's architecture, CPUs and installed programs. */
 
-import { join } from "node:path";
 
 /** The machine's architecture. */
 export const arch: "x86_64" | "aarch64" = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
@@ -24,7 +23,7 @@ export const VIRTIOFSD_PATHS: readonly string[] = ["/usr/libexec/virtiofsd", "/u
 /** The installed virtiofsd. @param path the value of PATH */
 export function findVirtiofsd(path: string | undefined): string | undefined {
   const inPath = (path ?? "").split(":").filter((dir) => dir.startsWith("/")).map((dir) =>
-    join(dir, "virtiofsd")
+    `${dir}/virtiofsd`
   );
   return [...VIRTIOFSD_PATHS, ...inPath].find((file) => fileSize(file) !== undefined);
 }

@@ -1,6 +1,6 @@
 /** Loads the configuration: files, annotations, defaults, and the rules that hold between keys. */
 
-import { dirname, resolve } from "node:path";
+import { dirname, resolve } from "../sys/path.ts";
 import { applyAnnotations, CONFIG_PATH_ANNOTATION } from "./annotations.ts";
 import { badSetting, ConfigError, type Origin } from "./error.ts";
 import { type AnyRow, BadValue, oneOf, readValue, type Section } from "./key.ts";

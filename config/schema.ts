@@ -9,6 +9,9 @@ import { choice, flag, float, integer, list, text, type Values } from "./key.ts"
 /** Smallest memory of a virtual machine, in MiB. */
 const MIN_MEMORY_MIB = 256;
 
+/** The machine type that suits the architecture. */
+const MACHINE = arch === "aarch64" ? "virt" : "q35";
+
 /** `[hypervisor.qemu]` */
 export const HYPERVISOR = {
   path: text("", {
@@ -33,7 +36,8 @@ export const HYPERVISOR = {
   }),
   machine_type: choice(["q35", "virt"], {
     doc: "The machine that is emulated: q35 on x86-64, virt on arm64.",
-    default: () => arch === "aarch64" ? "virt" : "q35",
+    default: () => MACHINE,
+    check: (value) => value === MACHINE ? undefined : `must be "${MACHINE}" on this architecture`,
     annotation: { ignoreEmpty: true },
   }),
   machine_accelerators: text("", {

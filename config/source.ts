@@ -1,7 +1,7 @@
 /** Where the configuration comes from: the search for the main file, and the drop-ins beside it. */
 
 import { parse, TomlError } from "smol-toml";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "../sys/path.ts";
 import { ConfigError } from "./error.ts";
 
 /** One file that was read. */
@@ -31,7 +31,7 @@ export interface Search {
 
 /** The usual fallbacks. @param beside folder of the executable, whose own configuration is the last resort */
 export function fallbackFiles(beside: string): string[] {
-  return [...DEFAULT_FILES, join(beside, FILE_NAME)];
+  return [...DEFAULT_FILES, `${beside}/${FILE_NAME}`];
 }
 
 /**
@@ -42,7 +42,7 @@ export function fallbackFiles(beside: string): string[] {
 export function findMainFile(search: Search): string {
   const named = search.named.find((path) => path !== undefined && path !== "");
   if (named !== undefined) {
-    const path = resolve(named);
+    const path = resolve(Deno.cwd(), named);
     try {
       return Deno.realPathSync(path);
     } catch (cause) {
@@ -63,8 +63,8 @@ export function findMainFile(search: Search): string {
 
 /** The main file and its drop-ins, in the order in which they count. @throws {ConfigError} */
 export function readLayers(main: string): Layer[] {
-  const folder = join(dirname(main), "config.d");
-  return [readLayer(main, false), ...dropIns(folder).map((name) => readLayer(join(folder, name), true))];
+  const folder = `${dirname(main)}/config.d`;
+  return [readLayer(main, false), ...dropIns(folder).map((name) => readLayer(`${folder}/${name}`, true))];
 }
 
 /** The line of a key in a file's text, counted from 1; undefined when it is written in an unusual way. */

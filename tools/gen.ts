@@ -27,14 +27,27 @@ function read(dir: string, below = ""): Map<string, string> {
   return files;
 }
 
+async function protoc(args: string[]): Promise<Deno.CommandStatus> {
+  try {
+    return await new Deno.Command("protoc", { args }).spawn().status;
+  } catch (cause) {
+    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
+    throw new Error("protoc is not installed: it is in the package protobuf-compiler", { cause });
+  }
+}
+
 /** Descriptors of all sources. */
 async function compile(): Promise<FileDescriptorSet> {
   const out = await Deno.makeTempFile({ prefix: "kata-gen-" });
   try {
     const sources = [...read(protoDir).keys()].sort();
-    const { code } = await new Deno.Command("protoc", {
-      args: [`--proto_path=${protoDir}`, "--include_source_info", `--descriptor_set_out=${out}`, ...sources],
-    }).spawn().status;
+    const args = [
+      `--proto_path=${protoDir}`,
+      "--include_source_info",
+      `--descriptor_set_out=${out}`,
+      ...sources,
+    ];
+    const { code } = await protoc(args);
     if (code !== 0) throw new Error(`protoc failed with exit code ${code}`);
     return fromBinary(FileDescriptorSetSchema, await Deno.readFile(out));
   } finally {
