@@ -23,4 +23,8 @@ async function main(): Promise<number> {
   }
 }
 
-Deno.exit(await main());
+// No top-level await: a sealed executable evaluates its modules as functions.
+main().then(Deno.exit, (error) => {
+  console.error(`kata: ${error instanceof Error ? error.message : error}`);
+  Deno.exit(1);
+});

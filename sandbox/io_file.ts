@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "./path.ts";
+import { dirname } from "../sys/path.ts";
 import type { OutputEnd } from "./io.ts";
 
 const FOLDER_MODE = 0o755;

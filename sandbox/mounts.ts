@@ -7,7 +7,7 @@
 
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Mount } from "../oci/spec.ts";
-import { isWithin } from "./path.ts";
+import { isWithin } from "../sys/path.ts";
 import { GUEST_SHM } from "./paths.ts";
 
 /** What a path on the host is; `undefined` = it is not there. */

@@ -1,0 +1,8 @@
+import { buildGuest } from "../../../guest/build.ts";
+import type { GuestBuildFlags } from "./command.ts";
+
+/** Makes the guest assets from the running executable and prints what was written. */
+export async function build(flags: GuestBuildFlags): Promise<void> {
+  const made = await buildGuest({ ...flags, executable: Deno.execPath() });
+  console.log(JSON.stringify(made));
+}

@@ -1,0 +1,52 @@
+import { buildCommand, buildRouteMap } from "@stricli/core";
+import type { AppContext } from "../app.ts";
+
+/** Flags of `kata-runtime guest build`. */
+export interface GuestBuildFlags {
+  readonly kernel: string;
+  readonly modules: string;
+  readonly out: string;
+}
+
+const path = (text: string) => {
+  if (text === "") throw new Error("a path must not be empty");
+  return text;
+};
+
+const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
+  parameters: {
+    flags: {
+      kernel: {
+        kind: "parsed",
+        parse: path,
+        brief: "the kernel: a vmlinuz or vmlinux file",
+        placeholder: "FILE",
+      },
+      modules: {
+        kind: "parsed",
+        parse: path,
+        brief: "its modules: the folder that holds modules.dep (lib/modules/VERSION)",
+        placeholder: "DIR",
+      },
+      out: {
+        kind: "parsed",
+        parse: path,
+        brief: "where vmlinux and kata-initrd.img are written",
+        placeholder: "DIR",
+      },
+    },
+  },
+  docs: {
+    brief: "make the guest: an initrd from this executable, and an uncompressed kernel",
+    fullDescription: "Example:\n" +
+      "  kata-runtime guest build --kernel /boot/vmlinuz-6.1.0-40-amd64 \\\n" +
+      "    --modules /lib/modules/6.1.0-40-amd64 --out /usr/share/kata-containers",
+  },
+  loader: async () => (await import("./build.ts")).build,
+});
+
+/** `kata-runtime guest …` */
+export const guestRoutes = buildRouteMap<string, AppContext>({
+  routes: { build: buildCommandDefinition },
+  docs: { brief: "make guest assets (initrd and kernel)" },
+});
