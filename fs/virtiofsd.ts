@@ -5,12 +5,13 @@ import { OwnedFd, setNonblock } from "../sys/fd.ts";
 import type { ExitStatus } from "../sys/process.ts";
 import { StepError } from "../sys/program.ts";
 import { listenUnix } from "../sys/socket.ts";
+import { findExecutable } from "../sys/spawn.ts";
 import { openFilesLimit } from "./open_files.ts";
 import { flavorOf, virtiofsdArguments, type VirtiofsdFlavor } from "./virtiofsd_args.ts";
 
 /** What to serve, and with what. */
 export interface VirtiofsdOptions {
-  /** The program: the C one of QEMU or the Rust one, absolute or looked up in PATH. */
+  /** The program: the C one of QEMU or the Rust one, absolute or looked up in PATH; "": the one installed. */
   readonly path: string;
   /** Folder that the guest sees. Mounts that appear below it later are seen, too. */
   readonly sharedDir: string;
@@ -22,8 +23,8 @@ export interface VirtiofsdOptions {
   readonly extraArgs: readonly string[];
   /** Path of the network namespace to run in; default: the caller's. */
   readonly netns?: string;
-  /** Is told what the daemon writes. */
-  log(line: string): void;
+  /** Is told each line that the daemon writes. */
+  onLog(line: string): void;
 }
 
 /** How the daemon ended. */
@@ -55,8 +56,9 @@ const VERSION_MS = 5000;
  */
 export async function startVirtiofsd(options: VirtiofsdOptions): Promise<Virtiofsd> {
   checkFolder(options.sharedDir);
+  const path = options.path === "" ? findInstalled() : options.path;
   const args = virtiofsdArguments({
-    flavor: await detectFlavor(options.path),
+    flavor: await detectFlavor(path),
     sharedDir: options.sharedDir,
     fd: SOCKET_FD,
     cache: options.cache,
@@ -69,11 +71,11 @@ export async function startVirtiofsd(options: VirtiofsdOptions): Promise<Virtiof
   taken.defer(() => removeFile(options.socketPath));
   setNonblock(listener.fd, false); // the C program does not wait for the connection otherwise
   const daemon = taken.use(
-    await run(options.path, {
-      argv: [options.path, ...args],
+    await run(path, {
+      argv: [path, ...args],
       fds: new Map([[SOCKET_FD, listener.fd]]),
       netns: options.netns,
-      onLine: (line) => options.log(`virtiofsd: ${line}`),
+      onLine: (line) => options.onLog(line),
     }),
   );
   listener.close(); // so that connections end with the daemon
@@ -116,6 +118,32 @@ function checkFolder(path: string): void {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   if (!isFolder) throw new Error(`virtiofsd can only share a folder: "${path}" is none`);
+}
+
+/** Where distributions put it; it is not for users, so it is not in PATH. The Rust one first. */
+const INSTALLED = [
+  "/usr/libexec/virtiofsd",
+  "/usr/lib/virtiofsd",
+  "/usr/lib/qemu/virtiofsd",
+  "/usr/libexec/qemu/virtiofsd",
+];
+
+function findInstalled(): string {
+  const installed = INSTALLED.find(isFile);
+  if (installed !== undefined) return installed;
+  try {
+    return findExecutable("virtiofsd", Deno.env.get("PATH"));
+  } catch {
+    throw new Error(`there is no virtiofsd: it is neither in PATH nor one of ${INSTALLED.join(", ")}`);
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /** Asks the program for its version; a few milliseconds, and the only thing that is sure. */

@@ -70,7 +70,7 @@ export interface VmConfig {
   readonly agentTransport?: AgentTransport;
   /** Program of the vhost-user vsock device; default: looked up in PATH. */
   readonly vhostUserVsockPath?: string;
-  /** Value of QEMU's `-sandbox`; absent or "": a strict default; "off": none. */
+  /** Value of QEMU's `-sandbox`; none if absent or "". */
   readonly seccompSandbox?: string;
   /** Where the guest's random number generator is fed from: "/dev/urandom". */
   readonly entropySource: string;

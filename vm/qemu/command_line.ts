@@ -37,9 +37,6 @@ export const AGENT_PORT = "agent.channel.0";
 /** Kernel parameter that makes the agent listen on {@linkcode AGENT_PORT} instead of on vsock. */
 const AGENT_ON_PORT = `agent.server_addr=virtio-serial://${AGENT_PORT}`;
 
-/** No obsolete system calls, no other programs, no new privileges, no change of priorities. */
-export const DEFAULT_SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
-
 const FIRST_FD = 3;
 
 /** Name of the pid file in the VM's run folder. */
@@ -195,10 +192,9 @@ function boot({ config, arch, channel }: CommandLineInput): string[] {
 }
 
 function isolation(config: VmConfig): string[] {
-  const sandbox = config.seccompSandbox || DEFAULT_SANDBOX;
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-no-reboot"],
     ...["-pidfile", `${config.dir}/${PID_FILE}`],
-    ...(sandbox === "off" ? [] : ["-sandbox", sandbox]),
+    ...(config.seccompSandbox ? ["-sandbox", config.seccompSandbox] : []),
   ];
 }
