@@ -1,0 +1,110 @@
+/**
+ * Running a program that is not trusted to end.
+ *
+ * @module
+ */
+
+import { ROOT } from "./paths.ts";
+
+/** What came of running a program. */
+export interface Ended {
+  readonly code: number;
+  readonly timedOut: boolean;
+}
+
+/** A process, told from a later one with the same number by when it started. */
+interface Identity {
+  readonly pid: number;
+  readonly parent: number;
+  /** In ticks since the machine's start, as the kernel writes it. */
+  readonly started: string;
+}
+
+/** How long processes may take to end after they were asked to, in milliseconds. */
+const GRACE_MS = 3_000;
+
+/** Exit status of a program that a user broke off. */
+const BROKEN_OFF = 130;
+
+/**
+ * Runs a program in the repository with this process's output and without input. When it takes too long, or when this
+ * process is told to end, it is ended together with all processes below it.
+ */
+export async function runBounded(argv: readonly string[], limitMs: number): Promise<Ended> {
+  const [program = "", ...args] = argv;
+  const child = new Deno.Command(program, {
+    args,
+    cwd: ROOT,
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  let timedOut = false;
+  let ending: Promise<void> | undefined;
+  const limit = setTimeout(() => {
+    timedOut = true;
+    ending = endTree(child.pid);
+  }, limitMs);
+  const told = (): void => {
+    endTree(child.pid).then(() => Deno.exit(BROKEN_OFF));
+  };
+  Deno.addSignalListener("SIGINT", told);
+  Deno.addSignalListener("SIGTERM", told);
+  try {
+    const { code } = await child.status;
+    await ending;
+    return { code, timedOut };
+  } finally {
+    Deno.removeSignalListener("SIGINT", told);
+    Deno.removeSignalListener("SIGTERM", told);
+    clearTimeout(limit);
+  }
+}
+
+/** Asks a process and all below it to end, and kills what has not ended after a while. */
+async function endTree(pid: number): Promise<void> {
+  // looked up before the first of them ends: those below it get another parent then
+  const tree = below(pid, await processes());
+  for (const { pid } of tree) signal(pid, "SIGTERM");
+  const deadline = performance.now() + GRACE_MS;
+  let left = tree;
+  while (left.length > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    left = await stillThere(left);
+  }
+  for (const { pid } of left) signal(pid, "SIGKILL");
+}
+
+async function stillThere(identities: readonly Identity[]): Promise<Identity[]> {
+  const now = new Map((await processes()).map((identity) => [identity.pid, identity.started]));
+  return identities.filter(({ pid, started }) => now.get(pid) === started);
+}
+
+/** A process and all whose parents lead up to it. */
+function below(pid: number, all: readonly Identity[]): Identity[] {
+  const own = all.filter((identity) => identity.pid === pid);
+  return [...own, ...all.filter(({ parent }) => parent === pid).flatMap((child) => below(child.pid, all))];
+}
+
+/** All processes that have not ended, see proc(5), `/proc/[pid]/stat`. */
+async function processes(): Promise<Identity[]> {
+  const found: Identity[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+    // the program's name, in parentheses, may hold anything
+    const [state, parent, ...rest] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const started = rest[17];
+    if (state === "Z" || started === undefined) continue;
+    found.push({ pid: Number(name), parent: Number(parent), started });
+  }
+  return found;
+}
+
+function signal(pid: number, name: Deno.Signal): void {
+  try {
+    Deno.kill(pid, name);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error; // it has just ended
+  }
+}
