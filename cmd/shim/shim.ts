@@ -169,7 +169,7 @@ export class Shim implements AsyncDisposable {
 
   #joinSandbox(id: string): Sandbox {
     if (this.#sandbox?.id === id) return this.#sandbox;
-    throw new RpcError(Code.NotFound, `sandbox "${id}" is not served by this shim`);
+    throw new RpcError(Code.FailedPrecondition, `sandbox "${id}" is not served by this shim`);
   }
 
   /** Deletes a container that has ended; the one that the sandbox is for takes the sandbox with it. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { validateId } from "../../sandbox/ids.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { connectUnix, type Listener, listenUnix } from "../../sys/socket.ts";
 import { spawn } from "../../sys/spawn.ts";
@@ -26,7 +27,7 @@ const MAX_OOM_SCORE = 1000;
 
 /** @returns the exit code; the address is on standard output then */
 export async function start(argv0: string, flags: ShimFlags): Promise<number> {
-  if (flags.id === "") throw new Error("shim id cannot be empty");
+  validateId("shim id", flags.id);
   const bundle = Deno.cwd();
   const [annotations, socketFolder] = await Promise.all([readAnnotations(bundle), socketFolderOf(flags)]);
   const group = groupOf(annotations, flags.id);

@@ -41,7 +41,7 @@ export function taskServices(shim: Shim): ServiceDefinition[] {
 /** The handlers; what is not here (Checkpoint) is answered with UNIMPLEMENTED. */
 export function taskHandlers(shim: Shim): TaskHandlers {
   return withStatus({
-    create: async (request, { signal }) => ({ pid: await shim.create(request, signal) }),
+    create: async (request, { signal }) => ({ pid: await ownFailure(shim.create(request, signal)) }),
 
     start: async (request) => ({ pid: await start(shim, request) }),
 
@@ -121,7 +121,7 @@ export function taskHandlers(shim: Shim): TaskHandlers {
 async function start(shim: Shim, { id, execId }: StartRequest): Promise<number> {
   const { container, pid, reports } = shim.find(id);
   if (execId === "") {
-    await container.start();
+    await ownFailure(container.start());
     shim.events.publish("/tasks/start", TaskStartSchema, { containerId: id, pid });
     reports.initStarted(container.init);
     return pid;
@@ -129,7 +129,7 @@ async function start(shim: Shim, { id, execId }: StartRequest): Promise<number> 
   const exec = container.execs.get(execId);
   if (exec === undefined) throw noExec(id, execId);
   await reports.execStarting(exec.process, async () => {
-    await exec.start();
+    await ownFailure(exec.start());
     shim.events.publish("/tasks/exec-started", TaskExecStartedSchema, { containerId: id, execId, pid });
   });
   return pid;
@@ -148,6 +148,19 @@ async function remove(shim: Shim, { id, execId }: DeleteRequest): Promise<Init<D
   await reports.initReported();
   shim.events.publish("/tasks/delete", TaskDeleteSchema, { containerId: id, id: "", ...answer });
   return answer;
+}
+
+/**
+ * A program that is not there is no container that is not there: only the latter may be "not found" to containerd,
+ * which would take the container for gone.
+ */
+async function ownFailure<T>(action: Promise<T>): Promise<T> {
+  try {
+    return await action;
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== Code.NotFound) throw error;
+    throw new RpcError(Code.Unknown, error.message, { cause: error });
+  }
 }
 
 function processOf({ container }: ShimContainer, execId: string): Process {

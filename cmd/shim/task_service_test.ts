@@ -245,9 +245,11 @@ Deno.test("a start that fails is told to nobody but its caller", async () => {
   const { task, host } = bench;
   await bench.create();
   host.guest.before.set("startContainer", () => {
-    throw new RpcError(Code.Internal, 'exec: "foo": executable file not found in $PATH');
+    throw new RpcError(Code.NotFound, 'exec: "foo": executable file not found in $PATH');
   });
   await assert.rejects(task.start({ id: "c1" }), {
+    // "not found" would mean the container
+    code: Code.Unknown,
     message: 'exec: "foo": executable file not found in $PATH',
   });
   assert.equal((await task.wait({ id: "c1" })).exitStatus, 255);
@@ -406,7 +408,7 @@ Deno.test("a member of a pod joins the sandbox, and leaves it alone when it goes
   const pod = { "io.kubernetes.cri.container-type": "sandbox" };
   const member = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "s1" };
   bench.writeSpec({ ...testSpec(), annotations: member });
-  assert.equal(await code(bench.create("c1")), Code.NotFound);
+  assert.equal(await code(bench.create("c1")), Code.FailedPrecondition);
   bench.writeSpec({ ...testSpec(), annotations: pod });
   const { pid } = await bench.create("s1");
   await task.start({ id: "s1" });
