@@ -17,7 +17,7 @@ import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
 import { CREATED } from "./plan/names.ts";
-import { ContainerProcess, setRlimits } from "./process.ts";
+import { ContainerProcess } from "./process.ts";
 import type { StdioEnds } from "./stdio.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
 
@@ -279,7 +279,6 @@ async function prepare(
   } catch (error) {
     throw processError(error, process.args[0] ?? "");
   }
-  setRlimits(child.pid, process.rlimits ?? []);
   taken.move();
   return Object.assign(launched, { [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() });
 }

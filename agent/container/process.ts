@@ -1,11 +1,6 @@
 /** A process of a container, from the moment that it is complete. */
 
-import type { Rlimit } from "../../oci/spec.ts";
-import { SpecError } from "../../oci/check.ts";
-import { RLIMITS } from "../../oci/rules.ts";
-import { isErrno } from "../../sys/errors.ts";
 import type { ChildProcess, ExitStatus } from "../../sys/process.ts";
-import { syscall } from "../../sys/syscall.ts";
 
 /** A running or ended process. */
 export class ContainerProcess {
@@ -34,24 +29,5 @@ export class ContainerProcess {
   /** Sends a signal, as it is. @throws {SysError} `ESRCH` when it has ended */
   signal(signal: number): void {
     this.#child.signal(signal);
-  }
-}
-
-/**
- * Sets the limits of a process that waits for its start. From outside, as the process has given its privileges away,
- * and would have been limited itself.
- *
- * @throws {SpecError} if the agent may not set one
- */
-export function setRlimits(pid: number, rlimits: readonly Rlimit[]): void {
-  for (const [index, { type, soft, hard }] of rlimits.entries()) {
-    const limits = new BigUint64Array([BigInt(soft), BigInt(hard)]);
-    try {
-      syscall("prlimit64", [pid, RLIMITS[type] ?? -1, new Uint8Array(limits.buffer), null], type);
-    } catch (error) {
-      if (!isErrno(error)) throw error;
-      const problem = `cannot be set: ${type} of ${soft} and ${hard} gives ${error.code}`;
-      throw new SpecError(`process.rlimits[${index}]`, problem);
-    }
   }
 }

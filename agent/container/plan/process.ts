@@ -3,7 +3,8 @@
 import { AT, O, S } from "../../../sys/fd.ts";
 import { type Slot, u32 } from "../../../sys/program.ts";
 import { capabilityMasks } from "../../../oci/capabilities.ts";
-import type { Process, User } from "../../../oci/spec.ts";
+import { RLIMITS } from "../../../oci/rules.ts";
+import type { Process, Rlimit, User } from "../../../oci/spec.ts";
 import { environmentOf, programCandidates } from "./environment.ts";
 import type { ProcessFacts, StreamFacts } from "./input.ts";
 import { AWAIT_START, CREATED, EXECUTE, FIND_PROGRAM } from "./names.ts";
@@ -32,6 +33,7 @@ export function becomeProgram(steps: Steps, process: Process, facts: ProcessFact
   takeStreams(steps, facts.streams, process.user);
   const arrived = steps.slot("in cwd");
   enterCwdAsRoot(steps, process.cwd, arrived);
+  setLimits(steps, process.rlimits ?? []);
   changeUser(steps, process, facts.capabilities);
   enterCwdAsUser(steps, process.cwd, arrived);
   program.step("set umask", "umask", [process.user.umask ?? DEFAULT_UMASK]);
@@ -82,6 +84,14 @@ function enterCwdAsUser(steps: Steps, cwd: string, arrived: Slot): void {
   program.step(`enter cwd ${cwd}`, "fchdir", [steps.target]);
   steps.close(steps.target);
   program.place(there);
+}
+
+/** As late as can be, since they hold for the rest of the steps, but before the privilege to raise them is gone. */
+function setLimits(steps: Steps, rlimits: readonly Rlimit[]): void {
+  for (const { type, soft, hard } of rlimits) {
+    const limits = steps.program.struct([soft, hard]);
+    steps.program.step(`set ${type}`, "prlimit64", [0, RLIMITS[type] ?? -1, limits, 0]);
+  }
 }
 
 /** Bounding set, groups, user, then the other sets: after the user's change they can only be kept by asking. */

@@ -16,7 +16,8 @@ import type { SandboxNamespaceFds } from "../namespaces.ts";
 import type { StdioPipes } from "../stdio.ts";
 
 const BUSYBOX = "/usr/bin/busybox";
-const APPLETS = "sh id cat ls mount umount hostname true false sleep echo env pwd stat readlink tty grep sort wc kill touch mkdir rm ps test dd nproc head chmod find mknod ln ipcs seq printf sed cut";
+const APPLETS =
+  "sh id cat ls mount umount hostname true false sleep echo env pwd stat readlink tty grep sort wc kill touch mkdir rm ps test dd nproc head chmod find mknod ln ipcs seq printf sed cut";
 
 /** All that a test machine's containers live in. */
 export class Harness implements AsyncDisposable {
@@ -71,7 +72,9 @@ export class Harness implements AsyncDisposable {
 
   /** Fails if anything is left of what was made with it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const left = [...Deno.readDirSync(this.cgroupRoot)].filter((entry) => entry.isDirectory).map((entry) => entry.name);
+    const left = [...Deno.readDirSync(this.cgroupRoot)].filter((entry) => entry.isDirectory).map((entry) =>
+      entry.name
+    );
     const mounts = readMountinfo().filter((mount) => mount.mountPoint.startsWith(this.folder));
     await Deno.remove(this.cgroupRoot);
     if (mounts.length === 0) await Deno.remove(this.folder, { recursive: true });
@@ -101,9 +104,15 @@ export class TestContainer implements AsyncDisposable {
 
   /** Runs another process to its end. */
   async exec(change: Partial<Process> & { args: string[] }): Promise<Outcome> {
+    const { process, output } = await this.#exec({ ...processOf(change.args), ...change });
+    return await outcomeOf(process, output);
+  }
+
+  /** On return only the process has the writing ends. */
+  async #exec(process: Process): Promise<{ process: ContainerProcess; output: Collected }> {
     using streams = new Streams();
-    const process = await this.container.exec("exec", { ...processOf(change.args), ...change }, streams.child);
-    return await outcomeOf(process, streams.collect());
+    const started = await this.container.exec("exec", process, streams.child);
+    return { process: started, output: streams.collect() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,11 +200,16 @@ export function specOf(rootfs: string, args: readonly string[]): Spec {
 }
 
 function makeRootfs(rootfs: string): void {
-  for (const folder of ["bin", "etc", "proc", "sys", "dev", "tmp"]) Deno.mkdirSync(`${rootfs}/${folder}`, { recursive: true });
+  for (const folder of ["bin", "etc", "proc", "sys", "dev", "tmp"]) {
+    Deno.mkdirSync(`${rootfs}/${folder}`, { recursive: true });
+  }
   Deno.copyFileSync(BUSYBOX, `${rootfs}/bin/busybox`);
   Deno.chmodSync(`${rootfs}/bin/busybox`, 0o755);
   for (const applet of APPLETS.split(" ")) Deno.symlinkSync("busybox", `${rootfs}/bin/${applet}`);
-  Deno.writeTextFileSync(`${rootfs}/etc/passwd`, "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n");
+  Deno.writeTextFileSync(
+    `${rootfs}/etc/passwd`,
+    "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+  );
 }
 
 /** Where version 2 of cgroups is mounted on this machine. */

@@ -1,0 +1,410 @@
+import assert from "node:assert/strict";
+import { O, openFd, OwnedFd } from "../../sys/fd.ts";
+import { StepError } from "../../sys/program.ts";
+import { SIGNALS } from "../../sys/signals.ts";
+import { Harness, specOf } from "./testing/harness.ts";
+
+const OK = { code: 0, signal: 0 };
+
+Deno.test("a container is created, started, and ends with its program's exit code", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(
+    specOf(harness.rootfs, ["sh", "-c", "echo out; echo err >&2; exit 7"]),
+  );
+  const { container } = made;
+  assert.equal(container.state, "created");
+  assert.deepEqual(container.pids(), [container.init.pid]);
+  await container.start();
+  assert.deepEqual(await made.outcome(), {
+    status: { code: 7, signal: 0 },
+    stdout: "out\n",
+    stderr: "err\n",
+  });
+  assert.equal(container.state, "stopped");
+  assert.deepEqual(container.pids(), []);
+});
+
+Deno.test("a created container has run nothing of its program", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sh", "-c", "echo ran > /tmp/ran"]));
+  await made.container.destroy();
+  assert.throws(() => Deno.statSync(`${harness.rootfs}/tmp/ran`), Deno.errors.NotFound);
+  assert.deepEqual(await made.container.init.exit, { code: 0, signal: SIGNALS.SIGKILL });
+});
+
+Deno.test("the first process is 1 in its pid namespace and sees no other", async () => {
+  await using harness = new Harness();
+  assert.equal(await harness.output("echo $$; ls /proc | grep -c '^[0-9]'"), "1\n3");
+});
+
+Deno.test("a container has namespaces of its own", async () => {
+  await using harness = new Harness();
+  const kinds = ["pid", "mnt", "ipc", "uts", "net", "cgroup"];
+  const inside = await harness.output(`for ns in ${kinds.join(" ")}; do readlink /proc/self/ns/$ns; done`);
+  const outside = kinds.map((kind) => Deno.readLinkSync(`/proc/self/ns/${kind}`));
+  assert.equal(new Set([...inside.split("\n"), ...outside]).size, kinds.length * 2);
+});
+
+Deno.test("a container without a network namespace in its specification has the agent's", async () => {
+  await using harness = new Harness();
+  const inside = await harness.output("readlink /proc/self/ns/net; readlink /proc/self/ns/ipc", (spec) => {
+    spec.linux = { namespaces: [{ type: "mount" }] };
+  });
+  assert.equal(
+    inside,
+    `${Deno.readLinkSync("/proc/self/ns/net")}\n${Deno.readLinkSync("/proc/self/ns/ipc")}`,
+  );
+});
+
+Deno.test("a new network namespace has its loopback up", async () => {
+  await using harness = new Harness();
+  assert.equal(
+    await harness.output("cat /sys/class/net/lo/carrier", (spec) => {
+      spec.mounts?.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] });
+    }),
+    "1",
+  );
+});
+
+Deno.test("containers join namespaces that are given by descriptor or by path", async () => {
+  await using harness = new Harness();
+  const script = "for ns in pid ipc uts net; do readlink /proc/self/ns/$ns; done; sleep 30";
+  const spec = specOf(harness.rootfs, ["sh", "-c", script]);
+  spec.hostname = "shared";
+  await using first = await harness.create(spec);
+  const { pid } = first.container.init;
+  using ipc = new OwnedFd(openFd(`/proc/${pid}/ns/ipc`, O.RDONLY));
+  using uts = new OwnedFd(openFd(`/proc/${pid}/ns/uts`, O.RDONLY));
+  using own = new OwnedFd(openFd(`/proc/${pid}/ns/pid`, O.RDONLY));
+
+  const second = specOf(harness.rootfs, [
+    "sh",
+    "-c",
+    `hostname; ${script.replace("; sleep 30", "")}; echo $$`,
+  ]);
+  second.linux = { namespaces: [{ type: "mount" }, { type: "network", path: `/proc/${pid}/ns/net` }] };
+  const { stdout, status } = await harness.run(second, { ipc: ipc.fd, uts: uts.fd, pid: own.fd });
+  const expected = ["pid", "ipc", "uts", "net"].map((kind) => Deno.readLinkSync(`/proc/${pid}/ns/${kind}`));
+  assert.deepEqual({ status, lines: stdout.trim().split("\n") }, {
+    status: OK,
+    lines: ["shared", ...expected, "2"],
+  });
+});
+
+Deno.test("a namespace path that is none of its type is refused", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["true"]);
+  spec.linux = { namespaces: [{ type: "network", path: "/proc/self/ns/uts" }] };
+  await assert.rejects(harness.run(spec), {
+    message: `linux.namespaces[0].path must be a namespace of type "network": it is "/proc/self/ns/uts"`,
+  });
+  spec.linux = { namespaces: [{ type: "network", path: "/proc/self/status" }] };
+  await assert.rejects(harness.run(spec), { name: "SpecError" });
+  spec.linux = { namespaces: [{ type: "network", path: "/nowhere" }] };
+  await assert.rejects(harness.run(spec), {
+    message: `linux.namespaces[0].path cannot be opened: "/nowhere" gives ENOENT`,
+  });
+});
+
+Deno.test("exec runs in all namespaces and in the cgroup of the container", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["sleep", "30"]);
+  spec.hostname = "inside";
+  await using made = await harness.create(spec);
+  await made.container.start();
+  const script =
+    "hostname; for ns in pid mnt ipc uts net cgroup; do readlink /proc/self/ns/$ns; done; cat /proc/self/cgroup | grep ^0: ; ls /";
+  const { status, stdout, stderr } = await made.exec({ args: ["sh", "-c", script] });
+  const { pid } = made.container.init;
+  const namespaces = ["pid", "mnt", "ipc", "uts", "net", "cgroup"].map((kind) =>
+    Deno.readLinkSync(`/proc/${pid}/ns/${kind}`)
+  );
+  assert.deepEqual({ status, stderr }, { status: OK, stderr: "" });
+  assert.deepEqual(stdout.trim().split("\n").slice(0, 8), ["inside", ...namespaces, "0::/"]);
+  assert.match(stdout, /^bin$/m);
+});
+
+Deno.test("exec into a container that only is created works, too", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "30"]));
+  assert.deepEqual(await made.exec({ args: ["cat", "/proc/1/comm"] }), {
+    status: OK,
+    stdout: `${Deno.readTextFileSync(`/proc/${made.container.init.pid}/comm`)}`,
+    stderr: "",
+  });
+});
+
+Deno.test("exec has what its process says, and of the rest what the container has", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["sleep", "30"]);
+  const some = ["CAP_KILL", "CAP_CHOWN"];
+  spec.process.capabilities = { bounding: some, effective: some, permitted: some };
+  spec.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 64, hard: 128 }];
+  await using made = await harness.create(spec);
+  await made.container.start();
+  const args = ["sh", "-c", "grep CapPrm /proc/self/status; ulimit -n; id -u; pwd; echo $A"];
+  const inherited = await made.exec({ args });
+  assert.equal(inherited.stdout, "CapPrm:\t0000000000000021\n64\n0\n/\n\n");
+  const own = await made.exec({
+    args,
+    user: { uid: 1000, gid: 1000 },
+    cwd: "/tmp",
+    env: ["PATH=/bin", "A=b"],
+    capabilities: {},
+    rlimits: [{ type: "RLIMIT_NOFILE", soft: 32, hard: 32 }],
+  });
+  assert.equal(own.stdout, "CapPrm:\t0000000000000000\n32\n1000\n/tmp\nb\n");
+});
+
+Deno.test("exec does not make a working folder", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "30"]));
+  await made.container.start();
+  await assert.rejects(made.exec({ args: ["true"], cwd: "/missing" }), {
+    message: "open cwd /missing: ENOENT",
+  });
+});
+
+Deno.test("a program that is not there is an error of create and of exec, in the words of other runtimes", async () => {
+  await using harness = new Harness();
+  const { rootfs } = harness;
+  Deno.writeTextFileSync(`${rootfs}/bin/plain`, "");
+  Deno.mkdirSync(`${rootfs}/bin/folder`);
+  Deno.symlinkSync("/proc/self/exe", `${rootfs}/bin/agent`);
+  const cases: [string, string, string][] = [
+    ["foo", "ENOENT", `exec: "foo": executable file not found in $PATH`],
+    ["/bin/foo", "ENOENT", `exec: "/bin/foo": no such file or directory`],
+    ["/bin/sh/foo", "ENOENT", `exec: "/bin/sh/foo": no such file or directory`],
+    ["plain", "EACCES", `exec: "plain": permission denied`],
+    ["/bin/plain", "EACCES", `exec: "/bin/plain": permission denied`],
+    ["folder", "EACCES", `exec: "folder": permission denied`],
+    ["agent", "EACCES", `exec: "agent": permission denied`],
+    ["", "ENOENT", `exec: "": executable file not found in $PATH`],
+  ];
+  await using running = await harness.create(specOf(rootfs, ["sleep", "30"]));
+  await running.container.start();
+  for (const [program, code, message] of cases) {
+    const expected = { name: "ExecutableError", code, message };
+    await assert.rejects(harness.run(specOf(rootfs, [program])), expected);
+    await assert.rejects(running.exec({ args: [program] }), expected);
+  }
+});
+
+Deno.test("a program that the kernel refuses is an error of start", async () => {
+  await using harness = new Harness();
+  const { rootfs } = harness;
+  Deno.writeTextFileSync(`${rootfs}/bin/text`, "no program", { mode: 0o755 });
+  Deno.writeTextFileSync(`${rootfs}/bin/script`, "#!/bin/nothing\n", { mode: 0o755 });
+  const cases = [["text", "ENOEXEC", "exec format error"], ["script", "ENOENT", "no such file or directory"]];
+  for (const [program = "", code, reason] of cases) {
+    await using made = await harness.create(specOf(rootfs, [program]));
+    await assert.rejects(made.container.start(), { code, message: `exec: "${program}": ${reason}` });
+    await made.container.init.exit;
+    assert.equal(made.container.state, "stopped");
+  }
+});
+
+Deno.test("a script runs by its interpreter", async () => {
+  await using harness = new Harness();
+  Deno.writeTextFileSync(`${harness.rootfs}/bin/script`, "#!/bin/sh\necho script $0 $1\n", { mode: 0o755 });
+  assert.equal((await harness.run(specOf(harness.rootfs, ["script", "x"]))).stdout, "script /bin/script x\n");
+});
+
+Deno.test("a step that fails says which, and leaves nothing", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["true"]);
+  spec.mounts?.push({ destination: "/data", type: "nosuchfs", source: "x" });
+  await assert.rejects(harness.run(spec), (error: unknown) => {
+    assert.ok(error instanceof StepError);
+    assert.equal(error.message, "mount nosuchfs on /data: ENODEV");
+    return true;
+  });
+  spec.mounts = [{ destination: "/etc/passwd/x", type: "tmpfs" }];
+  await assert.rejects(harness.run(spec), { message: "open mount point /etc/passwd/x: ENOTDIR" });
+});
+
+Deno.test("signals reach the first process", async () => {
+  await using harness = new Harness();
+  const script = "trap 'echo got; exit 3' USR1; echo ready > /tmp/ready; while :; do sleep 0.05; done";
+  await using made = await harness.create(specOf(harness.rootfs, ["sh", "-c", script]));
+  await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/ready`);
+  made.container.init.signal(SIGNALS.SIGUSR1);
+  assert.deepEqual(await made.outcome(), { status: { code: 3, signal: 0 }, stdout: "got\n", stderr: "" });
+  assert.throws(() => made.container.init.signal(SIGNALS.SIGUSR1), { code: "ESRCH" });
+});
+
+Deno.test("signalAll() reaches every process but the first, and SIGKILL that one, too", async () => {
+  await using harness = new Harness();
+  const script = "sleep 31 & sleep 32 & echo ready > /tmp/ready; wait; echo woke; sleep 33";
+  await using made = await harness.create(specOf(harness.rootfs, ["sh", "-c", script]));
+  await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/ready`);
+  made.container.signalAll(SIGNALS.SIGTERM);
+  await until(() => made.container.pids().length === 1);
+  made.container.signalAll(SIGNALS.SIGKILL);
+  const { status, stdout } = await made.outcome();
+  assert.deepEqual({ status, stdout }, { status: { code: 0, signal: SIGNALS.SIGKILL }, stdout: "woke\n" });
+});
+
+Deno.test("the end of the first process ends the others", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(
+    specOf(harness.rootfs, ["sh", "-c", "echo ready > /tmp/ready; sleep 0.3"]),
+  );
+  await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/ready`);
+  const { status } = await made.exec({ args: ["sleep", "30"] });
+  assert.deepEqual(status, { code: 0, signal: SIGNALS.SIGKILL });
+});
+
+Deno.test("a paused container stands still, and refuses exec", async () => {
+  await using harness = new Harness();
+  const script = "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; done";
+  await using made = await harness.create(specOf(harness.rootfs, ["sh", "-c", script]));
+  const { container } = made;
+  await container.start();
+  await fileAppears(`${harness.rootfs}/tmp/count`);
+  await container.pause();
+  assert.equal(container.state, "paused");
+  const count = () => Deno.readTextFileSync(`${harness.rootfs}/tmp/count`);
+  const frozenAt = count();
+  await assert.rejects(container.pause(), {
+    message: `cannot pause container "test-1" as it must be created or running: it is paused`,
+  });
+  await assert.rejects(made.exec({ args: ["true"] }), /must be created or running: it is paused/);
+  assert.equal(count(), frozenAt);
+  container.resume();
+  assert.equal(container.state, "running");
+  await until(() => count() !== frozenAt);
+  assert.throws(() => container.resume(), /must be paused: it is running/);
+});
+
+Deno.test("a paused container can be destroyed", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "30"]));
+  await made.container.start();
+  await made.container.pause();
+  await made.container.destroy();
+  assert.equal((await made.outcome()).status.signal, SIGNALS.SIGKILL);
+});
+
+Deno.test("what a container cannot do in its state is refused", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["true"]));
+  const { container } = made;
+  await container.start();
+  await assert.rejects(
+    container.start(),
+    /^RpcError: cannot start container "test-1" as it must be created: it is (running|stopped)$/,
+  );
+  await container.init.exit;
+  await assert.rejects(made.exec({ args: ["true"] }), /it is stopped/);
+  await assert.rejects(container.pause(), /it is stopped/);
+  await container.destroy();
+  await container.destroy();
+  assert.throws(() => container.update({}), /it is destroyed/);
+  assert.throws(() => container.stats(), /is destroyed/);
+  assert.deepEqual(container.pids(), []);
+  container.signalAll(SIGNALS.SIGTERM);
+});
+
+Deno.test("destroy takes everything down, cgroups that the container made, too", async () => {
+  await using harness = new Harness();
+  const script = `mkdir -p /sys/fs/cgroup/a/b && echo $$ > /sys/fs/cgroup/a/b/cgroup.procs
+    for i in 1 2 3 4 5; do (sleep 30 & sleep 30) & done; echo ready > /tmp/ready; sleep 30`;
+  const spec = specOf(harness.rootfs, ["sh", "-c", script]);
+  spec.mounts?.push({ destination: "/sys", type: "sysfs" });
+  spec.mounts?.push({ destination: "/sys/fs/cgroup", type: "cgroup" });
+  spec.linux = { ...spec.linux, cgroupsPath: "/some/where/deep" };
+  await using made = await harness.create(spec);
+  await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/ready`);
+  assert.equal(made.container.cgroupPath, `${harness.cgroupRoot}/some/where/deep`);
+  assert.ok(made.container.pids().length > 5);
+  // The first process has moved on; further processes find their place all the same.
+  assert.equal((await made.exec({ args: ["echo", "x"] })).stdout, "x\n");
+  await made.container.destroy();
+  assert.throws(() => Deno.statSync(`${harness.cgroupRoot}/some`), Deno.errors.NotFound);
+});
+
+Deno.test("a cgroup that is in use is not taken", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["sleep", "30"]);
+  spec.linux = { ...spec.linux, cgroupsPath: "/same" };
+  await using made = await harness.create(spec);
+  await assert.rejects(harness.run(spec), {
+    message: `cgroup "${harness.cgroupRoot}/same" exists and has processes`,
+  });
+  assert.equal(made.container.state, "created");
+});
+
+Deno.test("stats count what a container has used", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(
+    specOf(harness.rootfs, ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]),
+  );
+  await made.container.start();
+  await made.outcome();
+  const { cpuStats } = made.container.stats();
+  assert.ok((cpuStats?.cpuUsage?.totalUsage ?? 0n) > 1_000_000n, "more than a millisecond");
+});
+
+Deno.test("what is not supported is refused before anything is made", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["true"]);
+  spec.linux = { ...spec.linux, seccomp: { defaultAction: "SCMP_ACT_ERRNO" } };
+  await assert.rejects(harness.run(spec), {
+    name: "SpecError",
+    message: `linux.seccomp is not supported: it is {"defaultAction":"SCMP_ACT_ERRNO"}`,
+  });
+});
+
+Deno.test("a rootfs that does not exist is an error that names it", async () => {
+  await using harness = new Harness();
+  await assert.rejects(harness.run(specOf("/nowhere/rootfs", ["true"])), {
+    message: `cannot openat "/nowhere/rootfs": ENOENT`,
+  });
+});
+
+Deno.test("many containers at once come and go and leave nothing", async () => {
+  await using harness = new Harness();
+  const fds = () => [...Deno.readDirSync("/proc/self/fd")].length;
+  await harness.output("true");
+  const before = fds();
+  for (let round = 0; round < 3; round++) {
+    const outputs = Array.from({ length: 10 }, (_, index) => harness.output(`echo ${index}; sleep 0.1`));
+    assert.deepEqual(await Promise.all(outputs), Array.from({ length: 10 }, (_, index) => String(index)));
+  }
+  assert.equal(fds(), before);
+});
+
+Deno.test("a process has no descriptors but its streams, even if the agent has others open", async () => {
+  await using harness = new Harness();
+  using _file = await Deno.open("/etc/passwd");
+  assert.equal(
+    await harness.output("for fd in $(seq 0 100); do [ -e /proc/$$/fd/$fd ] && echo $fd; done; :"),
+    "0\n1\n2",
+  );
+});
+
+function tryStat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+async function fileAppears(path: string): Promise<void> {
+  await until(() => (tryStat(path)?.size ?? 0) > 0);
+}
+
+/** Waits for something that a container does. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("it did not happen within ten seconds");
+}
