@@ -69,6 +69,67 @@ function nativeWide(mask: number): NativeWide {
 }
 
 /**
+ * Memory for small arguments. Whatever their combination, a call that passes addresses as numbers needs one symbol;
+ * a program that has just started would otherwise spend most of its time opening symbols for its first calls.
+ */
+const ARENA_SIZE = 2048;
+let arena: { readonly bytes: Uint8Array; readonly address: number } | undefined;
+
+function smallArena(): { readonly bytes: Uint8Array; readonly address: number } {
+  if (arena) return arena;
+  const { bytes, address } = new Pinned(ARENA_SIZE);
+  return arena = { bytes, address: Number(address) };
+}
+
+/** Copies of the arguments' memory begin at multiples of this. */
+const ALIGNMENT = 8;
+
+/** What the arguments need in the arena; more than it has if they cannot go there. */
+function arenaBytes(args: readonly SyscallArg[]): number {
+  let size = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (typeof arg === "object" && arg !== null) size += roomFor(arg);
+  }
+  return size;
+}
+
+function roomFor(memory: Uint8Array): number {
+  return (memory.length + ALIGNMENT - 1) & -ALIGNMENT;
+}
+
+/** The arguments with addresses of copies in the place of memory. */
+function intoArena(args: readonly SyscallArg[]): SyscallArg[] {
+  const { bytes, address } = smallArena();
+  const numbers: SyscallArg[] = [];
+  let at = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? null;
+    if (typeof arg !== "object" || arg === null) {
+      numbers.push(arg);
+      continue;
+    }
+    // Byte by byte, as for so few a call of set() takes longer.
+    for (let j = 0; j < arg.length; j++) bytes[at + j] = arg[j] ?? 0;
+    numbers.push(address + at);
+    at += roomFor(arg);
+  }
+  return numbers;
+}
+
+/** Takes back what the kernel has written. */
+function fromArena(args: readonly SyscallArg[]): void {
+  const { bytes } = smallArena();
+  let at = 0;
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
+    if (typeof arg !== "object" || arg === null) continue;
+    for (let j = 0; j < arg.length; j++) arg[j] = bytes[at + j] ?? 0;
+    at += roomFor(arg);
+  }
+}
+
+/**
  * Makes a system call and returns its result, or the negative error number. Interrupted calls are repeated, except
  * `close`, which has closed even then. The call runs on the thread of JavaScript: it must not block.
  *
@@ -76,6 +137,17 @@ function nativeWide(mask: number): NativeWide {
  */
 export function trySyscall(name: SyscallName, args: readonly SyscallArg[]): number {
   const mask = maskOf(args);
+  // Reads and writes of streams go the direct way, whose symbol is opened anyway, without copies.
+  if (mask === 0 || mask === STREAM_MASK || arenaBytes(args) > ARENA_SIZE) return tryDirect(name, mask, args);
+  const result = tryDirect(name, 0, intoArena(args));
+  fromArena(args);
+  return result;
+}
+
+/** Memory as the second argument alone: read, write. */
+const STREAM_MASK = 0b10;
+
+function tryDirect(name: SyscallName, mask: number, args: readonly SyscallArg[]): number {
   const call = natives[mask] ?? native(mask);
   const nr = NR[name];
   const [a, b, c, d, e, f] = args;
