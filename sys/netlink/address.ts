@@ -21,13 +21,13 @@ function parseIpv4(text: string): Uint8Array | undefined {
   return Uint8Array.from(parts, Number);
 }
 
-/** The 16-bit groups of one side of "::"; the last may be an IPv4 address. */
-function parseGroups(text: string): number[] | undefined {
+/** The 16-bit groups of one side of "::"; the end of the address may be written as IPv4. */
+function parseGroups(text: string, last: boolean): number[] | undefined {
   if (text === "") return [];
   const groups: number[] = [];
   const parts = text.split(":");
   for (const [index, part] of parts.entries()) {
-    const tail = index === parts.length - 1 && part.includes(".") ? parseIpv4(part) : undefined;
+    const tail = last && index === parts.length - 1 && part.includes(".") ? parseIpv4(part) : undefined;
     if (tail) {
       groups.push((tail[0]! << 8) | tail[1]!, (tail[2]! << 8) | tail[3]!);
     } else if (/^[0-9a-f]{1,4}$/i.test(part)) {
@@ -42,8 +42,8 @@ function parseGroups(text: string): number[] | undefined {
 function parseIpv6(text: string): Uint8Array | undefined {
   const sides = text.split("::");
   if (sides.length > 2) return undefined;
-  const head = parseGroups(sides[0] ?? "");
-  const tail = parseGroups(sides[1] ?? "");
+  const head = parseGroups(sides[0] ?? "", sides.length === 1);
+  const tail = parseGroups(sides[1] ?? "", true);
   if (!head || !tail) return undefined;
   const missing = 8 - head.length - tail.length;
   if (sides.length === 1 ? missing !== 0 : missing < 1) return undefined;
