@@ -17,6 +17,8 @@ export const CGROUP_ROOT = "/sys/fs/cgroup";
 const FOLDER_MODE = 0o755;
 /** How long processes may take to stop in their tracks; one that is deep in the kernel does not. */
 const FREEZE_TIMEOUT_MS = 10_000;
+/** Folders that a service manager looks after: they are only removed by who has made them. */
+const SYSTEMD_UNIT = /\.(slice|scope|service)$/;
 /** How often the same process may be found again by a walk that kills what it finds. */
 const MAX_KILL_ROUNDS = 100;
 
@@ -40,13 +42,13 @@ export function cgroupPathOf(cgroupsPath: string | undefined, id: string): strin
 export class Cgroup {
   /** The cgroup's folder. */
   readonly folder: string;
-  /** Folders above it that were made for it, outermost first. */
-  readonly #made: readonly string[];
+  /** Folders above it that go with it when nothing else is in them, outermost first. */
+  readonly #above: readonly string[];
   #fd: number;
 
-  private constructor(folder: string, made: readonly string[]) {
+  private constructor(folder: string, above: readonly string[]) {
     this.folder = folder;
-    this.#made = made;
+    this.#above = above;
     this.#fd = openFd(folder, O.RDONLY | O.DIRECTORY);
   }
 
@@ -59,19 +61,20 @@ export class Cgroup {
    * @throws {SysError}
    */
   static create(root: string, path: string): Cgroup {
-    const made: string[] = [];
+    const above: string[] = [];
     let folder = root;
+    let isNew = false;
     try {
       for (const name of path.split("/")) {
         passOnControllers(folder);
+        if (folder !== root && (isNew || !SYSTEMD_UNIT.test(folder))) above.push(folder);
         folder = `${folder}/${name}`;
-        if (makeFolder(folder)) made.push(folder);
+        isNew = makeFolder(folder);
       }
-      const isNew = made.at(-1) === folder;
       if (!isNew) replace(folder);
-      return new Cgroup(folder, isNew ? made.slice(0, -1) : made);
+      return new Cgroup(folder, above);
     } catch (error) {
-      removeFolders(made);
+      removeFolders(isNew ? [...above, folder] : above);
       throw error;
     }
   }
@@ -193,7 +196,7 @@ export class Cgroup {
     for (const folder of foldersBelow(this.folder).reverse()) removeFolder(folder);
     closeFd(this.#fd);
     this.#fd = -1;
-    removeFolders(this.#made);
+    removeFolders(this.#above);
   }
 }
 

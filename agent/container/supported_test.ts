@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { Linux, Process, Spec } from "../../oci/spec.ts";
+import { refuseUnsupported } from "./supported.ts";
+
+function spec(change: Partial<Spec>): Spec {
+  const process: Process = { user: { uid: 0, gid: 0 }, args: ["a"], cwd: "/" };
+  return { ociVersion: "1.0.0", process, root: { path: "/r" }, ...change };
+}
+
+function withProcess(change: Partial<Process>): Spec {
+  return spec({ process: { ...spec({}).process, ...change } });
+}
+
+function withLinux(linux: Linux): Spec {
+  return spec({ linux });
+}
+
+Deno.test("what is not supported is refused by its JSON path and value", () => {
+  const map = [{ containerID: 0, hostID: 1, size: 1 }];
+  const cases: [Spec, string][] = [
+    [
+      spec({ hooks: { prestart: [{ path: "/h" }] } }),
+      `hooks.prestart is not supported: it is [{"path":"/h"}]`,
+    ],
+    [withProcess({ apparmorProfile: "p" }), `process.apparmorProfile is not supported: it is "p"`],
+    [withProcess({ selinuxLabel: "l" }), `process.selinuxLabel is not supported: it is "l"`],
+    [withProcess({ scheduler: { policy: "SCHED_FIFO" } }), "process.scheduler is not supported"],
+    [withProcess({ ioPriority: { class: "IOPRIO_CLASS_RT" } }), "process.ioPriority is not supported"],
+    [withProcess({ execCPUAffinity: { initial: "0" } }), "process.execCPUAffinity is not supported"],
+    [spec({ mounts: [{ destination: "/a", uidMappings: map }] }), "mounts[0].uidMappings is not supported"],
+    [
+      spec({ mounts: [{ destination: "/a", options: ["ro", "tmpcopyup"] }] }),
+      `mounts[0].options[1] is not supported: it is "tmpcopyup"`,
+    ],
+    [
+      withLinux({ namespaces: [{ type: "user" }] }),
+      `linux.namespaces[0].type is not supported: it is "user"`,
+    ],
+    [
+      withLinux({ namespaces: [{ type: "time" }] }),
+      `linux.namespaces[0].type is not supported: it is "time"`,
+    ],
+    [
+      withLinux({ namespaces: [{ type: "mount", path: "/x" }] }),
+      `linux.namespaces[0].path is not supported, as a container has mounts of its own: it is "/x"`,
+    ],
+    [withLinux({ uidMappings: map }), "linux.uidMappings is not supported"],
+    [withLinux({ timeOffsets: { boottime: { secs: 1 } } }), "linux.timeOffsets is not supported"],
+    [withLinux({ mountLabel: "l" }), "linux.mountLabel is not supported"],
+    [withLinux({ intelRdt: { closID: "x" } }), "linux.intelRdt is not supported"],
+    [withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW" } }), "linux.seccomp is not supported"],
+    [withLinux({ personality: { domain: "LINUX32" } }), "linux.personality is not supported"],
+    [withLinux({ netDevices: { eth0: {} } }), "linux.netDevices is not supported"],
+    [withLinux({ memoryPolicy: { mode: "MPOL_BIND" } }), "linux.memoryPolicy is not supported"],
+  ];
+  for (const [made, problem] of cases) {
+    assert.throws(
+      () => refuseUnsupported(made),
+      (error: Error) => error.name === "SpecError" && error.message.startsWith(problem),
+      problem,
+    );
+  }
+});
+
+Deno.test("empty fields ask for nothing", () => {
+  refuseUnsupported(spec({ hooks: { prestart: [] }, mounts: [{ destination: "/a", uidMappings: [] }] }));
+  refuseUnsupported(withProcess({ apparmorProfile: "", selinuxLabel: "" }));
+  refuseUnsupported(withLinux({
+    namespaces: [{ type: "mount" }, { type: "pid" }],
+    uidMappings: [],
+    timeOffsets: {},
+    mountLabel: "",
+    seccomp: { defaultAction: "" },
+    personality: { domain: "LINUX" },
+  }));
+});
