@@ -7,6 +7,7 @@
 import type { BuildRoad } from "../version.ts";
 import { ROOT } from "./paths.ts";
 import { run } from "./process.ts";
+import { assertReleasesKept } from "./using.ts";
 
 /** The text of `version.ts` that a build replaces; see there. */
 const STAMP = '{"commit":"","road":"source"}';
@@ -26,16 +27,25 @@ export interface Bundle {
  * are evaluated when first imported
  */
 export async function bundle(main: string, splitting: boolean): Promise<Bundle> {
+  const options = splitting ? ["--code-splitting"] : [];
+  const [files, plain] = await Promise.all([
+    bundledFiles(main, ["--minify", ...options]),
+    bundledFiles(main, options),
+  ]);
+  assertReleasesKept(plain.values(), files.values());
+  return { files, entry: main.replace(/^.*\//, "").replace(/\.[a-z]+$/, ".js") };
+}
+
+/** Name and text of each file that `deno bundle` makes. */
+async function bundledFiles(main: string, options: readonly string[]): Promise<Map<string, string>> {
   const folder = await Deno.makeTempDir({ prefix: "kata-bundle-" });
   try {
-    const options = ["--quiet", "--minify", "--outdir", folder];
-    if (splitting) options.push("--code-splitting");
-    await run([Deno.execPath(), "bundle", ...options, main], { cwd: ROOT });
+    await run([Deno.execPath(), "bundle", "--quiet", "--outdir", folder, ...options, main], { cwd: ROOT });
     const files = new Map<string, string>();
     for await (const { name } of Deno.readDir(folder)) {
       files.set(name, await Deno.readTextFile(`${folder}/${name}`));
     }
-    return { files, entry: main.replace(/^.*\//, "").replace(/\.[a-z]+$/, ".js") };
+    return files;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

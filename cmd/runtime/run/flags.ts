@@ -1,7 +1,6 @@
 import type { Mount } from "../../../oci/spec.ts";
 import { readInRootfs } from "./rootfs_file.ts";
 
-
 const MIB = 1024 * 1024;
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
