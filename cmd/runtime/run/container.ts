@@ -32,6 +32,7 @@ export async function runInSandbox(options: RunOptions): Promise<number> {
       log,
       signal: signals.aborted,
     });
+    log.write("debug", "the machine is up", { pid: sandbox.pid });
     const container = await sandbox.createContainer({
       id,
       bundle: bundle.folder,
