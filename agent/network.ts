@@ -30,11 +30,6 @@ export class GuestNetwork {
     this.#hotplugTimeoutMs = hotplugTimeoutMs;
   }
 
-  /** Loopback, in a guest where nobody else does it. */
-  loopbackUp(): Promise<void> {
-    return this.#alone((rtnetlink) => rtnetlink.loopbackUp());
-  }
-
   /** Gives the link with the interface's hardware address its name, addresses and settings, and brings it up. */
   updateInterface(wanted: Interface): Promise<void> {
     return this.#alone(async (rtnetlink) => {

@@ -34,7 +34,6 @@ const WANTED = link({
 Deno.test("a link gets its name from whoever has it, with addresses and settings, as often as it is asked", async () => {
   using inside = await namespace();
   const network = new GuestNetwork(0, inside.fd);
-  await network.loopbackUp();
   await network.updateInterface(WANTED);
   await network.updateInterface(WANTED);
   const links = new Map((await network.listInterfaces()).map((entry) => [entry.name, entry]));
@@ -44,7 +43,7 @@ Deno.test("a link gets its name from whoever has it, with addresses and settings
   assert.ok(eth0?.IPAddresses.some((address) => address.address === "10.1.2.3" && address.mask === "24"));
   assert.equal(eth0?.IPAddresses.find((address) => address.address === "10.1.2.3")?.family, IPFamily.v4);
   assert.equal(links.get("first")?.hwAddr, "02:00:00:00:00:02");
-  assert.ok(links.get("lo")?.IPAddresses.some((address) => address.address === "127.0.0.1"));
+  assert.equal(links.get("lo")?.mtu, 65536n);
 });
 
 Deno.test("routes are set whatever their order, can be set again, and are listed", async () => {

@@ -37,6 +37,9 @@ export const DEFAULT_OPTIONS: AgentOptions = {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** Beginning of the agent's parameters among the kernel's. */
+const PREFIX = "agent.";
+
 /** Sets one option from its text; throws a sentence when the text makes no sense. */
 type Setter = (options: Mutable<AgentOptions>, value: string, where: string) => void;
 
@@ -59,11 +62,13 @@ const SETTERS: Readonly<Record<string, Setter>> = {
  */
 export function parseKernelCommandLine(text: string, base: AgentOptions = DEFAULT_OPTIONS): AgentOptions {
   const options: Mutable<AgentOptions> = { ...base };
-  for (const word of text.split(/\s+/)) {
-    const match = /^agent\.([a-z0-9_]+)=(.*)$/.exec(word);
-    if (!match) continue;
-    const [, key = "", value = ""] = match;
-    if (Object.hasOwn(SETTERS, key)) SETTERS[key]?.(options, value, `kernel parameter "agent.${key}"`);
+  // Without regular expressions: a program's first one costs a boot 30 ms.
+  for (const word of text.trim().split(" ")) {
+    const equals = word.indexOf("=");
+    if (!word.startsWith(PREFIX) || equals < 0) continue;
+    const key = word.slice(PREFIX.length, equals);
+    const value = word.slice(equals + 1);
+    if (Object.hasOwn(SETTERS, key)) SETTERS[key]?.(options, value, `kernel parameter "${PREFIX}${key}"`);
   }
   return options;
 }

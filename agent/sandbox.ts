@@ -17,10 +17,10 @@ import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from ".
 
 /** What the machine can do for a sandbox. */
 export interface Devices {
-  /** Resolves when the drivers of all devices that were there at boot are loaded. */
-  ready(): Promise<void>;
-  /** Loads a kernel module. */
-  loadByName(name: string, parameters: readonly string[]): Promise<void>;
+  /** Sees to it that drivers are there, by their names as kernel modules. */
+  need(...names: readonly string[]): void;
+  /** Loads a kernel module with parameters. */
+  loadByName(name: string, parameters: readonly string[]): void;
 }
 
 /** What a sandbox is made with. */
@@ -36,7 +36,7 @@ export interface SandboxOptions {
 }
 
 type State =
-  | { readonly kind: "absent" | "creating" | "destroyed" }
+  | { readonly kind: "absent" | "destroyed" }
   | {
     readonly kind: "ready";
     readonly id: string;
@@ -65,7 +65,7 @@ export class Sandbox {
 
   constructor(options: SandboxOptions) {
     this.#options = options;
-    this.storages = new Storages(options.base, options.log);
+    this.storages = new Storages(options.base, options.devices, options.log);
   }
 
   /**
@@ -73,18 +73,12 @@ export class Sandbox {
    *
    * @throws {RpcError} `AlreadyExists` for a second sandbox
    */
-  async create(request: CreateSandboxRequest): Promise<void> {
+  create(request: CreateSandboxRequest): void {
     if (this.#state.kind !== "absent") {
       throw alreadyExists(`there is a sandbox already: it is ${this.#state.kind}`);
     }
     refuseUnsupportedSandbox(request);
-    this.#state = { kind: "creating" };
-    try {
-      this.#state = await this.#create(request);
-    } catch (error) {
-      this.#state = { kind: "absent" };
-      throw error;
-    }
+    this.#state = this.#create(request);
     this.#options.log.info("sandbox created", { id: request.sandboxId });
   }
 
@@ -166,10 +160,9 @@ export class Sandbox {
     this.#containers.delete(id);
   }
 
-  async #create(request: CreateSandboxRequest): Promise<Ready> {
+  #create(request: CreateSandboxRequest): Ready {
     const { base, devices, log } = this.#options;
-    await devices.ready();
-    for (const module of request.kernelModules) await devices.loadByName(module.name, module.parameters);
+    for (const { name, parameters } of request.kernelModules) devices.loadByName(name, parameters);
     using taken = new DisposableStack();
     const namespaces = taken.use(SandboxNamespaces.create(request.hostname));
     const oom = taken.use(new OomWatch());
@@ -185,7 +178,6 @@ export class Sandbox {
     request: CreateContainerRequest,
     sandbox: Ready,
   ): Promise<GuestContainer> {
-    await this.#options.devices.ready();
     const pid = request.sandboxPidns ? this.#sharedPidNamespace() : undefined;
     await using undo = new AsyncDisposableStack();
     const resources = undo.use(new DisposableStack());

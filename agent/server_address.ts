@@ -14,23 +14,22 @@ export type ServerAddress =
  * @throws {Error} a sentence with the value
  */
 export function parseServerAddress(text: string, where: string): ServerAddress {
-  const match = /^(vsock|virtio-serial|unix):\/\/(.+)$/.exec(text);
-  const rest = match?.[2] ?? "";
-  switch (match?.[1]) {
+  const [scheme, rest = ""] = text.split("://", 2);
+  switch (scheme) {
     case "vsock": {
-      const parts = /^(-1|[0-9]{1,10}):([0-9]{1,10})$/.exec(rest);
-      const [cid, port] = [Number(parts?.[1]), Number(parts?.[2])];
-      // Two to the 32nd minus one is "any" for both; nobody can connect to a port of that number.
-      if (parts && cid < 2 ** 32 && port < 2 ** 32 - 1) {
-        return { kind: "vsock", cid: cid === -1 ? 0xffff_ffff : cid, port };
-      }
+      const [cid, port, ...more] = rest.split(":");
+      const address = { kind: "vsock", cid: cid === "-1" ? ANY : number(cid), port: number(port) } as const;
+      // Nobody can connect to port "any".
+      if (more.length === 0 && address.cid <= ANY && address.port < ANY) return address;
       break;
     }
     case "virtio-serial":
-      if (!rest.includes("/")) return { kind: "virtio-serial", name: rest };
+      if (rest !== "" && !rest.includes("/")) return { kind: "virtio-serial", name: rest };
       break;
     case "unix":
-      if (rest.startsWith("/") || rest.startsWith("@")) return { kind: "unix", path: rest };
+      if (rest.length > 1 && (rest.startsWith("/") || rest.startsWith("@"))) {
+        return { kind: "unix", path: rest };
+      }
       break;
   }
   throw new Error(
@@ -38,11 +37,19 @@ export function parseServerAddress(text: string, where: string): ServerAddress {
   );
 }
 
+/** "Any" as a context id or a port. */
+const ANY = 0xffff_ffff;
+
+/** A number written in decimal digits and nothing else; NaN for any other text. */
+function number(text = ""): number {
+  return String(Number(text)) === text && !text.startsWith("-") ? Number(text) : NaN;
+}
+
 /** The address as the text it came from. */
 export function formatServerAddress(address: ServerAddress): string {
   switch (address.kind) {
     case "vsock":
-      return `vsock://${address.cid === 0xffff_ffff ? -1 : address.cid}:${address.port}`;
+      return `vsock://${address.cid === ANY ? -1 : address.cid}:${address.port}`;
     case "virtio-serial":
       return `virtio-serial://${address.name}`;
     case "unix":

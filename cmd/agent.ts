@@ -7,7 +7,7 @@
 import { runAgent } from "../agent/agent.ts";
 import { boot } from "../agent/init/boot.ts";
 import { ModuleLoader } from "../agent/init/modules.ts";
-import { endOnUncaughtErrors, powerOff } from "../agent/init/power.ts";
+import { endOnUncaughtErrors, endWith, powerOff } from "../agent/init/power.ts";
 import { createLogger, type Logger } from "../agent/log.ts";
 import {
   type AgentOptions,
@@ -15,34 +15,43 @@ import {
   parseArguments,
   parseKernelCommandLine,
 } from "../agent/options.ts";
-import type { Devices } from "../agent/sandbox.ts";
+import { formatServerAddress } from "../agent/server_address.ts";
 import { reapOrphans, setChildSubreaper } from "../sys/process.ts";
+
+/** What is not needed to answer the host is done when the guest has had time for its first container. */
+const REST_DELAY_MS = 2000;
 
 /** @returns the exit code; as PID 1 it does not return */
 export async function main(_argv0: string, args: readonly string[]): Promise<number> {
   const init = Deno.pid === 1;
   endOnUncaughtErrors(init);
-  return init ? await runAsInit() : await runAsService(args);
+  try {
+    return init ? await runAsInit() : await runAsService(args);
+  } catch (error) {
+    endWith(error, init);
+  }
 }
 
 /** The whole machine is the agent's: what the kernel was told is all there is to know. */
 async function runAsInit(): Promise<never> {
-  const early = createLogger("info");
-  boot(early);
+  boot(createLogger("info"));
   const options = parseKernelCommandLine(Deno.readTextFileSync("/proc/cmdline"));
   const log = createLogger(options.logLevel);
-  log.debug("the guest is set up", { uptime: uptime() });
-  const modules = new ModuleLoader(options.serverAddress.kind, log);
+  const modules = new ModuleLoader(log);
+  modules.needChannel(options.serverAddress.kind);
   Deno.mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
-  reapForever();
   await runAgent({
     options,
     log,
     init: true,
     devices: modules,
     listening() {
-      log.info("the agent is ready", { uptime: uptime() });
-      modules.ready().then(() => log.debug("all drivers are loaded", { uptime: uptime() }));
+      const uptime = Deno.readTextFileSync("/proc/uptime").split(" ")[0];
+      log.info("ready", { address: formatServerAddress(options.serverAddress), uptime });
+      setTimeout(() => {
+        reapForever();
+        modules.needAll().then(() => log.debug("all drivers are loaded"));
+      }, REST_DELAY_MS);
     },
   });
   powerOff();
@@ -63,28 +72,33 @@ async function runAsService(args: readonly string[]): Promise<number> {
   Deno.mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
   setChildSubreaper();
   reapForever();
-  const end = new AbortController();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => end.abort());
-  await runAgent({ options, log, init: false, devices: noDevices(log), signal: end.signal });
+  await runAgent({
+    options,
+    log,
+    init: false,
+    devices: leftToOthers(log),
+    listening: () => log.info("ready", { address: formatServerAddress(options.serverAddress) }),
+    told: signalled("SIGTERM", "SIGINT"),
+  });
   return 0;
 }
 
 /** Orphans of containers become children of the agent; nobody else waits for them. */
 function reapForever(): void {
   Deno.addSignalListener("SIGCHLD", () => void reapOrphans());
+  reapOrphans();
 }
 
-function noDevices(log: Logger): Devices {
+function signalled(...signals: readonly Deno.Signal[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of signals) Deno.addSignalListener(signal, () => resolve());
+  });
+}
+
+/** Drivers are the business of the init of this guest. */
+function leftToOthers(log: Logger) {
   return {
-    ready: () => Promise.resolve(),
-    loadByName(name) {
-      log.warn("a kernel module is left to the init of this guest", { name });
-      return Promise.resolve();
-    },
+    need() {},
+    loadByName: (name: string) => log.warn("a kernel module is left to the init of this guest", { name }),
   };
-}
-
-/** Seconds since the kernel started. */
-function uptime(): number {
-  return Number(Deno.readTextFileSync("/proc/uptime").split(" ")[0]);
 }

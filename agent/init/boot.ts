@@ -12,10 +12,11 @@ import type { Logger } from "../log.ts";
 import { BOOT_LINKS, BOOT_MOUNTS, type BootMount } from "./mounts.ts";
 import { enableCgroupControllers } from "./cgroups.ts";
 import { raiseFileLimit } from "./limits.ts";
+import { loopbackUp } from "./loopback.ts";
 import { moveRoot } from "./root.ts";
 
 /**
- * Root, mounts, links, control groups, limits and host name.
+ * Root, mounts, links, control groups, limits, loopback and host name.
  *
  * @throws {Error} a sentence that names the step; the guest is of no use then
  */
@@ -25,6 +26,7 @@ export function boot(log: Logger): void {
   for (const [target, path] of BOOT_LINKS) replaceLink(target, path);
   enableCgroupControllers("/sys/fs/cgroup", log);
   raiseFileLimit(log);
+  loopbackUp();
   setHostname(hostname());
 }
 

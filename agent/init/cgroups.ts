@@ -6,7 +6,7 @@ import type { Logger } from "../log.ts";
  * One write per controller: one that cannot be enabled does not take the others with it.
  */
 export function enableCgroupControllers(path: string, log: Logger): void {
-  const controllers = Deno.readTextFileSync(`${path}/cgroup.controllers`).trim().split(/\s+/).filter(Boolean);
+  const controllers = Deno.readTextFileSync(`${path}/cgroup.controllers`).trim().split(" ");
   const file = `${path}/cgroup.subtree_control`;
   try {
     Deno.writeTextFileSync(file, controllers.map((name) => `+${name}`).join(" "));

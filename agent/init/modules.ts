@@ -1,100 +1,124 @@
-import { initModule, uname } from "../../sys/host.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { closeFd, O, openFd } from "../../sys/fd.ts";
+import { initModule } from "../../sys/host.ts";
 import type { Logger } from "../log.ts";
 import type { ServerAddress } from "../server_address.ts";
 
-/** List of the modules to load: one absolute path per line, each after those that it needs. */
+/**
+ * List of the guest's modules: one per line, in an order in which they can be loaded. A line is an absolute path, then
+ * the names of the modules that must be loaded before, each after a space.
+ */
 export const MODULE_LIST = "/lib/modules/kata.load";
 
-/** Drivers without which the host cannot talk to the agent, by the kind of the channel; built-in ones are not listed. */
+/** Drivers without which the host cannot talk to the agent. What the kernel has built in is not on the list. */
 const CHANNEL_MODULES: Readonly<Record<ServerAddress["kind"], readonly string[]>> = {
-  "vsock": ["vmw_vsock_virtio_transport", "virtio_pci", "virtio_mmio"],
-  "virtio-serial": ["virtio_console", "virtio_pci", "virtio_mmio"],
+  "vsock": ["virtio_pci", "virtio_mmio", "vmw_vsock_virtio_transport"],
+  "virtio-serial": ["virtio_pci", "virtio_mmio", "virtio_console"],
   "unix": [],
 };
 
+/** One line of the list. */
+interface Entry {
+  readonly path: string;
+  readonly needs: readonly string[];
+}
+
 /** A module's name as the kernel shows it: without folder and suffix, with underscores. */
 export function moduleName(path: string): string {
-  return path.replace(/^.*\//, "").replace(/\.ko(\.[a-z0-9]+)?$/, "").replaceAll("-", "_");
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  const end = file.indexOf(".ko");
+  return (end < 0 ? file : file.slice(0, end)).replaceAll("-", "_");
 }
 
-/**
- * Splits the list in two: what must be loaded before the channel works, and the rest, both in the list's order.
- *
- * Since every module stands after those it needs, everything up to the last driver of the channel is enough.
- */
-export function splitModules(list: readonly string[], channel: ServerAddress["kind"]): {
-  first: readonly string[];
-  rest: readonly string[];
-} {
-  const wanted = new Set(CHANNEL_MODULES[channel]);
-  const end = list.findLastIndex((path) => wanted.has(moduleName(path))) + 1;
-  return { first: list.slice(0, end), rest: list.slice(end) };
+/** The list by the modules' names, in its order. */
+export function parseModuleList(text: string): ReadonlyMap<string, Entry> {
+  const list = new Map<string, Entry>();
+  for (const line of text.split("\n")) {
+    const [path = "", ...needs] = line.split(" ");
+    if (path !== "") list.set(moduleName(path), { path, needs });
+  }
+  return list;
 }
 
+/** Loads one module into the kernel; one that is there is no error. */
+export type LoadModule = (path: string, parameters: string) => void;
+
 /**
- * Loads kernel modules: those of the channel at once, the others while the agent already answers.
+ * Loads kernel modules when they are needed.
  *
- * Initialising drivers takes most of the time of a boot. None but the channel's are needed to say "I am here", so the
- * rest is loaded between requests; whoever needs devices waits for {@link ModuleLoader.ready}.
+ * Initialising drivers takes a good part of a guest's way to its first container, and that container mostly needs few
+ * of them. So each is loaded by who needs it, and what is left when the guest has time.
  */
 export class ModuleLoader {
   readonly #log: Logger;
-  readonly #rest: readonly string[];
-  readonly #known: readonly string[];
-  #ready: Promise<void> | undefined;
+  readonly #list: ReadonlyMap<string, Entry>;
+  readonly #load: LoadModule;
+  readonly #loaded = new Set<string>();
 
-  constructor(channel: ServerAddress["kind"], log: Logger, list: readonly string[] = readModuleList()) {
+  constructor(
+    log: Logger,
+    list: ReadonlyMap<string, Entry> = readModuleList(),
+    load: LoadModule = loadModule,
+  ) {
     this.#log = log;
-    this.#known = list;
-    const { first, rest } = splitModules(list, channel);
-    this.#rest = rest;
-    for (const path of first) this.#load(path);
+    this.#list = list;
+    this.#load = load;
   }
 
-  /** Resolves when all modules of the list are loaded; the first call begins with it. */
-  ready(): Promise<void> {
-    return this.#ready ??= this.#loadRest();
+  /** Loads the drivers of a channel. */
+  needChannel(kind: ServerAddress["kind"]): void {
+    this.need(...CHANNEL_MODULES[kind]);
   }
 
   /**
-   * Loads one module by its name with parameters, after everything on the list.
+   * Loads modules with those that they need, unless that was done, or tried, before. One that is not on the list is
+   * taken for built in; one that the kernel refuses is missed by whoever needs its device, and only then.
+   */
+  need(...names: readonly string[]): void {
+    for (const name of names) {
+      try {
+        this.#loadOnce(name, "");
+      } catch (error) {
+        this.#log.warn("cannot load a kernel module", { name, error: String(error) });
+      }
+    }
+  }
+
+  /** Loads all that are left, one per turn of the event loop: requests are answered in between. */
+  async needAll(): Promise<void> {
+    for (const name of this.#list.keys()) {
+      if (this.#loaded.has(name)) continue;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      this.need(name);
+    }
+  }
+
+  /**
+   * Loads a module that the host asks for.
    *
    * @throws {Error} a sentence, if it is not in the guest or the kernel refuses it
    */
-  async loadByName(name: string, parameters: readonly string[]): Promise<void> {
-    await this.ready();
-    const path = this.#known.find((entry) => moduleName(entry) === moduleName(name)) ?? findModule(name);
-    if (path === undefined) {
-      if (isBuiltInOrLoaded(name)) return;
+  loadByName(name: string, parameters: readonly string[]): void {
+    const key = moduleName(name);
+    if (!this.#list.has(key) && !isInKernel(key)) {
       throw new Error(`kernel module "${name}" is not in the guest`);
     }
-    loadModule(path, parameters);
+    this.#loadOnce(key, parameters.join(" "));
   }
 
-  async #loadRest(): Promise<void> {
-    for (const path of this.#rest) {
-      // One per turn of the event loop: requests are answered in between.
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      this.#load(path);
-    }
-  }
-
-  /** A driver that the kernel refuses is missed by whoever needs its device, and only then: it ends nothing here. */
-  #load(path: string): void {
-    try {
-      loadModule(path, []);
-    } catch (error) {
-      this.#log.warn("cannot load a kernel module", { path, error: String(error) });
-    }
+  #loadOnce(name: string, parameters: string): void {
+    const entry = this.#list.get(name);
+    if (!entry || this.#loaded.has(name)) return;
+    this.#loaded.add(name);
+    for (const needed of entry.needs) this.#loadOnce(needed, "");
+    this.#load(entry.path, parameters);
   }
 }
 
-function loadModule(path: string, parameters: readonly string[]): void {
+function loadModule(path: string, parameters: string): void {
   const fd = openFd(path, O.RDONLY);
   try {
-    initModule(fd, parameters.join(" "), !path.endsWith(".ko"));
+    initModule(fd, parameters, !path.endsWith(".ko"));
   } catch (error) {
     if (!isErrno(error, "EEXIST")) throw error;
   } finally {
@@ -102,39 +126,21 @@ function loadModule(path: string, parameters: readonly string[]): void {
   }
 }
 
-function readModuleList(): readonly string[] {
+function readModuleList(): ReadonlyMap<string, Entry> {
   try {
-    return Deno.readTextFileSync(MODULE_LIST).split("\n").map((line) => line.trim()).filter((line) =>
-      line !== ""
-    );
+    return parseModuleList(Deno.readTextFileSync(MODULE_LIST));
   } catch (error) {
     // A kernel with all drivers built in needs no list.
-    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotFound) return new Map();
     throw error;
   }
 }
 
-function isBuiltInOrLoaded(name: string): boolean {
+/** Whether it is built in, or loaded by somebody else. */
+function isInKernel(name: string): boolean {
   try {
-    return Deno.statSync(`/sys/module/${moduleName(name)}`).isDirectory;
+    return Deno.statSync(`/sys/module/${name}`).isDirectory;
   } catch {
     return false;
   }
-}
-
-/** Searches the folder of the running kernel's modules, which is small: it holds what the guest was built with. */
-function findModule(name: string): string | undefined {
-  const pending = [`/lib/modules/${uname().release}`];
-  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-    try {
-      for (const entry of Deno.readDirSync(folder)) {
-        const path = `${folder}/${entry.name}`;
-        if (entry.isDirectory) pending.push(path);
-        else if (/\.ko(\.|$)/.test(entry.name) && moduleName(path) === moduleName(name)) return path;
-      }
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-  return undefined;
 }

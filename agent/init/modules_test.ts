@@ -1,30 +1,81 @@
 import assert from "node:assert/strict";
-import { moduleName, splitModules } from "./modules.ts";
+import { createLogger } from "../log.ts";
+import { ModuleLoader, moduleName, parseModuleList } from "./modules.ts";
 
-const LIST = [
-  "/lib/modules/virtio.ko",
-  "/lib/modules/virtio_ring.ko.xz",
-  "/lib/modules/virtio_pci.ko",
-  "/lib/modules/virtio-console.ko",
-  "/lib/modules/9pnet.ko",
+const LIST = parseModuleList([
+  "/lib/modules/virtio_ring.ko",
+  "/lib/modules/virtio.ko virtio_ring",
+  "/lib/modules/virtio_pci.ko virtio virtio_ring",
+  "/lib/modules/virtio-console.ko virtio_ring virtio",
   "/lib/modules/vsock.ko",
-  "/lib/modules/vmw_vsock_virtio_transport.ko",
-  "/lib/modules/9p.ko",
-];
+  "/lib/modules/vmw_vsock_virtio_transport.ko vsock virtio",
+  "/lib/modules/netfs.ko.zst",
+  "/lib/modules/9pnet.ko",
+  "/lib/modules/9p.ko 9pnet netfs",
+  "",
+].join("\n"));
+
+/** A loader that writes down what it would load; modules of `broken` are refused. */
+function loader(broken: readonly string[] = []) {
+  const loaded: string[] = [];
+  const warnings: string[] = [];
+  const log = createLogger("warn", (line) => warnings.push(line));
+  const modules = new ModuleLoader(log, LIST, (path, parameters) => {
+    if (broken.includes(moduleName(path))) throw new Error("refused");
+    loaded.push([moduleName(path), parameters].join(" ").trim());
+  });
+  return { modules, loaded, warnings };
+}
 
 Deno.test("modules are named as the kernel names them", () => {
   assert.equal(moduleName("/lib/modules/6.1/kernel/x/vmw-vsock_transport.ko.zst"), "vmw_vsock_transport");
   assert.equal(moduleName("9p"), "9p");
 });
 
-Deno.test("only what the channel needs, and what stands before it, is loaded first", () => {
-  const names = (kind: "vsock" | "virtio-serial" | "unix") => {
-    const { first, rest } = splitModules(LIST, kind);
-    assert.deepEqual([...first, ...rest], LIST);
-    return first.map(moduleName);
-  };
-  assert.deepEqual(names("virtio-serial"), ["virtio", "virtio_ring", "virtio_pci", "virtio_console"]);
-  assert.equal(names("vsock").at(-1), "vmw_vsock_virtio_transport");
-  assert.deepEqual(names("unix"), []);
-  assert.deepEqual(splitModules([], "vsock"), { first: [], rest: [] });
+Deno.test("only what the channel needs is loaded first, each module after those it needs", () => {
+  const serial = loader();
+  serial.modules.needChannel("virtio-serial");
+  assert.deepEqual(serial.loaded, ["virtio_ring", "virtio", "virtio_pci", "virtio_console"]);
+  const vsock = loader();
+  vsock.modules.needChannel("vsock");
+  assert.deepEqual(vsock.loaded, [
+    "virtio_ring",
+    "virtio",
+    "virtio_pci",
+    "vsock",
+    "vmw_vsock_virtio_transport",
+  ]);
+  const unix = loader();
+  unix.modules.needChannel("unix");
+  assert.deepEqual(unix.loaded, []);
+});
+
+Deno.test("a module is loaded once, whoever needs it, and the rest when there is time", async () => {
+  const { modules, loaded } = loader();
+  modules.need("9p", "not-in-the-list");
+  modules.need("9p");
+  assert.deepEqual(loaded, ["9pnet", "netfs", "9p"]);
+  await modules.needAll();
+  await modules.needAll();
+  assert.equal(loaded.length, LIST.size);
+  assert.equal(new Set(loaded).size, LIST.size);
+});
+
+Deno.test("a module that the kernel refuses is told of, and keeps nothing else from being loaded", () => {
+  const { modules, loaded, warnings } = loader(["9pnet"]);
+  modules.need("9p", "vsock");
+  assert.deepEqual(loaded, ["vsock"]);
+  assert.deepEqual(warnings, [
+    'kata-agent warn: cannot load a kernel module name="9p" error="Error: refused"',
+  ]);
+});
+
+Deno.test("a module that the host asks for is loaded with its parameters, or refused by name", () => {
+  const { modules, loaded } = loader();
+  modules.loadByName("virtio-console", ["a=1", "b=2"]);
+  assert.deepEqual(loaded, ["virtio_ring", "virtio", "virtio_console a=1 b=2"]);
+  assert.throws(
+    () => modules.loadByName("no-such-module", []),
+    /kernel module "no-such-module" is not in the guest/,
+  );
 });

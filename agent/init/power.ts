@@ -10,36 +10,41 @@ export function powerOff(): never {
 }
 
 /**
- * Makes every error that nobody handles end the guest, with one line on the console that says which.
+ * Ends the agent after an error that nobody can handle, with one line on the console that says which. Does not return.
  *
  * An agent in an unknown state must not go on serving, and a PID 1 that hangs would keep the machine for ever. Nothing
- * is written back to disks: a share whose server is gone would make that last for ever too.
+ * is written back to disks: a share whose server is gone would make that last for ever, too.
  *
- * @param init whether the agent is PID 1; otherwise only the process ends, with exit code 70
+ * @param init whether the agent is PID 1, and its end the machine's; otherwise the process ends with exit code 70
  */
+export function endWith(error: unknown, init: boolean): never {
+  try {
+    writeToStdout(formatLogLine("critical", `the agent ends: ${describe(error)}`));
+    if (init) reboot("powerOff");
+  } finally {
+    Deno.exit(EX_SOFTWARE);
+  }
+}
+
+/** Exit code for an error of the program itself, of sysexits.h. */
+const EX_SOFTWARE = 70;
+
+/** Makes every error that nobody handles end the agent: see {@link endWith}. */
 export function endOnUncaughtErrors(init: boolean): void {
-  const end = (error: unknown) => {
-    try {
-      writeToStdout(formatLogLine("critical", `the agent ends: ${describe(error)}`));
-      if (init) reboot("powerOff");
-    } finally {
-      Deno.exit(70);
-    }
-  };
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    end(event.error);
+    endWith(event.error, init);
   });
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    end(event.reason);
+    endWith(event.reason, init);
   });
 }
 
 /** Message, causes and the innermost place, in one line. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const place = error.stack?.split("\n").find((line) => /^\s+at /.test(line))?.trim();
+  const place = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "))?.trim();
   const cause = error.cause === undefined ? "" : `: ${describe(error.cause)}`;
   return `${error.message}${cause}${place ? ` (${place})` : ""}`;
 }

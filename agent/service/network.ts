@@ -4,34 +4,42 @@ import { invalidArgument } from "../errors.ts";
 import type { GuestNetwork } from "../network.ts";
 import type { Devices } from "../sandbox.ts";
 
-/** The guest's network. Its drivers may still be loading when the first request comes. */
+const NETWORK_DRIVER = "virtio_net";
+
+/**
+ * The guest's network.
+ *
+ * @param hotplugTimeoutMs how long a link that is being plugged in may take to appear, in milliseconds
+ */
 export function networkHandlers(
-  network: GuestNetwork,
   devices: Devices,
+  hotplugTimeoutMs: number,
 ): Handlers<typeof AgentService.methods> {
+  let opened: Promise<GuestNetwork> | undefined;
+  // With the first request, as many pods have no network at all.
+  const open = () => {
+    devices.need(NETWORK_DRIVER);
+    return opened ??= import("../network.ts").then(({ GuestNetwork }) => new GuestNetwork(hotplugTimeoutMs));
+  };
   return {
     async updateInterface({ interface: wanted }) {
       if (!wanted) throw invalidArgument(`"interface" is missing`);
-      await devices.ready();
-      await network.updateInterface(wanted);
+      await (await open()).updateInterface(wanted);
       return wanted;
     },
     async updateRoutes({ routes }) {
       if (!routes) throw invalidArgument(`"routes" is missing`);
-      await devices.ready();
-      return { Routes: await network.updateRoutes(routes.Routes) };
+      return { Routes: await (await open()).updateRoutes(routes.Routes) };
     },
     async listInterfaces() {
-      await devices.ready();
-      return { Interfaces: await network.listInterfaces() };
+      return { Interfaces: await (await open()).listInterfaces() };
     },
     async listRoutes() {
-      return { Routes: await network.listRoutes() };
+      return { Routes: await (await open()).listRoutes() };
     },
     async addARPNeighbors({ neighbors }) {
       if (!neighbors) throw invalidArgument(`"neighbors" is missing`);
-      await devices.ready();
-      await network.addNeighbours(neighbors.ARPNeighbors);
+      await (await open()).addNeighbours(neighbors.ARPNeighbors);
       return {};
     },
   };

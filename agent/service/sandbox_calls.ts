@@ -12,8 +12,8 @@ export function sandboxHandlers(
   destroyed: () => void,
 ): Handlers<typeof AgentService.methods> {
   return {
-    async createSandbox(request) {
-      await sandbox.create(request);
+    createSandbox(request) {
+      sandbox.create(request);
       return {};
     },
     async destroySandbox() {

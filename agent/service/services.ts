@@ -3,7 +3,6 @@ import { Health } from "../../rpc/gen/health_pb.ts";
 import type { CallContext, ServiceDefinition } from "../../rpc/ttrpc/server.ts";
 import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
 import type { Logger } from "../log.ts";
-import type { GuestNetwork } from "../network.ts";
 import type { Devices, Sandbox } from "../sandbox.ts";
 import { containerHandlers } from "./containers.ts";
 import { healthHandlers } from "./health.ts";
@@ -20,7 +19,8 @@ export interface ServiceOptions {
   /** Whether the agent is PID 1. */
   readonly init: boolean;
   readonly devices: Devices;
-  readonly network: GuestNetwork;
+  /** How long a link that is being plugged in may take to appear, in milliseconds. */
+  readonly hotplugTimeoutMs: number;
   readonly log: Logger;
   /** Is called when the sandbox is gone and the answer is about to be sent. */
   readonly destroyed: () => void;
@@ -35,7 +35,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...sandboxHandlers(sandbox, options.destroyed),
     ...containerHandlers(sandbox),
     ...streamHandlers(sandbox),
-    ...networkHandlers(options.network, options.devices),
+    ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers(options),
   };
   return [implement(AgentService, guarded(handlers, options.log)), implement(Health, healthHandlers)];

@@ -19,6 +19,8 @@ export interface DriverContext {
 
 /** How to provide one kind of storage. */
 export interface Driver {
+  /** Kernel modules that it needs. */
+  readonly modules?: readonly string[];
   /** The mount point is a file: what is bound on it is one. */
   isFile?(storage: Storage, context: DriverContext): boolean;
   /** What to mount, or undefined if the folder itself is the storage. Work that must be done before happens here. */
@@ -28,8 +30,9 @@ export interface Driver {
 }
 
 /** A share of the host: the tag is the source, the filesystem is the driver's. */
-function share(fstype: string): Driver {
+function share(fstype: string, ...modules: string[]): Driver {
   return {
+    modules,
     attachment(storage) {
       requireSource(storage);
       return filesystem(storage.source, fstype, storageOptions(storage.options).mount);
@@ -89,6 +92,7 @@ const OVERLAY_OPTION = "io.katacontainers.fs-opt.";
 
 /** Layers that are already in the guest, with upper and work folders of the agent's if the host wants to write. */
 const overlay: Driver = {
+  modules: ["overlay"],
   attachment(storage, context) {
     const folder = optionValue(storage.driverOptions, OVERLAY_FOLDER);
     if (folder !== undefined) makeFolder(context, folder, `driver option "${OVERLAY_FOLDER}"`);
@@ -110,8 +114,8 @@ const overlay: Driver = {
 };
 
 const DRIVERS: Readonly<Record<string, Driver>> = {
-  "9p": share("9p"),
-  "virtio-fs": share("virtiofs"),
+  "9p": share("9p", "9pnet_virtio", "9p"),
+  "virtio-fs": share("virtiofs", "virtiofs"),
   bind,
   ephemeral,
   local,

@@ -15,6 +15,11 @@ interface Entry {
   readonly undo: DisposableStack;
 }
 
+/** Sees to it that kernel modules are loaded. */
+export interface KernelDrivers {
+  need(...names: readonly string[]): void;
+}
+
 /**
  * The storages of a sandbox, by their mount points.
  *
@@ -24,11 +29,13 @@ interface Entry {
 export class Storages {
   readonly #entries = new Map<string, Entry>();
   readonly #base: string;
+  readonly #drivers: KernelDrivers;
   readonly #log: Logger;
 
   /** @param base folder that all mount points are below */
-  constructor(base: string, log: Logger) {
+  constructor(base: string, drivers: KernelDrivers, log: Logger) {
     this.#base = base;
+    this.#drivers = drivers;
     this.#log = log;
   }
 
@@ -73,6 +80,7 @@ export class Storages {
   #provide(storage: Storage, names: readonly string[], context: DriverContext): DisposableStack {
     using undo = new DisposableStack();
     const driver = driverOf(storage);
+    if (driver.modules) this.#drivers.need(...driver.modules);
     this.#makeTarget(names, driver.isFile?.(storage, context) ?? false, undo);
     const attachment = driver.attachment(storage, context);
     if (attachment && !isMounted(attachment, storage.mountPoint)) this.#mount(attachment, names, undo);

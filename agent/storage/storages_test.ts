@@ -16,7 +16,7 @@ function base(): { path: string; storages: Storages } & Disposable {
   const path = Deno.makeTempDirSync({ prefix: "kata-storage-" });
   return {
     path,
-    storages: new Storages(path, quiet),
+    storages: new Storages(path, { need() {} }, quiet),
     [Symbol.dispose]() {
       for (const mount of mountsBelow(path)) umount(mount.mountPoint, MNT.DETACH);
       Deno.removeSync(path, { recursive: true });

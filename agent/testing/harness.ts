@@ -16,7 +16,6 @@ import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
 import { type ServiceClient, serviceClient } from "../../rpc/ttrpc/typed.ts";
 import { Harness, specOf } from "../container/testing/harness.ts";
 import { createLogger } from "../log.ts";
-import { GuestNetwork } from "../network.ts";
 import { Sandbox } from "../sandbox.ts";
 import { agentServices } from "../service/services.ts";
 
@@ -37,12 +36,18 @@ export class TestAgent implements AsyncDisposable {
   constructor() {
     const base = `${this.machine.folder}/run`;
     Deno.mkdirSync(base);
-    const devices = { ready: () => Promise.resolve(), loadByName: () => Promise.resolve() };
+    const devices = { need() {}, loadByName() {} };
     const log = createLogger("critical");
     this.sandbox = new Sandbox({ base, pipeSize: 0, cgroupRoot: this.machine.cgroupRoot, devices, log });
-    const network = new GuestNetwork(0);
     const destroyed = () => void (this.destroyed = true);
-    const services = agentServices(this.sandbox, { base, init: false, devices, network, log, destroyed });
+    const services = agentServices(this.sandbox, {
+      base,
+      init: false,
+      devices,
+      hotplugTimeoutMs: 0,
+      log,
+      destroyed,
+    });
     const [here, there] = streamPair();
     this.#served = new TtrpcServer(services).serve(there);
     this.#ttrpc = new TtrpcClient(here);
