@@ -169,7 +169,8 @@ Deno.test("programCandidates() follow the process's PATH, and never the working 
   assert.deepEqual(programCandidates("ls", ["PATH=/a:/b/:/a:::rel:."]), ["/a/ls", "/b/ls"]);
   assert.deepEqual(programCandidates("./ls", ["PATH=/a"]), ["./ls"]);
   assert.deepEqual(programCandidates("/ls", []), ["/ls"]);
-  assert.deepEqual(programCandidates("ls", []), []);
+  assert.deepEqual(programCandidates("ls", ["PATH="]), []);
+  assert.deepEqual(programCandidates("ls", ["A=b"]).at(-1), "/bin/ls");
   assert.deepEqual(programCandidates("", ["PATH=/a"]), []);
 });
 
