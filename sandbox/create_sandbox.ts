@@ -17,6 +17,7 @@ import { HOST_PATHS, type HostPaths } from "./paths.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
+import { within } from "./timing.ts";
 import { vmConfig } from "./vm_config.ts";
 
 /** What sandbox to create. */
@@ -39,6 +40,8 @@ const CREATE_CONTAINER_TIMEOUT_S = 60;
 /** Default of `dial_timeout`, in seconds. */
 const DIAL_TIMEOUT_S = 45;
 const MS = 1000;
+/** How long after the shared folder's server a dying machine may be noticed, in milliseconds. */
+const MACHINE_END_MS = 1_000;
 
 /**
  * Boots a virtual machine and makes it ready for containers.
@@ -87,7 +90,11 @@ async function connect(
   const broken = new AbortController();
   const giveUp = (message: string) => broken.abort(new RpcError(Code.Unavailable, message));
   vm.exited.then((exit) => giveUp(`the virtual machine ended while it booted: ${exit.message}`));
-  shareServer?.exited.then(() => giveUp("the shared folder's server ended while the virtual machine booted"));
+  shareServer?.exited.then(async () => {
+    // it also ends when the machine does, and sometimes is noticed first; the machine has the better reason
+    await within(vm.exited, MACHINE_END_MS);
+    giveUp("the shared folder's server ended while the virtual machine booted");
+  });
   const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
   const dialTimeoutMs = (config.agent.dial_timeout || DIAL_TIMEOUT_S) * MS;
   try {
