@@ -1,8 +1,7 @@
 /** How many files a daemon of this process may have open. */
 
-/** What virtiofsd wants to raise its limit to, at most, and what it leaves to others of the host's maximum. */
+/** What virtiofsd raises its limit to, at most. */
 const WANTED = 1_000_000;
-const LEFT_TO_OTHERS = 16_384;
 
 /** Bit of CAP_SYS_RESOURCE in a capability set (linux/capability.h). */
 const CAP_SYS_RESOURCE = 24n;
@@ -13,8 +12,6 @@ export interface OpenFilesFacts {
   readonly limits: string;
   /** /proc/self/status */
   readonly status: string;
-  /** /proc/sys/fs/file-max */
-  readonly fileMax: string;
 }
 
 /**
@@ -24,7 +21,7 @@ export interface OpenFilesFacts {
 export function openFilesLimit(facts: OpenFilesFacts = thisProcess()): number | undefined {
   const hard = /^Max open files +\S+ +(\d+)/m.exec(facts.limits)?.[1];
   if (hard === undefined) return undefined; // unlimited
-  if (Number(hard) >= Math.min(WANTED, Number(facts.fileMax) - LEFT_TO_OTHERS)) return undefined;
+  if (Number(hard) >= WANTED) return undefined;
   const capabilities = BigInt("0x" + (/^CapEff:\s*([0-9a-f]+)/m.exec(facts.status)?.[1] ?? "0"));
   return (capabilities >> CAP_SYS_RESOURCE) & 1n ? undefined : Number(hard);
 }
@@ -33,6 +30,5 @@ function thisProcess(): OpenFilesFacts {
   return {
     limits: Deno.readTextFileSync("/proc/self/limits"),
     status: Deno.readTextFileSync("/proc/self/status"),
-    fileMax: Deno.readTextFileSync("/proc/sys/fs/file-max"),
   };
 }

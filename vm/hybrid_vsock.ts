@@ -4,6 +4,7 @@
  */
 
 import type { ByteStream } from "../rpc/stream.ts";
+import { isErrno } from "../sys/errors.ts";
 import { connectUnix } from "../sys/socket.ts";
 
 /** How long the other side may take to answer, in milliseconds. */
@@ -29,20 +30,32 @@ export async function connectHybrid(path: string, port: number, signal?: AbortSi
     close();
   }, HANDSHAKE_MS);
   try {
-    await stream.write(new TextEncoder().encode(`CONNECT ${port}\n`));
-    const answer = await readLine(stream);
-    if (!/^OK \d+$/.test(answer)) {
-      throw new Error(`nobody listens on port ${port} of the guest: "${path}" answered "${answer}"`);
-    }
+    const answer = await ask(stream, port);
+    if (!/^OK \d+$/.test(answer)) throw nobodyListens(port, `"${path}" answered "${answer}"`);
     return stream;
   } catch (error) {
     stream.close();
     signal?.throwIfAborted();
-    if (late) throw new Error(`"${path}" did not answer within ${HANDSHAKE_MS} ms`);
+    if (late) throw nobodyListens(port, `"${path}" did not answer within ${HANDSHAKE_MS} ms`);
     throw error;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", close);
+  }
+}
+
+function nobodyListens(port: number, reason: string): Error {
+  return new Error(`nobody listens on port ${port} of the guest: ${reason}`);
+}
+
+/** @returns the answer; "" if the other side hangs up, as it does before the guest's driver is ready */
+async function ask(stream: ByteStream, port: number): Promise<string> {
+  try {
+    await stream.write(new TextEncoder().encode(`CONNECT ${port}\n`));
+    return await readLine(stream);
+  } catch (error) {
+    if (isErrno(error, "EPIPE", "ECONNRESET")) return "";
+    throw error;
   }
 }
 

@@ -9,7 +9,7 @@ import { StepError } from "../../sys/program.ts";
 import { socketPair } from "../../sys/socket.ts";
 import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
-import { type AcceleratorChoice, chooseAccelerator } from "./accelerator.ts";
+import { type AcceleratorChoice, chooseAccelerator, type KvmHost } from "./accelerator.ts";
 import { openAgentChannel } from "./agent_channel.ts";
 import { buildCommandLine, type FdName, PID_FILE } from "./command_line.ts";
 import { GuestConsole } from "./console.ts";
@@ -32,11 +32,16 @@ const FIRST_FD = 3;
 const REASON_LINES = 5;
 
 /** The QEMU system emulator. */
-export const qemu: Vmm = { name: "qemu", start };
+export const qemu: Vmm = createQemu();
 
-async function start(config: VmConfig): Promise<Vm> {
+/** @param kvm what "auto" looks at; default: this host */
+export function createQemu(kvm?: KvmHost): Vmm {
+  return { name: "qemu", start: (config) => start(config, kvm) };
+}
+
+async function start(config: VmConfig, kvm?: KvmHost): Promise<Vm> {
   checkConfig(config);
-  const choice = chooseAccelerator(config.accelerator);
+  const choice = chooseAccelerator(config.accelerator, kvm);
   if (choice.because) config.onLog(`the VM runs on software emulation: ${choice.because}`);
   try {
     return await launch(config, choice.accelerator);
