@@ -32,25 +32,28 @@ const BROKEN_OFF = 130;
  */
 export async function runBounded(argv: readonly string[], limitMs: number): Promise<Ended> {
   const [program = "", ...args] = argv;
-  const child = new Deno.Command(program, {
+  const command = new Deno.Command(program, {
     args,
     cwd: ROOT,
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn();
-  let timedOut = false;
+  });
+  let child: Deno.ChildProcess | undefined;
   let ending: Promise<void> | undefined;
-  const limit = setTimeout(() => {
-    timedOut = true;
-    ending = endTree(child.pid);
-  }, limitMs);
-  const told = (): void => {
-    endTree(child.pid).then(() => Deno.exit(BROKEN_OFF));
-  };
+  const end = (): Promise<void> => ending ??= child ? endTree(child.pid) : Promise.resolve();
+  const told = (): void => void end().then(() => Deno.exit(BROKEN_OFF));
+  // before there is a child, so that none is left behind
   Deno.addSignalListener("SIGINT", told);
   Deno.addSignalListener("SIGTERM", told);
+  let timedOut = false;
+  let limit: ReturnType<typeof setTimeout> | undefined;
   try {
+    child = command.spawn();
+    limit = setTimeout(() => {
+      timedOut = true;
+      end();
+    }, limitMs);
     const { code } = await child.status;
     await ending;
     return { code, timedOut };
