@@ -25,6 +25,9 @@ import type { SavedRecord } from "./record.ts";
 /** Pause between two checks that the agent is alive, in milliseconds (host.md I: 5 s). */
 const MONITOR_MS = 5_000;
 
+/** How long a machine that may have ended is given to say so, in milliseconds. */
+const LAST_WORDS_MS = 500;
+
 /** How long the guest may take to say goodbye before the machine is stopped anyway, in milliseconds. */
 const GOODBYE_MS = 5_000;
 
@@ -195,11 +198,12 @@ export class Sandbox implements AsyncDisposable {
   /** Notices every way in which the sandbox can break down. */
   #watch(): void {
     const { vm, shareServer, client } = this.#parts;
-    vm.exited.then(() => this.#fail("the virtual machine ended"));
-    shareServer?.exited.then(() => this.#fail("the shared folder's server ended"));
-    client.closed.then((error) =>
-      this.#fail(`the connection to the agent ended${error ? `: ${reason(error)}` : ""}`)
-    );
+    vm.exited.then((exit) => this.#fail(exit.message));
+    // these also end when the machine does, which is then the one to speak
+    const unlessGone = async (message: string) =>
+      await within(vm.exited, LAST_WORDS_MS) ? (await vm.exited).message : message;
+    shareServer?.exited.then(() => this.#fail(unlessGone("the shared folder's server ended")));
+    client.closed.then(() => this.#fail(unlessGone("the connection to the agent ended")));
     this.#monitor().catch((error) => this.#fail(`the agent does not answer: ${reason(error)}`));
   }
 
@@ -212,17 +216,18 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** The guest is gone, or as good as gone: every process has ended, with a status that nobody knows. */
-  #fail(message: string): void {
+  #fail(message: string | Promise<string>): void {
     // a sandbox that is being stopped loses its parts on purpose
     if (this.#lost || this.#stopping !== undefined) return;
     this.#lost = true;
-    this.log.write("error", message);
-    this.#stopping = this.#breakDown().catch((error) => this.#warn(error));
-    this.#failure.resolve(new Error(message));
+    this.#ended.abort();
+    this.#stopping = this.#breakDown(message).catch((error) => this.#warn(error));
   }
 
-  async #breakDown(): Promise<void> {
-    this.#ended.abort();
+  async #breakDown(message: string | Promise<string>): Promise<void> {
+    const error = new Error(await message);
+    this.log.write("error", error.message);
+    this.#failure.resolve(error);
     this.#parts.client.close();
     const machine = this.#parts.vm.stop();
     await Promise.all(this.containers.map((container) => container.forceExit(UNKNOWN_STATUS)));

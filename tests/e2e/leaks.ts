@@ -21,7 +21,7 @@ const FOLDERS = [
 ];
 
 /** Programs that sandboxes run. */
-const PROGRAMS = /^(qemu-system-|virtiofsd|vhost-device-vsock|containerd-shim-kata|kata|deno)/;
+const PROGRAMS = /^(qemu-system-|virtiofsd|vhost-device-vsock|containerd-shim-kata)/;
 
 /** How long the last processes may take to be gone, in milliseconds. */
 const PATIENCE_MS = 10_000;

@@ -1,8 +1,8 @@
 import { makeRootfs } from "../../tools/rootfs.ts";
 
-/** A container's root for one test file; disposing of it removes it. */
-export async function temporaryRootfs(): Promise<{ path: string } & AsyncDisposable> {
+/** A container's root, in a folder for more files of a test; disposing of it removes both. */
+export async function temporaryRootfs(): Promise<{ path: string; folder: string } & AsyncDisposable> {
   const folder = await Deno.makeTempDir({ prefix: "kata-rootfs-" });
   const path = await makeRootfs(`${folder}/rootfs`);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { path, folder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
