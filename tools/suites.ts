@@ -106,6 +106,8 @@ export function judge(
   const failed = reports.flatMap(({ file, failed }) => failed.map((test) => `${file}: ${test}`));
   if (ended.timedOut) {
     failed.push(`stopped after ${suite.limitMinutes} min; the test named last above did not end`);
+  } else if (reports.length === 0) {
+    failed.push(`no test ran, the run ended with status ${ended.code}`);
   } else {
     const ran = new Set(reports.filter((report) => sizeOf(report) > 0).map((report) => report.file));
     for (const file of files) if (!ran.has(file)) failed.push(`${file}: no test of it ran`);
