@@ -1,6 +1,6 @@
 /**
- * Checks for values that came out of JSON: each takes a value and the JSON path where it stands, and returns the value
- * with its type, or throws a `SpecError` that says what it must be and what it is.
+ * Checks for values that came out of JSON: each takes a value and the JSON path where it stands, and returns
+ * the value with its type, or throws a `SpecError` that says what it must be and what it is.
  */
 
 import type { Integer } from "./spec.ts";
@@ -8,7 +8,9 @@ import type { Integer } from "./spec.ts";
 /** Longest piece of an offending value that is quoted in a message. */
 const MAX_QUOTED = 120;
 
-/** A configuration that cannot be used; the message names the document, the JSON path, the rule and the value. */
+/**
+ * A configuration that cannot be used; the message names the document, the JSON path, the rule and the value.
+ */
 export class SpecError extends Error {
   override readonly name = "SpecError";
 
@@ -137,8 +139,8 @@ export function optional<T>(check: Check<T>): Check<T | undefined> {
 }
 
 /**
- * An object with known fields. Fields that are not known stay in the result as they are: whoever acts on the object
- * decides what it does not support.
+ * An object with known fields. Fields that are not known stay in the result as they are: whoever acts on the
+ * object decides what it does not support.
  */
 export function record<T extends object>(fields: Fields<T>): Check<T> {
   const names = Object.keys(fields) as (keyof T & string)[];

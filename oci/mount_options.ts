@@ -1,6 +1,6 @@
 /**
- * The options of a mount in `config.json`, taken apart: kernel flags, propagation, recursive attributes, and the rest,
- * which is data for the file system. Names as in the runtime specification's "Linux mount options".
+ * The options of a mount in `config.json`, taken apart: kernel flags, propagation, recursive attributes, and
+ * the rest, which is data for the file system. Names as in the runtime specification's "Linux mount options".
  */
 
 /** Flags of mount(2) (linux/mount.h). */
@@ -64,7 +64,10 @@ export interface MountOptions {
   readonly recursiveBind: boolean;
   /** Flags of mount(2), without those for bind and propagation. */
   readonly flags: number;
-  /** Flags that were asked not to be set (`rw`, `suid`, …); matters for a bind, which begins with its source's. */
+  /**
+   * Flags that were asked not to be set (`rw`, `suid`, …); matters for a bind, which begins with its
+   * source's.
+   */
   readonly cleared: number;
   /** In the order given. */
   readonly propagation: readonly Propagation[];
@@ -146,8 +149,8 @@ const RECURSIVE_OPTIONS: ReadonlyMap<string, AttributeChange> = new Map([
 const EXTENSIONS = /^(idmap|ridmap|tmpcopyup)(=|$)/;
 
 /**
- * Takes the options of a mount apart; later ones override earlier ones. Never fails: what is not a known option is
- * data for the file system, and only the file system knows whether it is right.
+ * Takes the options of a mount apart; later ones override earlier ones. Never fails: what is not a known
+ * option is data for the file system, and only the file system knows whether it is right.
  */
 export function parseMountOptions(options: readonly string[]): MountOptions {
   let flags = 0, cleared = 0;
@@ -201,8 +204,8 @@ const FLAG_ATTRIBUTES: readonly (readonly [number, number])[] = [
 ];
 
 /**
- * What the flags of a bind mean for mount_setattr(2). Attributes that the options do not mention stay those of the
- * source (unlike a `MS_REMOUNT|MS_BIND`, which would clear a `nosuid` that nobody spoke about).
+ * What the flags of a bind mean for mount_setattr(2). Attributes that the options do not mention stay those
+ * of the source (unlike a `MS_REMOUNT|MS_BIND`, which would clear a `nosuid` that nobody spoke about).
  */
 export function bindAttributes(options: Pick<MountOptions, "flags" | "cleared">): AttributeChange {
   const { flags, cleared } = options;

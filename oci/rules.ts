@@ -1,6 +1,6 @@
 /**
- * What the fields of an OCI specification must mean together: rules that a reader of one field alone cannot see.
- * They hold for every runtime; what this one does not support is said where it is not supported.
+ * What the fields of an OCI specification must mean together: rules that a reader of one field alone cannot
+ * see. They hold for every runtime; what this one does not support is said where it is not supported.
  */
 
 import { SpecError } from "./check.ts";
@@ -82,7 +82,10 @@ function checkCapabilityNames(sets: Capabilities, path: string): void {
   }
 }
 
-/** Names among the sets that this version does not know; the specification lets a runtime skip them with a warning. */
+/**
+ * Names among the sets that this version does not know; the specification lets a runtime skip them with a
+ * warning.
+ */
 export function unknownCapabilities(sets: Capabilities): string[] {
   const names = [sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient].flat();
   return [...new Set(names.filter((name) => name !== undefined))]

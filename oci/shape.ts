@@ -1,6 +1,6 @@
 /**
- * The shape of `config.json` as checks: which fields there are, of which type, which must be present. What the fields
- * mean together is in `rules.ts`.
+ * The shape of `config.json` as checks: which fields there are, of which type, which must be present. What
+ * the fields mean together is in `rules.ts`.
  */
 
 import {

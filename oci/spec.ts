@@ -1,8 +1,9 @@
 /**
  * The OCI runtime specification's `config.json`, in its JSON shape (runtime-spec 1.3, the parts for Linux).
  *
- * Field names and optionality are the specification's. Fields that this list does not know are kept in the parsed
- * object but have no type. Numbers that may need 64 bits are `Integer`: a `bigint` above 2^53, else a `number`.
+ * Field names and optionality are the specification's. Fields that this list does not know are kept in the
+ * parsed object but have no type. Numbers that may need 64 bits are `Integer`: a `bigint` above 2^53, else a
+ * `number`.
  */
 
 /** A whole number of up to 64 bits; `bigint` only where a `number` could not hold it exactly. */

@@ -1,7 +1,7 @@
 /**
- * Reading `config.json`: parsing, shape and rules. Tolerant of what containerd, Docker and CRI put there that the host
- * side handles or drops (hooks, seccomp, devices, resources, labels) and of fields that it does not know; strict about
- * the type of every field that it does.
+ * Reading `config.json`: parsing, shape and rules. Tolerant of what containerd, Docker and CRI put there that
+ * the host side handles or drops (hooks, seccomp, devices, resources, labels) and of fields that it does not
+ * know; strict about the type of every field that it does.
  */
 
 import { SpecError } from "./check.ts";
@@ -46,8 +46,8 @@ export function parseResources(json: unknown, where = "resources"): Resources {
 }
 
 /**
- * `JSON.parse` that keeps whole numbers exact: above 2^53 they become `bigint` (resource limits and seccomp arguments
- * use all 64 bits).
+ * `JSON.parse` that keeps whole numbers exact: above 2^53 they become `bigint` (resource limits and seccomp
+ * arguments use all 64 bits).
  */
 export function parseJson(text: string): unknown {
   // Only such a text needs the slower, exact way: most documents have no number of that length.

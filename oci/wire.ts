@@ -1,7 +1,8 @@
 /**
  * The OCI specification as the agent API carries it: to and from the messages of `oci.proto`.
  *
- * What those messages have no field for travels in their field `Extra` (`wire_extra.ts`), which other agents skip.
+ * What those messages have no field for travels in their field `Extra` (`wire_extra.ts`), which other agents
+ * skip.
  */
 
 import type { Init } from "../rpc/message.ts";

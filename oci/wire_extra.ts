@@ -1,19 +1,22 @@
 /**
- * What the agent API's messages have no field for (a umask, a scheduler, cgroup files by name, …), as JSON that is
- * laid over what they do have. Computed by comparison, so that nothing of a specification can get lost unnoticed, and
- * empty for what container engines usually send.
+ * What the agent API's messages have no field for (a umask, a scheduler, cgroup files by name, …), as JSON
+ * that is laid over what they do have. Computed by comparison, so that nothing of a specification can get
+ * lost unnoticed, and empty for what container engines usually send.
  */
 
 import { parseJson } from "./validate.ts";
 
 type Plain = Record<string, unknown>;
 
-/** `JSON.rawJSON` (ES2025) writes a 64-bit number with all its digits; TypeScript's library does not know it yet. */
+/**
+ * `JSON.rawJSON` (ES2025) writes a 64-bit number with all its digits; TypeScript's library does not know it
+ * yet.
+ */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
 /**
- * The JSON that turns `arrived` into `sent`; "" when nothing is missing. Zero values that are missing do not count,
- * since the messages have no presence.
+ * The JSON that turns `arrived` into `sent`; "" when nothing is missing. Zero values that are missing do not
+ * count, since the messages have no presence.
  */
 export function extraOf(sent: unknown, arrived: unknown): string {
   const missing = difference(sent, arrived);

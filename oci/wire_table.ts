@@ -1,8 +1,8 @@
 /**
  * Objects of `config.json` to messages of the agent API and back, by tables that serve both directions.
  *
- * The messages are proto3 without presence: a zero, an empty text, an empty list mean "not set", so on the way back
- * such fields are left out, unless the specification requires them.
+ * The messages are proto3 without presence: a zero, an empty text, an empty list mean "not set", so on the
+ * way back such fields are left out, unless the specification requires them.
  */
 
 import type { Integer } from "./spec.ts";

@@ -96,7 +96,10 @@ const FULL: Spec = {
   },
 };
 
-/** As JSON with exact numbers, without fields that mean nothing on the wire (empty lists, zeros that are not set). */
+/**
+ * As JSON with exact numbers, without fields that mean nothing on the wire (empty lists, zeros that are not
+ * set).
+ */
 const CAPABILITIES_WITHOUT_EMPTY_SETS = { bounding: ["CAP_KILL"], effective: ["CAP_KILL"] };
 
 Deno.test("a specification survives the wire, field by field", () => {

@@ -62,6 +62,8 @@ export class Container {
   #state: Exclude<ContainerState, "stopped"> = "created";
   /** What it was before it was paused. */
   #beforePause: "created" | "running" = "created";
+  /** Its processes are being killed, for good. */
+  #ending = false;
   #destroyed = false;
 
   private constructor(options: ContainerOptions, parts: Parts) {
@@ -125,7 +127,8 @@ export class Container {
   }
 
   /**
-   * Runs another process in the container. What it does not say of capabilities, limits and OOM score is as for the
+   * Runs another process in the container. What it does not say of capabilities, limits and OOM score is as
+   * for the
    * first process.
    *
    * @param execId only for messages
@@ -145,11 +148,15 @@ export class Container {
     taken.move();
     const started = new ContainerProcess(launched.child);
     this.#execs.add(started);
-    started.exit.finally(() => this.#execs.delete(started));
+    const forget = () => this.#execs.delete(started);
+    started.exit.then(forget, forget);
     return started;
   }
 
-  /** Processes belong where the container is; a container that manages cgroups itself has moved its first process. */
+  /**
+   * Processes belong where the container is; a container that manages cgroups itself has moved its first
+   * process.
+   */
   async #prepareExec(plan: ProcessPlan, process: Process, io: StdioEnds): Promise<LaunchedProcess> {
     const namespace = this.#pidNamespace.fd;
     try {
@@ -157,7 +164,8 @@ export class Container {
     } catch (error) {
       const inside = this.#cgroup.folderOf(this.init.pid);
       const isBusy = error instanceof StepError && error.code === "EBUSY" && inside !== undefined;
-      if (!isBusy || inside === this.#cgroup.folder) throw error;
+      // What is born after the killing would live on.
+      if (!isBusy || inside === this.#cgroup.folder || this.#ending) throw error;
       using folder = new OwnedFd(openFd(inside, O.RDONLY | O.DIRECTORY));
       return await prepare(plan, process, io, folder.fd, namespace);
     }
@@ -219,6 +227,7 @@ export class Container {
    */
   async destroy(timeoutMs = 0): Promise<void> {
     if (this.#destroyed) return;
+    this.#ending = true;
     this.#cgroup.kill();
     if (!await this.#cgroup.empty(timeoutMs)) {
       throw new Error(`the processes of container "${this.id}" did not end within ${timeoutMs} ms`);
@@ -231,7 +240,7 @@ export class Container {
   }
 
   #require(verb: string, ...states: readonly ContainerState[]): void {
-    const state = this.#destroyed ? "destroyed" : this.state;
+    const state = this.#destroyed ? "destroyed" : this.#ending ? "being destroyed" : this.state;
     if (states.some((allowed) => allowed === state)) return;
     const wanted = states.join(" or ");
     throw failedPrecondition(`cannot ${verb} container "${this.id}" as it must be ${wanted}: it is ${state}`);

@@ -1,4 +1,7 @@
-/** Gathers what plans depend on besides the specification: from the container's root and from the agent itself. */
+/**
+ * Gathers what plans depend on besides the specification: from the container's root and from the agent
+ * itself.
+ */
 
 import { AT, closeFd, makeDev, O, openFd, S, statAt, statFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";

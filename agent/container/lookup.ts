@@ -30,8 +30,8 @@ function tryOpen(root: number, path: string, flags: number): number | undefined 
 }
 
 /**
- * The path with the links on its way resolved, as far as it exists: where something that is missing has to be made.
- * An image's `/etc/resolv.conf` is often a link to a file that only a running system has.
+ * The path with the links on its way resolved, as far as it exists: where something that is missing has to be
+ * made. An image's `/etc/resolv.conf` is often a link to a file that only a running system has.
  */
 export function resolveInside(root: number, path: string): string {
   const ahead = split(path);
@@ -65,7 +65,8 @@ function readLinkInside(root: number, path: string): string | undefined {
 
 /** The home folder of a user according to the container's `/etc/passwd`; undefined if that does not say. */
 export function homeInside(root: number, uid: number): string | undefined {
-  // Whatever the image has under this name: nothing that can block, and not more than a file of this kind can be.
+  // Whatever the image has under this name: nothing that can block, and not more than a file of this kind can
+  // be.
   const fd = tryOpen(root, "/etc/passwd", O.RDONLY | O.NONBLOCK | O.NOCTTY);
   if (fd === undefined) return undefined;
   try {

@@ -1,4 +1,7 @@
-/** Which namespaces a container gets: its own, those of its sandbox, or those that its specification names by path. */
+/**
+ * Which namespaces a container gets: its own, those of its sandbox, or those that its specification names by
+ * path.
+ */
 
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";
@@ -23,8 +26,8 @@ export interface ChosenNamespaces extends Disposable {
 }
 
 /**
- * Chooses. What the sandbox gives is used; a container without a sandbox's has what its specification lists. Process
- * ids and cgroups are the container's own in any case: the agent's are nothing that it could share.
+ * Chooses. What the sandbox gives is used; a container without a sandbox's has what its specification lists.
+ * Process ids and cgroups are the container's own in any case: the agent's are nothing that it could share.
  *
  * @throws {SpecError} for a path that is no namespace of the type
  */

@@ -6,7 +6,10 @@ import type { ChildProcess, ExitStatus } from "../../sys/process.ts";
 export class ContainerProcess {
   /** Its id, as the agent sees it. */
   readonly pid: number;
-  /** How it ended, once it has. Watched from the start: a pid namespace only ends when all its processes are reaped. */
+  /**
+   * How it ended, once it has. Watched from the start: a pid namespace only ends when all its processes are
+   * reaped.
+   */
   readonly exit: Promise<ExitStatus>;
   readonly #child: ChildProcess;
 

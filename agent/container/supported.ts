@@ -1,6 +1,6 @@
 /**
- * What this agent does not do is refused before anything is made: doing less than a specification asks, quietly, would
- * be worse than not running it.
+ * What this agent does not do is refused before anything is made: doing less than a specification asks,
+ * quietly, would be worse than not running it.
  */
 
 import { show, SpecError } from "../../oci/check.ts";

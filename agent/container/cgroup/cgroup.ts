@@ -23,8 +23,8 @@ const SYSTEMD_UNIT = /\.(slice|scope|service)$/;
 const MAX_KILL_ROUNDS = 100;
 
 /**
- * The folder of a `linux.cgroupsPath` below the root. What has colons (`slice:prefix:name`, meant for systemd) is read
- * as a path with that many parts.
+ * The folder of a `linux.cgroupsPath` below the root. What has colons (`slice:prefix:name`, meant for
+ * systemd) is read as a path with that many parts.
  *
  * @param id what the cgroup is called when no path is given
  * @throws {SpecError} for a path that would leave the root
@@ -177,7 +177,12 @@ export class Cgroup {
     return valueOf(tryReadText(`${this.folder}/cgroup.events`) ?? "", "populated") === 1n;
   }
 
-  /** Waits until its last process has ended. @param timeoutMs 0 = for ever @returns false if that takes longer */
+  /**
+   * Waits until its last process has ended.
+   *
+   * @param timeoutMs 0 = for ever
+   * @returns false if that takes longer
+   */
   empty(timeoutMs: number): Promise<boolean> {
     return this.#waitForEvent("populated", 0n, timeoutMs);
   }
@@ -221,7 +226,8 @@ function passOnControllers(folder: string): void {
     writeText(file, missing.map((name) => `+${name}`).join(" "));
   } catch (error) {
     if (!isErrno(error)) throw error;
-    // One that cannot be passed on must not take the others along; who needs it will be told that its file is missing.
+    // One that cannot be passed on must not take the others along; who needs it will be told that its file is
+    // missing.
     for (const name of missing) tryPassOn(file, name);
   }
 }

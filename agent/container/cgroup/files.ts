@@ -26,7 +26,11 @@ export function tryReadText(path: string): string | undefined {
   }
 }
 
-/** Writes the text in one call, as the kernel's files want it. @throws {SysError} naming the path or the text */
+/**
+ * Writes the text in one call, as the kernel's files want it.
+ *
+ * @throws {SysError} naming the path or the text
+ */
 export function writeText(path: string, text: string): void {
   const fd = openFd(path, O.WRONLY);
   try {

@@ -1,6 +1,6 @@
 /**
- * `linux.resources` as writes to the files of a version 2 cgroup. The specification speaks in terms of version 1, so
- * some values are converted. A pure function; `Cgroup.apply` does the writing.
+ * `linux.resources` as writes to the files of a version 2 cgroup. The specification speaks in terms of
+ * version 1, so some values are converted. A pure function; `Cgroup.apply` does the writing.
  */
 
 import { SpecError } from "../../../oci/check.ts";
@@ -128,8 +128,8 @@ function cpuWrites(cpu: CpuResources, path: string): CgroupWrite[] {
 }
 
 /**
- * CPU shares (2 … 262144, normally 1024) as a weight (1 … 10000, normally 100). The curve goes through all three
- * pairs, as a straight line would not: it is the one that OCI runtimes agreed on.
+ * CPU shares (2 … 262144, normally 1024) as a weight (1 … 10000, normally 100). The curve goes through all
+ * three pairs, as a straight line would not: it is the one that OCI runtimes agreed on.
  */
 export function weightOfShares(shares: number): number {
   if (shares <= 2) return 1;

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import type { Resources } from "../../../oci/spec.ts";
 import { resourceWrites, weightOfShares } from "./resources.ts";
 
-/** The writes as lines such as `memory.max=4096`; what stands in for a missing file after `or`, `?` for optional ones. */
+/**
+ * The writes as lines such as `memory.max=4096`; what stands in for a missing file after `or`, `?` for
+ * optional ones.
+ */
 function lines(resources: Resources): string[] {
   return resourceWrites(resources).map(({ file, value, instead, optional }) =>
     `${file}=${value}${instead ? ` or ${instead.file}=${instead.value}` : ""}${optional ? "?" : ""}`

@@ -28,7 +28,9 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ["ptmx", "pts/ptmx"],
 ];
 
-/** The devices to make: the defaults, less those that the specification has itself, and the specification's. */
+/**
+ * The devices to make: the defaults, less those that the specification has itself, and the specification's.
+ */
 export function devicesOf(devices: readonly Device[]): Device[] {
   const own = new Map<string, Device>();
   for (const [index, device] of devices.entries()) {

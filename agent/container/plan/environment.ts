@@ -18,12 +18,16 @@ export function environmentOf(process: Process, home: string | undefined): strin
   return [...last.values()];
 }
 
-/** Where programs are looked for when the process has no PATH; `ctr run --rootfs` gives it no environment at all. */
+/**
+ * Where programs are looked for when the process has no PATH; `ctr run --rootfs` gives it no environment at
+ * all.
+ */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /**
- * Paths to try for the program, in order: the name itself if there is a slash in it, else in the folders of the
- * process's own PATH, or the usual ones when it has none. Relative folders, of which "" is one, are left out: they would run what lies in the cwd.
+ * Paths to try for the program, in order: the name itself if there is a slash in it, else in the folders of
+ * the process's own PATH, or the usual ones when it has none. Relative folders, of which "" is one, are left
+ * out: they would run what lies in the cwd.
  */
 export function programCandidates(name: string, env: readonly string[]): string[] {
   if (name.includes("/")) return [name];

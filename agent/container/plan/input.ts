@@ -1,6 +1,6 @@
 /**
- * What a plan is made from: the specification, and the few things about the machine that it depends on. Nothing else
- * is looked at while planning, so the same input always gives the same program.
+ * What a plan is made from: the specification, and the few things about the machine that it depends on.
+ * Nothing else is looked at while planning, so the same input always gives the same program.
  */
 
 import type { Process, Spec } from "../../../oci/spec.ts";

@@ -1,4 +1,7 @@
-/** Steps for the mounts of a specification: sources are taken in the old root, targets are found in the new one. */
+/**
+ * Steps for the mounts of a specification: sources are taken in the old root, targets are found in the new
+ * one.
+ */
 
 import { O, RESOLVE } from "../../../sys/fd.ts";
 import type { Slot } from "../../../sys/program.ts";
@@ -29,7 +32,10 @@ const COVERABLE_IN_PROC = new Set([
   "sys/crypto/fips_enabled",
 ]);
 
-/** File systems whose mount point must be a real folder, as their content decides about the container's privileges. */
+/**
+ * File systems whose mount point must be a real folder, as their content decides about the container's
+ * privileges.
+ */
 const REAL_FOLDER_ONLY = new Set(["proc", "sysfs"]);
 
 /** A mount of the specification, taken apart. */

@@ -50,7 +50,8 @@ function takeStreams(steps: Steps, streams: StreamFacts, user: User): void {
   program.wireFds();
   if (streams.terminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
   if (user.uid === 0) return;
-  // So that the user can open /dev/stdout and the like; some pipes and files do not let themselves be given away.
+  // So that the user can open /dev/stdout and the like; some pipes and files do not let themselves be given
+  // away.
   for (const fd of streams.ownable) {
     const args = [fd, user.uid, -1];
     program.step(`give fd ${fd} to ${user.uid}`, "fchown", args, { mayFail: ["EPERM", "EROFS", "EINVAL"] });
@@ -86,7 +87,10 @@ function enterCwdAsUser(steps: Steps, cwd: string, arrived: Slot): void {
   program.place(there);
 }
 
-/** As late as can be, since they hold for the rest of the steps, but before the privilege to raise them is gone. */
+/**
+ * As late as can be, since they hold for the rest of the steps, but before the privilege to raise them is
+ * gone.
+ */
 function setLimits(steps: Steps, rlimits: readonly Rlimit[]): void {
   for (const { type, soft, hard } of rlimits) {
     const limits = steps.program.struct([soft, hard]);
@@ -94,7 +98,9 @@ function setLimits(steps: Steps, rlimits: readonly Rlimit[]): void {
   }
 }
 
-/** Bounding set, groups, user, then the other sets: after the user's change they can only be kept by asking. */
+/**
+ * Bounding set, groups, user, then the other sets: after the user's change they can only be kept by asking.
+ */
 function changeUser(steps: Steps, process: Process, available: bigint): void {
   const { program } = steps;
   const { uid, gid, additionalGids = [] } = process.user;
@@ -144,8 +150,8 @@ function members(mask: bigint): number[] {
 }
 
 /**
- * Looks for the program as the user that will run it: a regular file that may be executed, not by way of a magic link
- * (`/proc/self/exe` still is the agent).
+ * Looks for the program as the user that will run it: a regular file that may be executed, not by way of a
+ * magic link (`/proc/self/exe` still is the agent).
  *
  * @returns a cell with the address of its path
  */

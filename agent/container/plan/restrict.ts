@@ -34,7 +34,10 @@ export interface Covers {
   readonly folder: Cover;
 }
 
-/** One mount that is put over many places: first itself, then copies of it (a detached mount cannot be copied). */
+/**
+ * One mount that is put over many places: first itself, then copies of it (a detached mount cannot be
+ * copied).
+ */
 interface Cover {
   readonly mount: Slot;
   /** 1 once the mount itself is somewhere */
@@ -42,7 +45,10 @@ interface Cover {
   readonly copy: Slot;
 }
 
-/** Old root: makes what hidden paths are covered with. The null device is the agent's, as an image's may be anything. */
+/**
+ * Old root: makes what hidden paths are covered with. The null device is the agent's, as an image's may be
+ * anything.
+ */
 export function takeCovers(steps: Steps): Covers {
   const { program } = steps;
   const cover = (name: string): Cover => {

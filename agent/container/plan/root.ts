@@ -35,7 +35,10 @@ export function namespaceFds(namespaces: NamespaceChoices): number[] {
   return [ipc, uts, network, cgroup].flatMap((choice) => typeof choice === "object" ? [choice.fd] : []);
 }
 
-/** First of all: nobody may look into the child, which is still a copy of the agent; nothing is masked from modes. */
+/**
+ * First of all: nobody may look into the child, which is still a copy of the agent; nothing is masked from
+ * modes.
+ */
 export function beginProcess(steps: Steps): void {
   const { program } = steps;
   program.step("hide from other processes", "prctl", [PR_SET_DUMPABLE, 0, 0, 0, 0]);
@@ -78,7 +81,9 @@ export function setNames(steps: Steps, hostname: string | undefined, domainname:
   if (domainname) program.step("set domainname", "setdomainname", text(domainname));
 }
 
-/** Mounts made here must not reach the agent's namespace; its own may still arrive until the root is changed. */
+/**
+ * Mounts made here must not reach the agent's namespace; its own may still arrive until the root is changed.
+ */
 export function separateMounts(steps: Steps): void {
   const { program } = steps;
   const args = [0, program.cstring("/"), 0, MS.REC | MS.SLAVE, 0];
@@ -86,8 +91,8 @@ export function separateMounts(steps: Steps): void {
 }
 
 /**
- * Makes the rootfs the root, by pivot_root on a bind of itself, and lets go of the old one. From here on every path
- * is the container's.
+ * Makes the rootfs the root, by pivot_root on a bind of itself, and lets go of the old one. From here on
+ * every path is the container's.
  *
  * @returns a cell with a descriptor of the root's mount
  */

@@ -1,9 +1,10 @@
 /**
  * The vocabulary that plans of containers are written in, on top of a syscall program.
  *
- * All paths here are the container's, and are walked by the kernel while the container's root is the child's root:
- * links and `..` cannot lead out of it. Links that are none (`/proc/self/fd/3`, `/proc/1/root`) could, by way of
- * descriptors or other processes, so they are refused. What is found is held by a descriptor and used through it.
+ * All paths here are the container's, and are walked by the kernel while the container's root is the child's
+ * root: links and `..` cannot lead out of it. Links that are none (`/proc/self/fd/3`, `/proc/1/root`) could,
+ * by way of descriptors or other processes, so they are refused. What is found is held by a descriptor and
+ * used through it.
  */
 
 import { AT, O, RESOLVE, S } from "../../../sys/fd.ts";
@@ -105,7 +106,10 @@ export class Steps {
     }
   }
 
-  /** Opens the folder for the steps of `make`; the root needs no opening, but its entries' paths begin with `/`. */
+  /**
+   * Opens the folder for the steps of `make`; the root needs no opening, but its entries' paths begin with
+   * `/`.
+   */
   #inFolder(
     names: readonly string[],
     what: string,
@@ -134,7 +138,10 @@ export class Steps {
     this.program.step(name, "move_mount", [tree, empty, at, empty, MOVE_TO_FD]);
   }
 
-  /** Changes the attributes or the propagation of the mount that a descriptor stands for; nothing asked, no step. */
+  /**
+   * Changes the attributes or the propagation of the mount that a descriptor stands for; nothing asked, no
+   * step.
+   */
   setAttributes(name: string, mount: Slot, attributes: MountAttributes): void {
     const { set = 0, clear = 0, propagation = 0, recursive = false } = attributes;
     if ((set | clear | propagation) === 0) return;

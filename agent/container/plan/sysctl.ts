@@ -15,8 +15,8 @@ const IPC_SETTINGS = new Set([
 ]);
 
 /**
- * The file of a setting, below /proc/sys. In a name with dots, a `/` stands for a dot inside of one of its parts (as
- * in `net.ipv4.conf.eno2/100.rp_filter`); whichever comes first is the separator.
+ * The file of a setting, below /proc/sys. In a name with dots, a `/` stands for a dot inside of one of its
+ * parts (as in `net.ipv4.conf.eno2/100.rp_filter`); whichever comes first is the separator.
  */
 export function sysctlFile(name: string): string {
   const first = name.search(/[./]/);

@@ -1,5 +1,6 @@
 /**
- * For tests: a root file system of busybox, and containers that run in it on this machine, in a cgroup of their own.
+ * For tests: a root file system of busybox, and containers that run in it on this machine, in a cgroup of
+ * their own.
  *
  * Needs root. Everything is removed again by `await using`.
  */
@@ -217,4 +218,24 @@ export function cgroup2Mount(): string {
   const found = readMountinfo().find((mount) => mount.fstype === "cgroup2");
   if (!found) throw new Error("no cgroup2 file system is mounted on this machine");
   return found.mountPoint;
+}
+
+/** Waits until a container has written to a file. */
+export async function fileAppears(path: string): Promise<void> {
+  await until(() => {
+    try {
+      return Deno.statSync(path).size > 0;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Waits for something that a container does. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 1000; i++) {
+    if (isSo()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("it did not happen within ten seconds");
 }
