@@ -59,7 +59,7 @@ Deno.test("a kernel that QEMU does not take is reported in QEMU's words", () =>
     Deno.writeFileSync(kernel, Deno.readFileSync(tiny.config.kernel).subarray(0, 0x90));
     assert.match(
       await failureOf(tiny, { kernel }),
-      /^cannot start the VM with accelerator "tcg": QEMU exited with 1: .,
+      /^cannot start the VM with accelerator "tcg": QEMU exited with 1: ./,
     );
   }));
 
