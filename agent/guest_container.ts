@@ -1,6 +1,7 @@
 import type { Process, Resources } from "../oci/spec.ts";
 import type { CgroupStats } from "./container/cgroup/stats.ts";
 import type { Container } from "./container/container.ts";
+import { openContainerPty } from "./container_pty.ts";
 import { alreadyExists, failedPrecondition, notFound } from "./errors.ts";
 import { GuestProcess } from "./guest_process.ts";
 import { initSignal } from "./init_signal.ts";
@@ -66,7 +67,7 @@ export class GuestContainer {
     const container = this.#alive("execute a process in");
     this.#reserve(execId);
     try {
-      using streams = openStreams(process, this.#pipeSize);
+      using streams = openStreams(process, this.#pipeSize, () => openContainerPty(this.#init.pid));
       const started = await container.exec(execId, process, streams.child.stdio);
       // The removal has killed it, or will: it is one of the container's processes.
       if (this.#removal) throw failedPrecondition(`container "${this.id}" is being removed`);

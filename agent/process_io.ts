@@ -1,7 +1,7 @@
 import { closeFd, pipe, setPipeSize } from "../sys/fd.ts";
 import { AsyncFd } from "../sys/poll.ts";
 import type { Process } from "../oci/spec.ts";
-import { openPty, setWindowSize, type WindowSize } from "../sys/pty.ts";
+import { openPty, type Pty, setWindowSize, type WindowSize } from "../sys/pty.ts";
 import type { StdioEnds } from "./container/stdio.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { StreamWriter } from "./stream_writer.ts";
@@ -61,11 +61,17 @@ export class ProcessIo implements Disposable {
  * Makes both sides of the standard streams of a process.
  *
  * @param pipeSize capacity of the pipes in bytes; 0 = the kernel's default
+ * @param makePty where a terminal comes from; default: the agent's own devpts, as a container that is still to be made
+ * has none
  */
-export function openStreams(process: Pick<Process, "terminal" | "consoleSize">, pipeSize: number): Streams {
+export function openStreams(
+  process: Pick<Process, "terminal" | "consoleSize">,
+  pipeSize: number,
+  makePty: () => Pty = openPty,
+): Streams {
   const { terminal, consoleSize } = process;
   const size = consoleSize && { rows: consoleSize.height, columns: consoleSize.width };
-  const { io, child } = terminal ? openTerminal(size) : openPipes(pipeSize);
+  const { io, child } = terminal ? openTerminal(makePty(), size) : openPipes(pipeSize);
   let taken = false;
   return {
     child,
@@ -100,9 +106,8 @@ function openPipes(size: number): { io: ProcessIo; child: ChildEnds } {
   return { io, child: owned(stdio, [input[0], output[1], errors[1]]) };
 }
 
-function openTerminal(size: WindowSize | undefined): { io: ProcessIo; child: ChildEnds } {
-  // In the agent's own devpts: a container's devpts is an instance of its own.
-  const { master, slave, slavePath } = openPty();
+function openTerminal(pty: Pty, size: WindowSize | undefined): { io: ProcessIo; child: ChildEnds } {
+  const { master, slave, slavePath } = pty;
   if (size) setWindowSize(slave, size);
   const io = new ProcessIo(new StreamWriter(master, false), new StreamReader(master), {
     terminal: master.fd,

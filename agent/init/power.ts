@@ -41,10 +41,12 @@ export function endOnUncaughtErrors(init: boolean): void {
   });
 }
 
-/** Message, causes and the innermost place, in one line. */
+/** Message and causes in one line; with the place for errors that only a mistake in the program can make. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const place = error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "))?.trim();
+  const isMistake = error instanceof TypeError || error instanceof ReferenceError;
+  const place = isMistake &&
+    error.stack?.split("\n").find((line) => line.trimStart().startsWith("at "))?.trim();
   const cause = error.cause === undefined ? "" : `: ${describe(error.cause)}`;
   return `${error.message}${cause}${place ? ` (${place})` : ""}`;
 }

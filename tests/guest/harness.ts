@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { specOf } from "../../agent/container/testing/harness.ts";
 import type { Spec } from "../../oci/spec.ts";
 import { specToWire } from "../../oci/wire.ts";
+import { ConnectionClosed } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
@@ -62,8 +63,13 @@ export class Guest implements AsyncDisposable {
     const stream = await vm.connectAgent();
     const client = taken.use(new TtrpcClient(stream));
     const answer = serviceClient(Health, client).check({}, { timeoutMs: BOOT_TIMEOUT_MS });
-    await Promise.race([answer, vm.exited.then((exit) => assert.fail(`the guest ended: ${exit.message}`))])
-      .catch((error) => assert.fail(`${error}\n${console.slice(-20).join("\n")}`));
+    try {
+      await answer;
+    } catch (error) {
+      // The connection is lost a moment before the machine is known to be gone.
+      const reason = error instanceof ConnectionClosed ? (await vm.exited).message : String(error);
+      assert.fail(`the guest does not answer: ${reason}\n${console.slice(-20).join("\n")}`);
+    }
     taken.move();
     return new Guest({ vm, client, dir, console });
   }
@@ -84,7 +90,11 @@ export class Guest implements AsyncDisposable {
   }
 
   /** Creates and starts a container whose root is the folder `rootfs` of the share. */
-  async run(containerId: string, args: readonly string[], change: (spec: Spec) => void = () => {}): Promise<void> {
+  async run(
+    containerId: string,
+    args: readonly string[],
+    change: (spec: Spec) => void = () => {},
+  ): Promise<void> {
     const spec = specOf(`${SHARE_POINT}/rootfs`, args);
     spec.linux = { ...spec.linux, namespaces: [{ type: "mount" }] };
     change(spec);
@@ -131,7 +141,9 @@ function configOf(dir: string, console: string[], options: GuestOptions): VmConf
     vcpus: 1,
     maxVcpus: 1,
     memoryMiB: 512,
-    share: options.share === undefined ? { kind: "none" } : { kind: "9p", tag: SHARE_TAG, path: options.share },
+    share: options.share === undefined
+      ? { kind: "none" }
+      : { kind: "9p", tag: SHARE_TAG, path: options.share },
     seccompSandbox: "on",
     entropySource: "/dev/urandom",
     debug: false,
