@@ -22,6 +22,7 @@ interface Identity {
 
 /** How long processes may take to end after they were asked to, in milliseconds. */
 const GRACE_MS = 3_000;
+const POLL_MS = 20;
 
 /** Exit status of a program that a user broke off. */
 const BROKEN_OFF = 130;
@@ -64,18 +65,25 @@ export async function runBounded(argv: readonly string[], limitMs: number): Prom
   }
 }
 
-/** Asks a process and all below it to end, and kills what has not ended after a while. */
+/** Asks a process and all below it to end, kills what has not ended after a while, and waits until all are gone. */
 async function endTree(pid: number): Promise<void> {
   // looked up before the first of them ends: those below it get another parent then
   const tree = below(pid, await processes());
   for (const { pid } of tree) signal(pid, "SIGTERM");
-  const deadline = performance.now() + GRACE_MS;
-  let left = tree;
+  const left = await goneWithin(tree, GRACE_MS);
+  for (const { pid } of left) signal(pid, "SIGKILL");
+  await goneWithin(left, GRACE_MS);
+}
+
+/** Waits for processes to end. @returns those that have not */
+async function goneWithin(identities: readonly Identity[], limitMs: number): Promise<readonly Identity[]> {
+  const deadline = performance.now() + limitMs;
+  let left = identities;
   while (left.length > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     left = await stillThere(left);
   }
-  for (const { pid } of left) signal(pid, "SIGKILL");
+  return left;
 }
 
 async function stillThere(identities: readonly Identity[]): Promise<Identity[]> {
