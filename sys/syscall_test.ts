@@ -58,6 +58,24 @@ Deno.test("part of an array is passed as that part", () => {
   }
 });
 
+Deno.test("memory of any size is written and read alike, several at once, up to the last byte", () => {
+  for (const size of [1, 7, 8, 9, 255, 2040, 2047, 2048, 2049, 5000]) {
+    const filled = new Uint8Array(size + 2);
+    const inside = filled.subarray(1, size + 1);
+    assert.equal(syscall("getrandom", [inside, size, 0]), size);
+    assert.deepEqual([filled[0], filled[size + 1]], [0, 0], "it wrote beside it");
+    if (size > 30) assert.ok(inside.some((byte) => byte !== 0));
+
+    const link = new Uint8Array(size);
+    const path = cstr("/proc/self/" + "./".repeat(Math.min(size, 1800) >> 1) + "exe");
+    const length = syscall("readlinkat", [-100, path, link, size]);
+    const expected = Deno.readLinkSync("/proc/self/exe").slice(0, size);
+    assert.equal(fromCstr(link.subarray(0, length)), expected);
+    assert.ok(link.subarray(length).every((byte) => byte === 0));
+    assert.equal(path[0], 47);
+  }
+});
+
 Deno.test("numbers keep their bits, negative, large and 64-bit ones", () => {
   const file = memfd("numbers");
   try {
