@@ -13,7 +13,7 @@ import { guestSpec, refuseHooks } from "./guest_spec.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
 import type { IoSource } from "./io.ts";
 import { reason } from "./log.ts";
-import { hostFileKind, planMounts } from "./mounts.ts";
+import { hostFileKind, type MountPlan, planMounts } from "./mounts.ts";
 import type { SandboxParts } from "./sandbox.ts";
 
 /** What container to create. */
@@ -29,15 +29,29 @@ export interface CreateContainerOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * What can be known to be wrong with a container before there is a machine for it.
+ *
+ * @returns what becomes of its mounts
+ * @throws {RpcError} `INVALID_ARGUMENT`
+ */
+export async function checkContainer(
+  options: Pick<CreateContainerOptions, "bundle" | "spec" | "rootfs">,
+): Promise<MountPlan[]> {
+  const { bundle, spec, rootfs } = options;
+  refuseHooks(spec.hooks);
+  if (rootfs.length === 0) await existingFolder(rootPathOf(options));
+  return planMounts(spec.mounts ?? [], bundle, hostFileKind);
+}
+
 /** @throws {RpcError} and whatever a step throws; everything that was taken is given back then */
 export async function createContainer(
   options: CreateContainerOptions,
   parts: SandboxParts,
   context: ContainerContext,
 ): Promise<Container> {
-  const { id, bundle, spec, io } = options;
-  refuseHooks(spec.hooks);
-  const plans = planMounts(spec.mounts ?? [], bundle, hostFileKind);
+  const { id, bundle, io, spec } = options;
+  const plans = await checkContainer(options);
   await using taken = new AsyncDisposableStack();
 
   const rootfs = taken.use(await openRootfs(options, parts));
@@ -70,6 +84,10 @@ export async function createContainer(
   return container;
 }
 
+function rootPathOf({ bundle, spec }: Pick<CreateContainerOptions, "bundle" | "spec">): string {
+  return spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+}
+
 /** The folder, links resolved. @throws {RpcError} `INVALID_ARGUMENT` when there is none */
 async function existingFolder(path: string): Promise<string> {
   try {
@@ -83,13 +101,13 @@ async function existingFolder(path: string): Promise<string> {
   throw new RpcError(Code.InvalidArgument, `rootfs "${path}" is not a folder`);
 }
 
-async function openRootfs(
-  { bundle, spec, rootfs }: CreateContainerOptions,
-  parts: SandboxParts,
-): Promise<Rootfs> {
+async function openRootfs(options: CreateContainerOptions, parts: SandboxParts): Promise<Rootfs> {
+  const { bundle, rootfs } = options;
   if (rootfs.length === 0) {
-    const path = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
-    return { path: await existingFolder(path), [Symbol.asyncDispose]: () => Promise.resolve() };
+    return {
+      path: await existingFolder(rootPathOf(options)),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
   }
   const mountPoint = `${bundle}/rootfs`;
   await parts.record.addMount(mountPoint);

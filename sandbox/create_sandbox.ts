@@ -12,7 +12,7 @@ import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, withFields } from "./log.ts";
-import { networkNamespace } from "./network.ts";
+import { networkNamespace, reportLinks } from "./network.ts";
 import { HOST_PATHS, type HostPaths } from "./paths.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -54,6 +54,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   validateId("sandbox id", id);
   const netns = networkNamespace(spec);
   const log = withFields(options.log, { sandbox: id });
+  if (netns !== undefined) await reportLinks(netns, log);
   const host = options.host ?? await realHost();
   const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
 
@@ -105,9 +106,12 @@ async function connect(
   }
 }
 
+/** Lines of the guest's console that an error carries. */
+const CONSOLE_LINES = 20;
+
 /** What the guest's kernel had to say last. */
 function consoleEnd(tail: readonly string[]): string {
-  const lines = tail.map((line) => line.trim()).filter((line) => line !== "");
+  const lines = tail.map((line) => line.trim()).filter((line) => line !== "").slice(-CONSOLE_LINES);
   return lines.length === 0 ? "its console is empty" : `its console ends with:\n${lines.join("\n")}`;
 }
 

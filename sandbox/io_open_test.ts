@@ -68,9 +68,9 @@ Deno.test("a logging program gets the output, and ends with it", async () => {
   try {
     const script = `${folder}/logger`;
     const text = `#!/bin/sh
-exec 5>&-
 trap : TERM
 echo "$CONTAINER_NAMESPACE/$CONTAINER_ID $1=$2" > ${folder}/log
+exec 5>&-
 cat <&3 >> ${folder}/log
 cat <&4 >> ${folder}/log
 `;

@@ -6,6 +6,7 @@
 
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Spec } from "../oci/spec.ts";
+import type { Log } from "./log.ts";
 
 /**
  * Path of the network namespace that the client made; `undefined` when it made none.
@@ -27,6 +28,22 @@ export function networkNamespace(spec: Spec): string | undefined {
   }
   return path;
 }
+
+/**
+ * Says, once per sandbox, that a network which was set up for it does not reach into the guest.
+ *
+ * A namespace with nothing but loopback is no network, and nothing is said.
+ */
+export async function reportLinks(netns: string, log: Log): Promise<void> {
+  const { Rtnetlink } = await import("../sys/netlink/rtnetlink.ts");
+  using netlink = new Rtnetlink(netns);
+  const links = (await netlink.links()).filter(({ flags }) => (flags & IFF_LOOPBACK) === 0);
+  if (links.length === 0) return;
+  const names = links.map(({ name }) => `"${name}"`).join(", ");
+  log.write("warning", `the guest has no network: links of "${netns}" are not connected: ${names}`);
+}
+
+const IFF_LOOPBACK = 0x8;
 
 function inode(path: string): string | undefined {
   try {

@@ -12,6 +12,7 @@ import { Code, RpcError } from "../../rpc/errors.ts";
 import { TaskCreateSchema, TaskOOMSchema } from "../../rpc/gen/events_pb.ts";
 import type { CreateTaskRequest } from "../../rpc/gen/task_pb.ts";
 import type { Container } from "../../sandbox/container.ts";
+import { checkContainer } from "../../sandbox/create_container.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
 import type { Exit } from "../../sandbox/exit.ts";
 import type { Host } from "../../sandbox/host.ts";
@@ -119,6 +120,8 @@ export class Shim implements AsyncDisposable {
       throw new RpcError(Code.Unimplemented, "containers cannot be restored from a checkpoint");
     }
     const spec = await readSpec(bundle);
+    // a machine is not booted for what cannot run in it
+    await checkContainer({ bundle, spec, rootfs });
     const group = groupOf(spec.annotations ?? {}, id);
     const makesSandbox = group.sandboxId === id;
     const sandbox = makesSandbox

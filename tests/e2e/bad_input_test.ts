@@ -1,156 +1,205 @@
-/** What a user gets wrong, and what the host lacks: one sentence, an exit code, and nothing left behind. */
+/**
+ * What can be wrong from outside: each is told in a sentence, within a bounded time, and leaves nothing behind.
+ *
+ * @module
+ */
 
 import assert from "node:assert/strict";
-import { DIST } from "../../tools/paths.ts";
-import { hostTest, kata } from "./kata_run.ts";
+import { encodeCpio } from "../../guest/cpio.ts";
+import { RpcError } from "../../rpc/errors.ts";
+import { type ConfigurationChange, writeConfiguration } from "./configuration.ts";
+import { type DirectShim, startShim } from "./direct_shim.ts";
+import { leaksSince, traces } from "./leaks.ts";
+import { temporaryRootfs } from "./rootfs.ts";
 
-/** Runs `true` with a configuration of its own; the keys given are added to the built one's. */
-async function withConfig(folder: string, rootfs: string, keys: string) {
-  const config = `${folder}/configuration.toml`;
-  const base = `kernel = "${DIST}/vmlinux"\ninitrd = "${DIST}/kata-initrd.img"\n`;
-  const given = new Set(keys.split("\n").map((line) => line.split("=")[0]?.trim()));
-  const kept = base.split("\n").filter((line) => !given.has(line.split("=")[0]?.trim()));
-  await Deno.writeTextFile(config, `[hypervisor.qemu]\n${kept.join("\n")}\n${keys}\n`);
-  return await kata(["run", "--config", config, "--rootfs", rootfs, "--", "true"]);
+/** Longest that a creation may take to fail, in milliseconds; a boot is part of some. */
+const BOUND_MS = 60_000;
+
+interface Files {
+  readonly folder: string;
+  readonly rootfs: string;
 }
 
-hostTest("bad input: arguments of run", async (rootfs, folder) => {
-  const table: [string[], number, RegExp][] = [
-    [["--rootfs", rootfs], 125, /the command is missing: give it after --/],
-    [["--", "true"], 125, /give --rootfs DIR or --bundle DIR/],
-    [["--rootfs", rootfs, "--bundle", rootfs, "--", "true"], 125, /exclude each other/],
-    [["--rootfs", "/no/such/folder", "--", "true"], 125, /rootfs "\/no\/such\/folder" does not exist/],
-    [["--rootfs", `${rootfs}/etc/passwd`, "--", "true"], 125, /passwd" is not a folder/],
-    [["--rootfs", rootfs, "--user", "ghost", "--", "true"], 125, /user "ghost" is not in \/etc\/passwd/],
-    [["--rootfs", rootfs, "--cwd", "tmp", "--", "true"], 125, /cwd must be an absolute path.*"tmp"/],
-    [["--name", "../x", "--rootfs", rootfs, "--", "true"], 1, /name must be 2 to 76.*"\.\.\/x"/],
-    [["--memory", "64M", "--rootfs", rootfs, "--", "true"], 1, /memory must be at least 256M.*"64M"/],
-    [["--cpus", "0", "--rootfs", rootfs, "--", "true"], 1, /cpus must be a positive number.*"0"/],
-    [["--bundle", folder], 125, /cannot read ".*config\.json"/],
-    [["--config", "/no/such.toml", "--rootfs", rootfs, "--", "true"], 125, /\/no\/such\.toml/],
-  ];
-  for (const [args, code, message] of table) {
-    const ran = await kata(["run", ...args]);
-    assert.match(ran.stderr, message, args.join(" "));
-    assert.equal(ran.code, code, args.join(" "));
-    assert.doesNotMatch(ran.stderr, /\n\s+at /, "no stack trace");
-  }
-});
+/** Creates a container and returns what went wrong. */
+async function failure(shim: DirectShim, files: Files, spec: Record<string, unknown> = {}): Promise<string> {
+  const { id } = shim;
+  const bundle = shim.writeBundle(id, { args: ["true"], rootfs: files.rootfs });
+  const path = `${bundle}/config.json`;
+  await Deno.writeTextFile(path, JSON.stringify({ ...JSON.parse(await Deno.readTextFile(path)), ...spec }));
+  return await messageOf(shim.task.create({ id, bundle }, { timeoutMs: BOUND_MS }));
+}
 
-hostTest("bad input: config.json of a bundle, by JSON path and value", async (rootfs, folder) => {
-  const good = {
-    ociVersion: "1.0.2",
-    process: { args: ["true"], cwd: "/", user: { uid: 0, gid: 0 } },
-    root: { path: rootfs },
-    linux: {},
-  };
-  const table: [unknown, RegExp][] = [
-    ["not an object", /config\.json/],
-    [{ ...good, process: { ...good.process, args: [] } }, /process\.args.*\[\]/],
-    [{ ...good, process: { ...good.process, cwd: "relative" } }, /process\.cwd.*"relative"/],
-    [{ ...good, process: { ...good.process, user: { uid: -1, gid: 0 } } }, /process\.user\.uid.*-1/],
-    [{ ...good, mounts: [{ destination: 5 }] }, /mounts\[0\]\.destination.*5/],
-    [{ ...good, linux: { namespaces: [{ type: "warp" }] } }, /linux\.namespaces\[0\]\.type.*"warp"/],
-  ];
-  for (const [spec, message] of table) {
-    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(spec));
-    const ran = await kata(["run", "--bundle", folder]);
-    assert.match(ran.stderr, message);
-    assert.equal(ran.code, 125);
+async function messageOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+  } catch (error) {
+    assert(error instanceof RpcError, String(error));
+    return error.message;
   }
-  await Deno.writeTextFile(`${folder}/config.json`, '{"ociVersion": ');
-  const ran = await kata(["run", "--bundle", folder]);
-  assert.equal(ran.code, 125);
-  assert.match(ran.stderr, /config\.json/);
-});
+  throw new assert.AssertionError({ message: "it did not fail" });
+}
 
-hostTest("bad input: what the configuration points to is missing or broken", async (rootfs, folder) => {
-  await Deno.writeTextFile(`${folder}/text`, "this is not a program\n");
-  await Deno.writeTextFile(`${folder}/fails`, "#!/bin/sh\necho it breaks here >&2\nexit 3\n");
-  await Deno.chmod(`${folder}/fails`, 0o755);
-  const table: [string, RegExp][] = [
-    ['kernel = "/no/kernel"', /kernel.*\/no\/kernel/],
-    ['initrd = "/no/initrd"', /initrd.*\/no\/initrd/],
-    ['path = "/no/qemu"', /path.*\/no\/qemu/],
-    ['virtio_fs_daemon = "/no/virtiofsd"', /virtio_fs_daemon.*\/no\/virtiofsd/],
-    [`path = "${folder}/fails"`, /it breaks here/],
-    [`virtio_fs_daemon = "${folder}/fails"`, /it breaks here|virtiofsd/],
-    [`kernel = "${folder}/text"`, /kernel/i],
-    ['accelerator = "kvm"', /kvm/i],
-    ['accelerator = "warp"', /accelerator.*"warp".*kvm/],
-    ['shared_fs = "nfs"', /shared_fs.*"nfs"/],
-  ];
-  for (const [keys, message] of table) {
-    const ran = await withConfig(folder, rootfs, keys);
-    assert.match(ran.stderr, message, keys);
-    assert.equal(ran.code, 125, `${keys}: ${ran.stderr}`);
-    assert.doesNotMatch(ran.stderr, /\n\s+at .*\.(ts|js):/, "no stack trace");
+/** An initrd with nothing but this in it. */
+async function initrd({ folder }: Files, init: string | undefined): Promise<string> {
+  const path = `${folder}/initrd-${init === undefined ? "empty" : "busybox"}`;
+  if (init === undefined) {
+    await Deno.writeFile(path, encodeCpio([{ kind: "directory", path: "etc" }]));
+    return path;
   }
-});
+  const busybox = await Deno.readFile(`${folder}/rootfs/bin/busybox`);
+  await Deno.writeFile(
+    path,
+    encodeCpio([
+      { kind: "directory", path: "dev" },
+      { kind: "device", path: "dev/console", major: 5, minor: 1 },
+      { kind: "file", path: "bin/busybox", data: busybox, mode: 0o755 },
+      { kind: "symlink", path: "bin/sh", target: "busybox" },
+      { kind: "file", path: "init", data: new TextEncoder().encode(`#!/bin/sh\n${init}\n`), mode: 0o755 },
+    ]),
+  );
+  return path;
+}
 
-hostTest(
-  "bad input: a guest kernel that panics ends the run with the console's last lines",
-  async (rootfs, folder) => {
-    // an initrd without an init: the kernel panics when it looks for one
-    const empty = `${folder}/empty.img`;
-    await Deno.writeFile(empty, new TextEncoder().encode("07070100000000").subarray(0, 6));
-    const ran = await withConfig(folder, rootfs, `initrd = "${empty}"`);
-    assert.equal(ran.code, 125);
-    assert.match(ran.stderr, /Kernel panic|Unable to mount root/i);
+async function file({ folder }: Files, name: string, text: string, mode = 0o644): Promise<string> {
+  await Deno.writeTextFile(`${folder}/${name}`, text, { mode });
+  return `${folder}/${name}`;
+}
+
+/** What is wrong, in the configuration, and what the message must say. */
+const CASES: Record<string, (files: Files) => Promise<[ConfigurationChange, RegExp]>> = {
+  "a kernel that is not there": () =>
+    Promise.resolve([
+      { hypervisor: { kernel: "/nowhere/vmlinux" } },
+      /kernel = "\/nowhere\/vmlinux": must be an existing file/,
+    ]),
+  "a kernel that is none": async (files) => {
+    const kernel = await file(files, "kernel", "this is no kernel\n");
+    return [{ hypervisor: { kernel } }, /guest kernel.*"\/.*kernel"/];
   },
-);
+  "an initrd that is not there": () =>
+    Promise.resolve([
+      { hypervisor: { initrd: "/nowhere/initrd" } },
+      /initrd = "\/nowhere\/initrd": must be an existing file/,
+    ]),
+  "an initrd without an init: the kernel panics": async (files) => [
+    { hypervisor: { initrd: await initrd(files, undefined) } },
+    /^the virtual machine ended while it booted: .*panic.*/is,
+  ],
+  "an agent that never answers": async (files) => [
+    {
+      hypervisor: {
+        initrd: await initrd(files, "echo hello from the console; while :; do /bin/busybox sleep 1000; done"),
+      },
+      agent: { dial_timeout: 10 },
+    },
+    /^the agent did not answer within 10 s; its console ends with:[^]*hello from the console/,
+  ],
+  "an init that ends": async (files) => [
+    { hypervisor: { initrd: await initrd(files, "echo bye; exit 1") } },
+    /^the virtual machine ended while it booted: .*panic/is,
+  ],
+  "no QEMU": () =>
+    Promise.resolve([
+      { hypervisor: { path: "/nowhere/qemu" } },
+      /path = "\/nowhere\/qemu": must be an existing file/,
+    ]),
+  "a QEMU that is none": () =>
+    Promise.resolve([{ hypervisor: { path: "/bin/false" } }, /QEMU exited with 1/]),
+  "a virtiofsd that is none": () =>
+    Promise.resolve([{ hypervisor: { virtio_fs_daemon: "/bin/true" } }, /"\/bin\/true" is not a virtiofsd/]),
+  "a key with a wrong type": () =>
+    Promise.resolve([
+      { hypervisor: { default_memory: "much" } },
+      /configuration\.toml.*default_memory.*"much"/s,
+    ]),
+};
 
-hostTest(
-  "bad input: an agent that never answers ends the run within dial_timeout",
-  async (rootfs, folder) => {
-    const config = `${folder}/configuration.toml`;
-    await Deno.writeTextFile(
-      config,
-      `[hypervisor.qemu]\nkernel = "${DIST}/vmlinux"\ninitrd = "${DIST}/kata-initrd.img"\n` +
-        // the kernel starts something that is not there and waits for ever instead of rebooting
-        `kernel_params = "rdinit=/no/such/init init=/no/such/init panic=0 agent.log=debug"\n` +
-        `[agent.kata]\ndial_timeout = 12\n`,
-    );
-    const ran = await kata(["run", "--config", config, "--rootfs", rootfs, "--", "true"], {
-      timeoutMs: 60_000,
+Deno.test("a configuration that cannot work", async (t) => {
+  await using rootfs = await temporaryRootfs();
+  const files = { folder: rootfs.folder, rootfs: rootfs.path };
+  let count = 0;
+  for (const [what, prepare] of Object.entries(CASES)) {
+    await t.step(what, async () => {
+      const left = await traces();
+      {
+        const [change, message] = await prepare(files);
+        const configuration = writeConfiguration(rootfs.folder, change);
+        await using shim = await startShim(`bad${count++}`, { configuration });
+        assert.match(await failure(shim, files), message);
+      }
+      assert.deepEqual(await leaksSince(left), []);
     });
-    assert.equal(ran.code, 125);
-    assert.match(ran.stderr, /agent|console/);
-  },
-);
-
-hostTest("bad input: a command that is not there, or is not a program", async (rootfs) => {
-  await Deno.writeTextFile(`${rootfs}/bin/plain`, "text\n");
-  const table: [string, number, RegExp][] = [
-    ["no-such-command", 127, /"no-such-command": executable file not found in \$PATH/],
-    ["/bin/plain", 126, /"\/bin\/plain": permission denied/],
-  ];
-  for (const [command, code, message] of table) {
-    const ran = await kata(["run", "--rootfs", rootfs, "--", command]);
-    assert.match(ran.stderr, message);
-    assert.equal(ran.code, code);
   }
 });
 
-hostTest("bad input: a name that is in use", async (rootfs) => {
-  const { spawnKata } = await import("./kata_run.ts");
-  const first = spawnKata([
-    "run",
-    "--name",
-    "twice",
-    "--rootfs",
-    rootfs,
-    "--",
-    "sh",
-    "-c",
-    "echo up; sleep 600",
-  ]);
-  const reader = first.stdout.getReader();
-  await reader.read();
-  const second = await kata(["run", "--name", "twice", "--rootfs", rootfs, "--", "true"]);
-  assert.equal(second.code, 125);
-  assert.match(second.stderr, /"twice" (exists|is in use)/);
-  first.kill("SIGTERM");
-  await reader.cancel();
-  await Promise.all([first.status, first.stderr.cancel()]);
+Deno.test("a kvm that is asked for and cannot be used", async () => {
+  await using rootfs = await temporaryRootfs();
+  const left = await traces();
+  {
+    const configuration = writeConfiguration(rootfs.folder, { hypervisor: { accelerator: "kvm" } });
+    // whatever this host has: in the shim's mount namespace /dev/kvm is /dev/null, or missing
+    const mask = 'test ! -e /dev/kvm || mount --bind /dev/null /dev/kvm; exec "$@"';
+    const wrapper = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", mask, "sh"];
+    await using shim = await startShim("kvm", { configuration, wrapper });
+    assert.match(await failure(shim, { folder: rootfs.folder, rootfs: rootfs.path }), /kvm/i);
+  }
+  assert.deepEqual(await leaksSince(left), []);
+});
+
+Deno.test("a specification that cannot be run is refused by its JSON path and value", async (t) => {
+  await using rootfs = await temporaryRootfs();
+  const left = await traces();
+  {
+    const files = { folder: rootfs.folder, rootfs: rootfs.path };
+    await using shim = await startShim("spec", { configuration: writeConfiguration(rootfs.folder) });
+    const process = { user: { uid: 0, gid: 0 }, args: ["true"], cwd: "/" };
+    const cases: Record<string, [Record<string, unknown>, string | RegExp]> = {
+      "no arguments": [
+        { process: { ...process, args: [] } },
+        "config.json: process.args must be a non-empty array of strings: it is []",
+      ],
+      "a relative folder": [{ process: { ...process, cwd: "tmp" } }, /^config\.json: process\.cwd .*"tmp"/],
+      "a rootfs that is not there": [{ root: { path: "/nowhere" } }, /rootfs "\/nowhere"/],
+      "a rootfs that is a file": [
+        { root: { path: `${rootfs.path}/etc/passwd` } },
+        /etc\/passwd" is not a folder/,
+      ],
+      "a mount whose source is not there": [
+        { mounts: [{ destination: "/d", type: "bind", source: "/nowhere" }] },
+        'cannot mount "/d": its source "/nowhere" does not exist',
+      ],
+      "a hook": [
+        { hooks: { prestart: [{ path: "/bin/hook" }] } },
+        'config.json: hooks.prestart is not supported: it has "/bin/hook"',
+      ],
+      "a network namespace that is not there": [
+        { linux: { namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/nowhere" }] } },
+        'network namespace "/run/netns/nowhere" does not exist',
+      ],
+      "the host's network namespace": [
+        { linux: { namespaces: [{ type: "uts" }, { type: "network", path: "/proc/self/ns/net" }] } },
+        /is the host's own/,
+      ],
+    };
+    for (const [what, [change, message]] of Object.entries(cases)) {
+      await t.step(what, async () => {
+        const text = await failure(shim, files, change);
+        if (typeof message === "string") assert.equal(text, message);
+        else assert.match(text, message);
+      });
+    }
+    await t.step("no JSON at all", async () => {
+      await Deno.writeTextFile(`${shim.bundle(shim.id)}/config.json`, "{");
+      const call = shim.task.create({ id: shim.id, bundle: shim.bundle(shim.id) });
+      assert.match(await messageOf(call), /^config\.json: is not valid JSON/);
+    });
+    await t.step("ids that would lead elsewhere", async () => {
+      for (const id of ["a/b", "..", "", "-x"]) {
+        const { success, stderr } = await shim.outputWithId("start", id);
+        assert(!success);
+        assert.match(new TextDecoder().decode(stderr), /shim id must/);
+      }
+    });
+  }
+  assert.deepEqual(await leaksSince(left), []);
 });

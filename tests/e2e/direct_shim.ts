@@ -44,11 +44,16 @@ const SCHEMAS = new Map<string, Schema<unknown>>(
     .map((schema) => [schema.typeName, schema as Schema<unknown>]),
 );
 
-/** Starts a shim for an id. @param options.program default: the built one */
-export async function startShim(
-  id: string,
-  options: { program?: string; configuration?: string } = {},
-): Promise<DirectShim> {
+/** How to start a shim. */
+export interface ShimOptions {
+  /** `configuration.toml`; default: the one beside the program */
+  readonly configuration?: string;
+  /** program and arguments that run the shim's command line */
+  readonly wrapper?: readonly string[];
+}
+
+/** Starts a shim for an id. */
+export async function startShim(id: string, options: ShimOptions = {}): Promise<DirectShim> {
   const shim = new DirectShim(id, await Deno.makeTempDir({ prefix: "kata-shim-" }), options);
   try {
     await shim.start();
@@ -66,6 +71,7 @@ export class DirectShim implements AsyncDisposable {
   /** topic, id, and status where there is one, in the order of their arrival */
   readonly events: string[] = [];
   readonly #program: string;
+  readonly #wrapper: readonly string[];
   readonly #env: Record<string, string>;
   readonly #listener: Listener;
   readonly #events: TtrpcServer;
@@ -73,11 +79,12 @@ export class DirectShim implements AsyncDisposable {
   #log = "";
   #logReader: AsyncFd | undefined;
 
-  constructor(id: string, folder: string, options: { program?: string; configuration?: string }) {
+  constructor(id: string, folder: string, options: ShimOptions) {
     this.id = id;
     this.folder = folder;
     this.#program = `${folder}/containerd-shim-kata-v2`;
-    Deno.symlinkSync(options.program ?? programUnderTest(), this.#program);
+    Deno.symlinkSync(programUnderTest(), this.#program);
+    this.#wrapper = options.wrapper ?? [];
     this.#env = { TTRPC_ADDRESS: `${folder}/t.sock` };
     if (options.configuration) this.#env.KATA_CONF_FILE = options.configuration;
     this.#listener = listenUnix(`${folder}/t.sock`);
@@ -187,21 +194,30 @@ export class DirectShim implements AsyncDisposable {
   }
 
   output(action: "start" | "delete", id: string = this.id): Promise<Deno.CommandOutput> {
-    const flags = [
-      "-namespace",
-      "test",
-      "-address",
-      `${this.folder}/c.sock`,
-      "-publish-binary",
-      "/bin/true",
-      "-debug",
+    return this.outputWithId(action, id, this.bundle(id));
+  }
+
+  /** The same with an id that may be none. */
+  outputWithId(
+    action: "start" | "delete",
+    id: string,
+    bundle = this.bundle(this.id),
+  ): Promise<Deno.CommandOutput> {
+    const [program = "", ...args] = [
+      ...this.#wrapper,
+      this.#program,
+      ...[
+        "-namespace",
+        "test",
+        "-address",
+        `${this.folder}/c.sock`,
+        "-publish-binary",
+        "/bin/true",
+        "-debug",
+      ],
+      ...["-id", id, "-bundle", bundle, action],
     ];
-    return new Deno.Command(this.#program, {
-      args: [...flags, "-id", id, "-bundle", this.bundle(id), action],
-      cwd: this.bundle(id),
-      env: this.#env,
-      stdin: "null",
-    }).output();
+    return new Deno.Command(program, { args, cwd: bundle, env: this.#env, stdin: "null" }).output();
   }
 
   /** Makes a FIFO for a stream and reads it to its end. */
