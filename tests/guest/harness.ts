@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { specOf } from "../../agent/container/testing/harness.ts";
 import type { Spec } from "../../oci/spec.ts";
 import { specToWire } from "../../oci/wire.ts";
+import type { ByteStream } from "../../rpc/stream.ts";
 import { ConnectionClosed } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
@@ -60,7 +61,7 @@ export class Guest implements AsyncDisposable {
     taken.defer(() => Deno.remove(dir, { recursive: true }));
     const console: string[] = [];
     const vm = taken.use(await qemu.start(configOf(dir, console, options)));
-    const stream = await vm.connectAgent();
+    const stream = await reach(vm);
     const client = taken.use(new TtrpcClient(stream));
     const answer = serviceClient(Health, client).check({}, { timeoutMs: BOOT_TIMEOUT_MS });
     try {
@@ -124,6 +125,20 @@ export class Guest implements AsyncDisposable {
     await this.#client.closed;
     await this.vm.stop();
     await Deno.remove(this.#dir, { recursive: true });
+  }
+}
+
+/** Tries until somebody listens: only a serial port can be connected to before. */
+async function reach(vm: Vm): Promise<ByteStream> {
+  let ended: VmExit | undefined;
+  vm.exited.then((exit) => ended = exit);
+  for (;;) {
+    try {
+      return await vm.connectAgent();
+    } catch (error) {
+      if (ended) assert.fail(`the guest ended: ${ended.message}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 }
 
