@@ -135,7 +135,7 @@ async function reach(vm: Vm): Promise<ByteStream> {
   for (;;) {
     try {
       return await vm.connectAgent();
-    } catch (error) {
+    } catch {
       if (ended) assert.fail(`the guest ended: ${ended.message}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
