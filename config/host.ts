@@ -1,6 +1,5 @@
 /** What the configuration's defaults depend on: this machine's architecture, CPUs and installed programs. */
 
-
 /** The machine's architecture. */
 export const arch: "x86_64" | "aarch64" = Deno.build.arch === "aarch64" ? "aarch64" : "x86_64";
 

@@ -29,7 +29,9 @@ export function format(rows: readonly Row[]): string {
     ]),
   ];
   const widths = (cells[0] ?? []).map((_, i) => Math.max(...cells.map((line) => (line[i] ?? "").length)));
-  return cells.map((line) => line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd()).join("\n");
+  return cells.map((line) => line.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd()).join(
+    "\n",
+  );
 }
 
 function round(value: number): string {
