@@ -131,6 +131,20 @@ export class Elf {
     return undefined;
   }
 
+  /** Content of the first section of that name, or undefined; for relocatable files, which have no segments. */
+  section(name: string): Uint8Array | undefined {
+    const table = this.#number(40);
+    const [size, count, namesIndex] = [58, 60, 62].map((at) => this.#view.getUint16(at, true));
+    if (!table || !size || !count || namesIndex === undefined) return undefined;
+    this.#slice(table, size * count);
+    const names = this.#number(table + namesIndex * size + 24);
+    for (let at = table; at < table + size * count; at += size) {
+      if (this.#string(names, this.#view.getUint32(at, true)) !== name) continue;
+      return this.#slice(this.#number(at + 24), this.#number(at + 32));
+    }
+    return undefined;
+  }
+
   /** All notes of all PT_NOTE segments. */
   notes(): Note[] {
     return this.segments.filter((s) => s.type === PT.NOTE).flatMap((segment) => {

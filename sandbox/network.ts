@@ -6,6 +6,8 @@
 
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Spec } from "../oci/spec.ts";
+import type { Link } from "../sys/netlink/link.ts";
+import type { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
 import type { Log } from "./log.ts";
 
 /**
@@ -35,12 +37,21 @@ export function networkNamespace(spec: Spec): string | undefined {
  * A namespace with nothing but loopback is no network, and nothing is said.
  */
 export async function reportLinks(netns: string, log: Log): Promise<void> {
-  const { Rtnetlink } = await import("../sys/netlink/rtnetlink.ts");
-  using netlink = new Rtnetlink(netns);
-  const links = (await netlink.links()).filter(({ flags }) => (flags & IFF_LOOPBACK) === 0);
+  const rtnetlink = await import("../sys/netlink/rtnetlink.ts");
+  const links = (await linksOf(new rtnetlink.Rtnetlink(netns))).filter(({ flags }) =>
+    (flags & IFF_LOOPBACK) === 0
+  );
   if (links.length === 0) return;
   const names = links.map(({ name }) => `"${name}"`).join(", ");
   log.write("warning", `the guest has no network: links of "${netns}" are not connected: ${names}`);
+}
+
+async function linksOf(netlink: Rtnetlink): Promise<Link[]> {
+  try {
+    return await netlink.links();
+  } finally {
+    netlink.close();
+  }
 }
 
 const IFF_LOOPBACK = 0x8;

@@ -50,6 +50,8 @@ const RUN_SETTINGS: Record<string, string> = {
   DENO_DIR: "/proc/self/kata",
   DENO_NO_UPDATE_CHECK: "1",
   DENO_DISABLE_NODE_SHIM: "1",
+  // on a terminal it would complain about the missing folder
+  DENO_LOG: "error,deno::cache::cache_db=off",
 };
 
 /** Variables of the caller that would change how the runtime works; `HOME` is given back by the loader. */

@@ -200,6 +200,13 @@ Deno.test("a sealed executable reads no configuration and leaves no file behind"
   });
 });
 
+Deno.test("a sealed executable says nothing of its own on a terminal either", async () => {
+  await withFolder(async (folder) => {
+    const program = await sealedProgram(folder);
+    assert.equal(await run(["script", "-qec", `${program} linger`, "/dev/null"]), "");
+  });
+});
+
 Deno.test("a sealed executable opens no socket and starts no program by itself", async () => {
   await withFolder(async (folder) => {
     const program = await sealedProgram(folder);

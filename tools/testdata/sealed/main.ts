@@ -7,6 +7,9 @@ async function main(): Promise<number> {
   switch (Deno.args[0]) {
     case "report":
       return (await import("./report.ts")).report({ VERSION, COMMIT, BUILD_ROAD });
+    case "linger":
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      return 0;
     case "fail":
       throw new Error("failed as asked");
     default:

@@ -1,0 +1,72 @@
+/**
+ * `deno task guest`: makes `dist/vmlinux`, `dist/kata-initrd.img` and `dist/configuration.toml`, so that `dist/` can
+ * run containers by itself.
+ *
+ * @module
+ */
+
+import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../guest/build.ts";
+import { build } from "./build.ts";
+import { kernelPackage, unpackKernel } from "./kernel_package.ts";
+import { CACHE, digest, DIST, ensureDir, replaceFile, ROOT } from "./paths.ts";
+
+const STAMP = `${CACHE}/guest-key`;
+
+const CONFIGURATION = `# Configuration of the runtime in this folder. Relative paths start here.
+
+[hypervisor.qemu]
+kernel = "${KERNEL_FILE}"
+initrd = "${INITRD_FILE}"
+`;
+
+/** @returns whether anything had to be made */
+export async function makeGuest(): Promise<boolean> {
+  await ensureDir(DIST);
+  const { out: executable } = await build();
+  const file = await kernelPackage();
+  await replaceFile(`${DIST}/configuration.toml`, CONFIGURATION);
+
+  const key = await keyOf(executable, file);
+  if (await isCurrent(key)) return false;
+  await using kernel = await unpackKernel(file);
+  await buildGuest({ kernel: kernel.vmlinuz, modules: kernel.modules, out: DIST, executable });
+  await replaceFile(STAMP, key);
+  return true;
+}
+
+/** What the assets are made of: the executable, the kernel, and the code that makes them. */
+async function keyOf(executable: string, kernel: string): Promise<string> {
+  const sources: string[] = [];
+  for (const folder of ["guest", "guest/decompress"]) {
+    for await (const { name } of Deno.readDir(`${ROOT}/${folder}`)) {
+      if (name.endsWith(".ts")) sources.push(await Deno.readTextFile(`${ROOT}/${folder}/${name}`));
+    }
+  }
+  return await digest(await identity(executable), kernel, ...sources.sort());
+}
+
+async function identity(path: string): Promise<string> {
+  const { size, mtime } = await Deno.stat(path);
+  return `${path} ${size} ${mtime?.getTime()}`;
+}
+
+async function isCurrent(key: string): Promise<boolean> {
+  try {
+    await Promise.all([KERNEL_FILE, INITRD_FILE].map((name) => Deno.stat(`${DIST}/${name}`)));
+    return await Deno.readTextFile(STAMP) === key;
+  } catch {
+    return false;
+  }
+}
+
+if (import.meta.main) {
+  try {
+    const started = performance.now();
+    const made = await makeGuest();
+    const how = made ? `made in ${((performance.now() - started) / 1000).toFixed(1)} s` : "up to date";
+    console.log(`dist/${KERNEL_FILE}, dist/${INITRD_FILE}, dist/configuration.toml: ${how}`);
+  } catch (error) {
+    console.error(`guest: ${error instanceof Error ? error.message : error}`);
+    Deno.exit(1);
+  }
+}

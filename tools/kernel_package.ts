@@ -1,0 +1,91 @@
+/**
+ * The distribution's kernel, fetched and unpacked into a folder; nothing is installed.
+ *
+ * @module
+ */
+
+import { CACHE, ensureDir } from "./paths.ts";
+import { run } from "./process.ts";
+
+/** Packages that depend on the newest kernel of each architecture. */
+const META_PACKAGES: Readonly<Record<string, string>> = {
+  x86_64: "linux-image-amd64",
+  aarch64: "linux-image-arm64",
+};
+
+const FOLDER = `${CACHE}/kernel`;
+/** Downloaded files are public; without this, root's apt tries to become a user who may not write to the folder. */
+const APT_OPTIONS = ["-o", "APT::Sandbox::User=root"];
+
+/** An unpacked kernel. */
+export interface KernelFiles extends AsyncDisposable {
+  readonly vmlinuz: string;
+  /** `lib/modules/<release>` */
+  readonly modules: string;
+}
+
+/**
+ * The kernel's package file: one fetched earlier, or the newest there is.
+ *
+ * @throws {RunError} when apt cannot fetch it
+ */
+export async function kernelPackage(): Promise<string> {
+  await ensureDir(FOLDER);
+  const present = await packageFile();
+  if (present !== undefined) return present;
+  const name = await newestKernel();
+  await run(["apt-get", ...APT_OPTIONS, "download", name], { cwd: FOLDER });
+  const fetched = await packageFile();
+  if (fetched === undefined) throw new Error(`apt-get download ${name} left no package in ${FOLDER}`);
+  return fetched;
+}
+
+/** Unpacks a kernel's package; disposing of it removes the files. */
+export async function unpackKernel(file: string): Promise<KernelFiles> {
+  const folder = await Deno.makeTempDir({ dir: FOLDER, prefix: "unpacked-" });
+  const remove = () => Deno.remove(folder, { recursive: true });
+  try {
+    await run(["dpkg-deb", "-x", file, folder]);
+    const vmlinuz = await only(`${folder}/boot`, /^vmlinu[xz]-/);
+    const lib = (await folderExists(`${folder}/usr/lib/modules`)) ? "usr/lib/modules" : "lib/modules";
+    const modules = await only(`${folder}/${lib}`, /./);
+    return { vmlinuz, modules, [Symbol.asyncDispose]: remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function newestKernel(): Promise<string> {
+  const meta = META_PACKAGES[Deno.build.arch];
+  if (meta === undefined) throw new Error(`no kernel package is known for ${Deno.build.arch}`);
+  let name = await dependency(meta);
+  if (name === undefined) {
+    // a machine that never asked its archive does not know what there is
+    await run(["apt-get", "update"]);
+    name = await dependency(meta);
+  }
+  if (name === undefined) throw new Error(`the package ${meta} is not in this machine's archives`);
+  return name;
+}
+
+async function dependency(meta: string): Promise<string | undefined> {
+  const text = await run(["apt-cache", "depends", meta]).catch(() => "");
+  return /^\s*Depends: (linux-image-\d\S*)$/m.exec(text)?.[1];
+}
+
+async function packageFile(): Promise<string | undefined> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(FOLDER)) if (name.endsWith(".deb")) names.push(name);
+  const newest = names.sort().at(-1);
+  return newest === undefined ? undefined : `${FOLDER}/${newest}`;
+}
+
+async function only(folder: string, pattern: RegExp): Promise<string> {
+  for await (const { name } of Deno.readDir(folder)) if (pattern.test(name)) return `${folder}/${name}`;
+  throw new Error(`nothing in "${folder}" is called like ${pattern}`);
+}
+
+async function folderExists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then((info) => info.isDirectory, () => false);
+}
