@@ -54,6 +54,29 @@ export async function destroySandbox(
   return saved;
 }
 
+/** Undoes what every dead owner on this host has left: nobody else comes back for a sandbox with a name of its own. */
+export async function sweepDeadSandboxes(paths: HostPaths, log: Log): Promise<void> {
+  for (const id of listNames(paths.state)) {
+    const known = await readState(`${paths.state}/${id}`);
+    // a folder without a saved state is one that is being made at this moment
+    if (known === undefined || (known.bootId === bootId() && isAlive(known.owner))) continue;
+    const taken = await StateFile.reclaim(paths.state, id);
+    if (taken === undefined || taken === "alive") continue;
+    await using file = taken.file;
+    log.write("info", `removing what sandbox "${id}" left in "${file.folder}"`);
+    await replay(taken.saved ?? known, log);
+  }
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    // no sandbox was ever created
+    return [];
+  }
+}
+
 /** The lock of a killed process is free a moment later. */
 async function reclaimSoon(paths: HostPaths, id: string): Promise<Reclaimed | undefined> {
   const deadline = performance.now() + DEATH_TIMEOUT_MS;

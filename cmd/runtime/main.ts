@@ -15,6 +15,9 @@ export async function main(argv0: string, args: readonly string[]): Promise<numb
     case "-v":
     case "version":
       return (await import("./version.ts")).printVersion(basename(argv0), rest);
+    case "help":
+    case "h":
+      return (await import("./app.ts")).runApp([...rest, "--help"]);
     case "shim":
       return (await import("../shim/main.ts")).main(argv0, rest);
     case "agent":

@@ -8,6 +8,8 @@ import { loadConfig } from "../../../config/load.ts";
 import { fdIo } from "../../../sandbox/io_fd.ts";
 import type { Log } from "../../../sandbox/log.ts";
 import { reason } from "../../../sandbox/log.ts";
+import { sweepDeadSandboxes } from "../../../sandbox/cleanup.ts";
+import { HOST_PATHS } from "../../../sandbox/paths.ts";
 import type { AppContext } from "../app.ts";
 import { bundleFromDisk, bundleFromFlags, type RunBundle } from "./bundle.ts";
 import type { RunFlags } from "./command.ts";
@@ -52,6 +54,7 @@ async function runContainer(flags: RunFlags, args: readonly string[], log: Log):
     io: fdIo({ stdin: 0, stdout: 1, stderr: 2 }, bundle.spec.process?.terminal ?? false),
   });
   if (flags.keep) await keep(id, bundle, log);
+  await sweepDeadSandboxes(HOST_PATHS, log);
   return code;
 }
 
