@@ -26,6 +26,9 @@ const REMOVE_TIMEOUT_S = 10;
 /** How long execs may take to be reported after their container's init, in milliseconds. */
 const EXEC_END_MS = 15_000;
 
+/** How long the word that a kill was for memory may come after the kill, in milliseconds. */
+const MEMORY_EVENT_MS = 500;
+
 /** Where a container is in its life. */
 export type ContainerStatus = Exclude<SavedContainer["state"], "creating">;
 
@@ -35,6 +38,8 @@ export interface ContainerContext {
   readonly log: Log;
   /** the connection to the guest, or the guest, is gone */
   isLost(): boolean;
+  /** settles when the kernel ran out of memory in this container; perhaps never */
+  outOfMemory(id: string): Promise<void>;
   /** writes the saved state */
   save(): Promise<void>;
   /** the container is gone: its id is free */
@@ -102,7 +107,10 @@ export class Container {
       log: withFields(options.context.log, { container: this.id }),
       isInit: true,
       onChange: () => this.#context.save(),
-      beforeExit: () => this.#endExecs(),
+      beforeExit: async (end) => {
+        await this.#endExecs();
+        await this.#tellOfMemory(end);
+      },
     });
   }
 
@@ -271,6 +279,12 @@ export class Container {
         allowed.join(" or ")
       }: it is ${this.status}`,
     );
+  }
+
+  /** The kernel kills with the same signal as everybody; that it was for memory is told before the end. */
+  async #tellOfMemory({ status, killed }: { status: number; killed: boolean }): Promise<void> {
+    if (status !== KILLED_STATUS || killed || this.#context.isLost()) return;
+    await within(this.#context.outOfMemory(this.id), MEMORY_EVENT_MS);
   }
 
   /** The init's end is told last: its execs end with it, and are told first. */

@@ -26,6 +26,8 @@ export interface CreateSandboxOptions {
   /** of the container that the sandbox is made for: its network, host name and size */
   readonly spec: Spec;
   readonly config: Config;
+  /** whether the container with the sandbox's id only stands for a pod (default false) */
+  readonly isPod?: boolean;
   readonly log: Log;
   /** gives up; its reason becomes the error */
   readonly signal?: AbortSignal;
@@ -71,7 +73,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const vm = taken.use(await host.startVm(machine));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
-  await client.agent.createSandbox(sandboxRequest(id, spec, config), { timeoutMs: CALL_TIMEOUT_MS });
+  await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
+    timeoutMs: CALL_TIMEOUT_MS,
+  });
   await record.update({ state: "running" });
 
   const policy = {

@@ -36,7 +36,7 @@ export interface ProcessOptions {
   /** called with each new state, before anybody who waits learns of it */
   onChange(): Promise<void>;
   /** awaited before the end of the process is told: what has to be told first */
-  beforeExit?(): Promise<void>;
+  beforeExit?(end: { status: number; killed: boolean }): Promise<void>;
 }
 
 /**
@@ -174,7 +174,7 @@ export class Process {
       await this.#copier?.finish({ endOfFile: this.#options.isInit, killed: () => this.#killed });
     }
     if (this.#io !== undefined) await closeIo(this.#io);
-    await this.#options.beforeExit?.();
+    await this.#options.beforeExit?.({ status, killed: this.#killed || how === "abandon" });
     const exit = { status, at };
     this.#state = { kind: "stopped", exit };
     await this.#options.onChange();

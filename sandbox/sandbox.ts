@@ -17,6 +17,7 @@ import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason } from "./log.ts";
+import { MemoryWatch } from "./memory_watch.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { SavedContainer } from "./state.ts";
 import { pause, within } from "./timing.ts";
@@ -68,6 +69,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #creations = new Set<Promise<Container>>();
   readonly #failure = Promise.withResolvers<Error>();
   readonly #ended = new AbortController();
+  readonly #memory: MemoryWatch;
   #lost = false;
   #stopping: Promise<void> | undefined;
   #disposing: Promise<void> | undefined;
@@ -77,6 +79,7 @@ export class Sandbox implements AsyncDisposable {
     this.id = parts.id;
     this.pid = parts.vm.pid;
     this.failed = this.#failure.promise;
+    this.#memory = new MemoryWatch(parts.client, (id) => this.#containers.has(id));
     this.#watch();
   }
 
@@ -136,18 +139,9 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** Ids of containers in which the kernel ran out of memory, one each time. Ends with the sandbox. */
-  async *outOfMemory(): AsyncGenerator<string> {
-    while (!this.isStopped) {
-      let containerId: string;
-      try {
-        ({ containerId } = await this.#parts.client.agent.getOOMEvent({}));
-      } catch (error) {
-        if (!this.isStopped) this.log.write("debug", `no out-of-memory events: ${reason(error)}`);
-        return;
-      }
-      if (this.#containers.has(containerId)) yield containerId;
-    }
+  /** Ids of containers in which the kernel ran out of memory, one each time; for one reader. Ends with the sandbox. */
+  outOfMemory(): AsyncGenerator<string> {
+    return this.#memory.events();
   }
 
   /**
@@ -240,6 +234,7 @@ export class Sandbox implements AsyncDisposable {
       client: this.#parts.client,
       log: this.log,
       isLost: () => this.#lost,
+      outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
       forget: (id) => this.#containers.delete(id),
     };

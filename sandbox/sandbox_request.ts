@@ -18,7 +18,10 @@ export const SHARE_TAG = "kataShared";
 /** Longest host name of a Linux kernel. */
 const MAX_HOSTNAME = 64;
 
-/** @see host.md A.5, step 18 */
+/**
+ * @param id of the sandbox; the container with the same id only keeps a pod's namespaces and is not watched for
+ * memory, so a container that is not in a pod has none
+ */
 export function sandboxRequest(id: string, spec: Spec, config: Config): Init<CreateSandboxRequest> {
   const mounts = spec.mounts ?? [];
   return {

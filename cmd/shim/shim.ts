@@ -23,7 +23,7 @@ import type { HostPaths } from "../../sandbox/paths.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { EventPublisher } from "./events.ts";
 import { ExitReports } from "./exit_reports.ts";
-import { groupOf } from "./grouping.ts";
+import { type Group, groupOf } from "./grouping.ts";
 import { configPathOf } from "./options.ts";
 
 /** What a server is made with. */
@@ -125,7 +125,7 @@ export class Shim implements AsyncDisposable {
     const group = groupOf(spec.annotations ?? {}, id);
     const makesSandbox = group.sandboxId === id;
     const sandbox = makesSandbox
-      ? await this.#makeSandbox(request, spec, signal)
+      ? await this.#makeSandbox(request, spec, group, signal)
       : this.#joinSandbox(group.sandboxId);
     try {
       const io = clientIo({ terminal, stdin, stdout, stderr }, { namespace: this.namespace, id });
@@ -147,14 +147,21 @@ export class Shim implements AsyncDisposable {
     }
   }
 
-  async #makeSandbox(request: CreateTaskRequest, spec: Spec, signal: AbortSignal): Promise<Sandbox> {
+  async #makeSandbox(
+    request: CreateTaskRequest,
+    spec: Spec,
+    group: Group,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
     if (this.#sandbox !== undefined) {
       throw new RpcError(Code.AlreadyExists, `this shim serves sandbox "${this.#sandbox.id}" already`);
     }
     const { log, host, paths } = this.#options;
     const config = this.#options.config ?? await this.#loadConfig(request, spec);
     this.#options.onConfig?.(config);
-    const sandbox = await createSandbox({ id: request.id, spec, config, log, signal, host, paths });
+    const { id } = request;
+    const isPod = group.kind === "pod_sandbox";
+    const sandbox = await createSandbox({ id, isPod, spec, config, log, signal, host, paths });
     this.#sandbox = sandbox;
     this.#watchMemory(sandbox).catch((error) => log.write("warning", reason(error)));
     return sandbox;

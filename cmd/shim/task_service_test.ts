@@ -275,6 +275,20 @@ Deno.test("the death of the machine is told once for every process, and the rest
   assert.deepEqual(host.left(), []);
 });
 
+Deno.test("that a process was killed for want of memory is told before its end", async () => {
+  await using bench = new Bench();
+  const { task, host } = bench;
+  await bench.create();
+  await task.start({ id: "c1" });
+  host.guest.process("c1").exit(137);
+  host.guest.runOutOfMemory("unknown");
+  host.guest.runOutOfMemory("c1");
+  await task.wait({ id: "c1" });
+  await task.delete({ id: "c1" });
+  await bench.events.flush(1_000);
+  assert.deepEqual(bench.told.slice(2), ["/tasks/oom", "/tasks/exit c1 137", "/tasks/delete c1 137"]);
+});
+
 Deno.test("a kill during statistics reaches the process", async () => {
   await using bench = new Bench();
   const { task, host } = bench;

@@ -87,6 +87,8 @@ export class FakeGuest {
   readonly before = new Map<Method, () => Promise<void> | void>();
   readonly #server: TtrpcServer;
   readonly #connections: ByteStream[] = [];
+  readonly #oom: string[] = [];
+  #oomChanged = Promise.withResolvers<void>();
   readonly #created = new Map<string, PromiseWithResolvers<FakeProcess>>();
 
   constructor() {
@@ -119,6 +121,20 @@ export class FakeGuest {
     return this.processes.get(key) ?? await this.#appearance(key).promise;
   }
 
+  /** The kernel over there runs out of memory. */
+  runOutOfMemory(containerId: string): void {
+    this.#oom.push(containerId);
+    this.#oomChanged.resolve();
+  }
+
+  async #nextOom(): Promise<string> {
+    while (this.#oom.length === 0) {
+      await this.#oomChanged.promise;
+      this.#oomChanged = Promise.withResolvers();
+    }
+    return this.#oom.shift() ?? "";
+  }
+
   #appearance(key: string): PromiseWithResolvers<FakeProcess> {
     const appearance = this.#created.get(key) ?? Promise.withResolvers<FakeProcess>();
     this.#created.set(key, appearance);
@@ -147,6 +163,7 @@ export class FakeGuest {
         this.process(containerId, execId).input.push(...data);
         return { len: data.length };
       },
+      getOOMEvent: async () => ({ containerId: await this.#nextOom() }),
       closeStdin: ({ containerId, execId }) => {
         this.process(containerId, execId).inputClosed.resolve();
         return {};

@@ -12,6 +12,7 @@ import {
   TaskExecAddedSchema,
   TaskExecStartedSchema,
   TaskExitSchema,
+  TaskOOMSchema,
   TaskStartSchema,
 } from "../../rpc/gen/events_pb.ts";
 import { Task } from "../../rpc/gen/task_pb.ts";
@@ -37,6 +38,7 @@ const SCHEMAS = new Map<string, Schema<unknown>>(
     TaskCreateSchema,
     TaskStartSchema,
     TaskExitSchema,
+    TaskOOMSchema,
     TaskDeleteSchema,
     TaskExecAddedSchema,
     TaskExecStartedSchema,
