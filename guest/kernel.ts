@@ -5,6 +5,7 @@
  */
 
 import { compressionOf, decompress } from "./decompress/decompress.ts";
+import { DecompressError } from "./decompress/errors.ts";
 import { Elf, ElfError, isElf, PT } from "./elf.ts";
 
 /** A kernel file that cannot be used; the message names the file and says why. */
@@ -84,14 +85,17 @@ function payloadOf(file: Uint8Array, name: string): Uint8Array {
   return file.subarray(start, end);
 }
 
-/** Behind all but gzip data, which ends with it anyhow, the kernel's build appends the original size. */
+/** The last four bytes are the original size: gzip data ends with it, behind other data the kernel's build puts it. */
 async function decompressPayload(payload: Uint8Array): Promise<Uint8Array> {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (payload.length < 4) return await decompress(payload);
-  const size = view.getUint32(payload.length - 4, true);
+  const size = payload.length < 4 ? 0 : view.getUint32(payload.length - 4, true);
   const data = compressionOf(payload) === "gzip" ? payload : payload.subarray(0, -4);
   // never trust a length so far as to reserve more than could be true
-  return await decompress(data, Math.min(size, payload.length * 32));
+  const kernel = await decompress(data, Math.min(size, payload.length * 32));
+  if (kernel.length !== size) {
+    throw new DecompressError(`the data ends after ${kernel.length} bytes instead of ${size}`);
+  }
+  return kernel;
 }
 
 /** Where the ELF file ends: the tables for relocating the kernel stand behind it in a bzImage. */

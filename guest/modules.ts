@@ -80,10 +80,12 @@ export async function collectModules(
   const files = await listModules(folder);
   const builtin = await listBuiltin(folder);
   const collected = new Map<string, GuestModule>();
+  const begun = new Set<string>();
   let release = baseName(folder);
 
   const collect = async (name: string, needer: string): Promise<void> => {
-    if (collected.has(name) || builtin.has(name)) return;
+    if (begun.has(name) || builtin.has(name)) return;
+    begun.add(name);
     const path = files.get(name);
     if (path === undefined) {
       throw new ModulesError(

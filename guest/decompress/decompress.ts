@@ -41,7 +41,10 @@ export async function decompress(bytes: Uint8Array, expectedSize?: number): Prom
       // only here: loading it costs more than most commands take
       const zlib = await import("node:zlib");
       try {
-        return kind === "gzip" ? zlib.gunzipSync(bytes) : zlib.zstdDecompressSync(bytes);
+        const { buffer, byteOffset, length } = kind === "gzip"
+          ? zlib.gunzipSync(bytes)
+          : zlib.zstdDecompressSync(bytes);
+        return new Uint8Array(buffer, byteOffset, length);
       } catch (error) {
         throw new DecompressError(`${kind}: ${error instanceof Error ? error.message : error}`);
       }
