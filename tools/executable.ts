@@ -78,7 +78,8 @@ export async function compileExecutable(bundle: Bundle, executable: Executable):
   const text = stamp(bundle.files, commit, "compiled").get(bundle.entry);
   if (text === undefined) throw new Error(`the bundle has no file "${bundle.entry}"`);
   const args = ["--quiet", "--allow-all", "--no-config", "--no-lock", "--no-check", "--no-code-cache"];
-  args.push(...UNSTABLE, "--bundle", "--minify", "--target", TRIPLES[arch]);
+  // the text is minified already, and was checked for releases that a minifier drops (`using.ts`): not once more
+  args.push(...UNSTABLE, "--bundle", "--target", TRIPLES[arch]);
 
   const base = Deno.env.get("DENORT_BIN");
   const key = await digest(

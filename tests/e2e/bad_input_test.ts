@@ -90,9 +90,9 @@ const CASES: Record<string, (files: Files) => Promise<[ConfigurationChange, RegE
       hypervisor: {
         initrd: await initrd(files, "echo hello from the console; while :; do /bin/busybox sleep 1000; done"),
       },
-      agent: { dial_timeout: 10 },
+      agent: { dial_timeout: 25 },
     },
-    /^the agent did not answer within 10 s; its console ends with:[^]*hello from the console/,
+    /^the agent did not answer within 25 s; its console ends with:[^]*hello from the console/,
   ],
   "an init that ends": async (files) => [
     { hypervisor: { initrd: await initrd(files, "echo bye; exit 1") } },
