@@ -1,8 +1,9 @@
-import { TtrpcServer } from "../rpc/ttrpc/server.ts";
+import { type ServeOptions, TtrpcServer } from "../rpc/ttrpc/server.ts";
 import { type Connections, listen } from "./connections.ts";
 import type { Logger } from "./log.ts";
 import type { AgentOptions } from "./options.ts";
 import { type Devices, Sandbox } from "./sandbox.ts";
+import { unitOf } from "./server_address.ts";
 import { agentServices } from "./service/services.ts";
 
 /** What an agent needs besides its options. */
@@ -38,6 +39,7 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
     init,
     devices,
     log,
+    unitBytes: unitOf(options.serverAddress),
     destroyed: end.resolve,
   });
   const server = new TtrpcServer(services, {
@@ -45,7 +47,8 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
   });
   const connections = await listen(options.serverAddress);
   environment.listening();
-  await Promise.race([acceptAll(connections, server), end.promise]);
+  const clientsFollow = options.serverAddress.kind === "virtio-serial";
+  await Promise.race([acceptAll(connections, server, { clientsFollow }), end.promise]);
   // The answer to the call that ended the sandbox is still to be sent.
   await server.shutdown(SHUTDOWN_GRACE_MS);
   connections.close();
@@ -53,9 +56,13 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
 }
 
 /** Rejects in the end, if only as nothing more can come after the close. */
-async function acceptAll(connections: Connections, server: TtrpcServer): Promise<never> {
+async function acceptAll(
+  connections: Connections,
+  server: TtrpcServer,
+  options: ServeOptions,
+): Promise<never> {
   for (;;) {
     const connection = await connections.accept();
-    server.serve(connection);
+    server.serve(connection, options);
   }
 }

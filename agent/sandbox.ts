@@ -61,6 +61,7 @@ export class Sandbox {
   readonly #containers = new Map<string, Slot>();
   /** Pid namespace of the first container, and that container. */
   #first: { readonly namespace: OwnedFd; readonly container: GuestContainer } | undefined;
+  #containerModule: Promise<typeof import("./container/container.ts")> | undefined;
   #state: State = { kind: "absent" };
 
   constructor(options: SandboxOptions) {
@@ -212,7 +213,7 @@ export class Sandbox {
     namespaces: { ipc: number; uts: number; pid?: number },
   ): Promise<Container> {
     // Loaded with the first container, so that the agent answers sooner.
-    const { Container } = await import("./container/container.ts");
+    const { Container } = await (this.#containerModule ??= import("./container/container.ts"));
     const { log, cgroupRoot } = this.#options;
     return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log, cgroupRoot });
   }

@@ -56,3 +56,11 @@ export function formatServerAddress(address: ServerAddress): string {
       return `unix://${address.path}`;
   }
 }
+
+/** Most that the driver of virtio-serial ports takes with one write, in bytes (port_fops_write in virtio_console.c). */
+const SERIAL_WRITE_BYTES = 32 * 1024;
+
+/** Most bytes that the channel takes at once, if there is such a limit. */
+export function unitOf(address: ServerAddress): number | undefined {
+  return address.kind === "virtio-serial" ? SERIAL_WRITE_BYTES : undefined;
+}

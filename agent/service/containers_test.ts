@@ -3,6 +3,7 @@ import { processToWire } from "../../oci/wire.ts";
 import { Code } from "../../rpc/errors.ts";
 import { processOf } from "../container/testing/harness.ts";
 import { rejects, TestAgent } from "../testing/harness.ts";
+import { fitting } from "./streams.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const shell = (script: string) => ["sh", "-c", script];
@@ -250,4 +251,14 @@ Deno.test("statistics count what the container has used", async () => {
   assert.ok(cgroupStats);
   assert.ok(networkStats.every((entry) => entry.name !== "lo"));
   await agent.client.updateContainer({ containerId: "c1" });
+});
+
+Deno.test("an answer fills whole units of its channel, or less than one", () => {
+  const unit = 32768;
+  for (const wanted of [1, 100, unit - 64]) assert.equal(fitting(wanted, unit), wanted);
+  for (const wanted of [unit - 63, unit, 2 * unit - 65]) assert.equal(fitting(wanted, unit), unit - 64);
+  for (const wanted of [2 * unit - 64, 2 * unit, 3 * unit - 65]) {
+    assert.equal(fitting(wanted, unit), 2 * unit - 64);
+  }
+  assert.equal(fitting(0xffff_ffff, undefined), 0xffff_ffff);
 });

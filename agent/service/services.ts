@@ -18,6 +18,8 @@ export interface ServiceOptions {
   readonly base: string;
   /** Whether the agent is PID 1. */
   readonly init: boolean;
+  /** Most bytes that the channel takes at once, if there is such a limit. */
+  readonly unitBytes?: number | undefined;
   readonly devices: Devices;
   /** How long a link that is being plugged in may take to appear, in milliseconds. */
   readonly hotplugTimeoutMs: number;
@@ -34,7 +36,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
   const handlers: Handlers<typeof AgentService.methods> = {
     ...sandboxHandlers(sandbox, options.destroyed),
     ...containerHandlers(sandbox),
-    ...streamHandlers(sandbox),
+    ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers(options),
   };

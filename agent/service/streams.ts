@@ -5,11 +5,18 @@ import type { Handlers } from "../../rpc/ttrpc/typed.ts";
 import { failedPrecondition, invalidArgument } from "../errors.ts";
 import type { Sandbox } from "../sandbox.ts";
 
-/** The standard streams of processes. */
-export function streamHandlers(sandbox: Sandbox): Handlers<typeof AgentService.methods> {
+/**
+ * The standard streams of processes.
+ *
+ * @param unitBytes most bytes that the channel takes at once, if there is such a limit: see {@link fitting}
+ */
+export function streamHandlers(
+  sandbox: Sandbox,
+  unitBytes: number | undefined,
+): Handlers<typeof AgentService.methods> {
   const read = async (stream: "stdout" | "stderr", request: ReadStreamRequest, context: CallContext) => {
     const process = sandbox.container(request.containerId).process(request.execId);
-    const data = await process.output(stream)?.read(request.len, context.signal);
+    const data = await process.output(stream)?.read(fitting(request.len, unitBytes), context.signal);
     if (data) return { data };
     // Clients know the end of a stream by the word "eof".
     throw new RpcError(Code.OutOfRange, process.io.isTerminal ? "eof" : "read meet eof");
@@ -39,6 +46,20 @@ export function streamHandlers(sandbox: Sandbox): Handlers<typeof AgentService.m
       return {};
     },
   };
+}
+
+/** What an answer may have around its data, in bytes; with room to spare. */
+const AROUND_BYTES = 64;
+
+/**
+ * How much to read so that the answer fills whole units of the channel. Over a virtio-serial port each unit has to be
+ * taken by the host before the next can be written: an answer that is a few bytes longer takes twice the time.
+ *
+ * @param wanted most bytes that the client wants
+ */
+export function fitting(wanted: number, unitBytes: number | undefined): number {
+  if (unitBytes === undefined || wanted + AROUND_BYTES <= unitBytes) return wanted;
+  return Math.floor((wanted + AROUND_BYTES) / unitBytes) * unitBytes - AROUND_BYTES;
 }
 
 /** The kernel keeps rows and columns in 16 bits. */

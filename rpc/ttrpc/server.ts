@@ -39,6 +39,15 @@ export interface ServerOptions {
   onError?: (error: unknown) => void;
 }
 
+/** What a server has to know about the stream that it serves. */
+export interface ServeOptions {
+  /**
+   * Clients follow each other on the stream without its end in between being always seen, as on a serial line. A client's
+   * first request has the stream id 1, so that id begins a new client: calls of the one before are given up.
+   */
+  clientsFollow?: boolean;
+}
+
 /** How long {@link TtrpcServer.shutdown} waits for running calls by default, in milliseconds. */
 const SHUTDOWN_GRACE_MS = 10_000;
 
@@ -55,9 +64,9 @@ export class TtrpcServer {
   }
 
   /** Serves one connection, and closes it. Resolves when it has ended, however it did. */
-  async serve(stream: ByteStream): Promise<void> {
+  async serve(stream: ByteStream, options: ServeOptions = {}): Promise<void> {
     if (this.#stopping) return stream.close();
-    const connection = new ServerConnection(stream, this.#services, this.#onError);
+    const connection = new ServerConnection(stream, this.#services, this.#onError, options);
     this.#connections.add(connection);
     try {
       await connection.run();

@@ -5,16 +5,20 @@ import type { Request } from "../gen/ttrpc_pb.ts";
 import type { ByteStream } from "../stream.ts";
 import { Flag, type Frame, FrameReader, FrameType, MAX_DATA_BYTES } from "./frame.ts";
 import { decodeRequest, errorFrame, metadataOf } from "./messages.ts";
-import type { MethodDefinition, ServiceDefinition } from "./server.ts";
+import type { MethodDefinition, ServeOptions, ServiceDefinition } from "./server.ts";
 import { ServerCall } from "./server_call.ts";
 
 /** Bytes of answers that may wait for a client that does not read, before its requests are not read any more. */
 const MAX_UNSENT_BYTES = 4 * MAX_DATA_BYTES;
 
+/** Id of the first request of a client. */
+const FIRST_ID = 1;
+
 export class ServerConnection {
   readonly #stream: ByteStream;
   readonly #services: ReadonlyMap<string, ServiceDefinition>;
   readonly #onError: (error: unknown) => void;
+  readonly #clientsFollow: boolean;
   readonly #calls = new Map<number, ServerCall>();
   #lastId = 0;
   #unsent = 0;
@@ -27,10 +31,12 @@ export class ServerConnection {
     stream: ByteStream,
     services: ReadonlyMap<string, ServiceDefinition>,
     onError: (error: unknown) => void,
+    { clientsFollow = false }: ServeOptions = {},
   ) {
     this.#stream = stream;
     this.#services = services;
     this.#onError = onError;
+    this.#clientsFollow = clientsFollow;
   }
 
   /** Serves until the connection ends. */
@@ -86,6 +92,7 @@ export class ServerConnection {
     if (id % 2 !== 1) {
       return this.#refuse(id, invalid(`stream id ${id} of a request must be odd`));
     }
+    if (id === FIRST_ID && this.#clientsFollow) this.#nextClient();
     if (id <= this.#lastId) {
       return this.#refuse(id, invalid(`stream id ${id} cannot be used again: ids must increase`));
     }
@@ -113,6 +120,13 @@ export class ServerConnection {
     );
     this.#calls.set(id, call);
     call.start(method, request.payload, (flags & Flag.RemoteOpen) !== 0);
+  }
+
+  /** Nobody is left to take the answers of calls before this. */
+  #nextClient(): void {
+    const lost = new ConnectionClosed();
+    for (const call of [...this.#calls.values()]) call.abandon(lost);
+    this.#lastId = 0;
   }
 
   #find(request: Request, flags: number): MethodDefinition | RpcError {

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { Harness } from "../../agent/container/testing/harness.ts";
 import { processOf } from "../../agent/container/testing/harness.ts";
 import { processToWire } from "../../oci/wire.ts";
+import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
+import { serviceClient } from "../../rpc/ttrpc/typed.ts";
 import { Guest } from "./harness.ts";
 
 const SERIAL = "agent.server_addr=virtio-serial://agent.channel.0";
@@ -195,4 +198,32 @@ Deno.test("an agent that cannot start says why on the console, and the guest end
     booted,
     /the guest does not answer: .*"agent\.server_addr" must be "vsock:.*: it is "nonsense"/,
   );
+});
+
+Deno.test("clients come and go on a virtio-serial port, each with a connection of its own", async () => {
+  await using machine = new Harness();
+  await using guest = await Guest.boot({ share: machine.folder, agentParams: [SERIAL] });
+  await guest.createSandbox();
+  await guest.run("c1", ["sh", "-c", "while read line; do echo got:$line; done; sleep 1000"]);
+  // Somebody who waits for output, and one whose last request was cut off in the middle.
+  guest.agent.readStdout({ containerId: "c1", len: 100 }).catch(() => {});
+  await guest.agent.closeStdin({ containerId: "none" }).catch(() => {});
+  await guest.disconnect();
+  // The guest hears of the end of a connection a moment later; without one that ends inside a frame is not told apart.
+  const noticed = () => new Promise((resolve) => setTimeout(resolve, 1000));
+  const broken = await guest.vm.connectAgent();
+  await broken.write(new Uint8Array([0, 0, 1, 0, 0, 0, 0, 1, 1, 0, 10, 11]));
+  await noticed();
+  broken.close();
+  await noticed();
+  // Others may follow at once.
+  for (let i = 0; i < 3; i++) {
+    using client = new TtrpcClient(await guest.vm.connectAgent());
+    const agent = serviceClient(AgentService, client);
+    await agent.writeStdin({ containerId: "c1", data: encode(`${i}\n`) });
+    const answer = await agent.readStdout({ containerId: "c1", len: 100 });
+    assert.equal(new TextDecoder().decode(answer.data), `got:${i}\n`);
+    client.close();
+    await client.closed;
+  }
 });

@@ -120,9 +120,14 @@ export class Guest implements AsyncDisposable {
     return await this.vm.exited;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Closes the connection to the agent. */
+  async disconnect(): Promise<void> {
     this.#client.close();
     await this.#client.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disconnect();
     await this.vm.stop();
     await Deno.remove(this.#dir, { recursive: true });
   }
