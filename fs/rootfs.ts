@@ -44,14 +44,7 @@ export function mountRootfs(path: string, mounts: readonly RootfsMount[]): Promi
 
 /** Takes away everything that is mounted on a folder and below it. Safe to call again, and from a fresh process. */
 export function unmountRootfs(path: string): void {
-  let real: string;
-  try {
-    real = Deno.realPathSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    throw error;
-  }
-  detachBelow(real);
+  detachBelow(path);
 }
 
 function mountOne(root: string, entry: RootfsMount): void {

@@ -69,8 +69,7 @@ export class SharedFolder implements AsyncDisposable {
   static prepare(sandboxId: string, base: string = SHARED_BASE): Promise<SharedFolder> {
     return promised(() => {
       Deno.mkdirSync(base, { recursive: true, mode: 0o750 });
-      // Mount points are listed by their real paths.
-      const folder = new SharedFolder(`${Deno.realPathSync(base)}/${sandboxId}`);
+      const folder = new SharedFolder(`${base}/${sandboxId}`);
       removeSharedFolder(folder.path);
       try {
         folder.#make();

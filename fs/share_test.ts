@@ -158,6 +158,16 @@ Deno.test("a folder whose owner is gone is removed by its path, and replaced by 
     assert.deepEqual(names(`${folder}/rootfs`), ["bin"]);
   }));
 
+Deno.test("a base that is reached through a link works, too", () =>
+  inFolder(async (folder) => {
+    Deno.symlinkSync("base", `${folder}/link`);
+    const share = await SharedFolder.prepare("sb", `${folder}/link`);
+    await share.addRootfs("c1", `${folder}/rootfs`);
+    assert.deepEqual(names(`${share.exported}/c1/rootfs`), ["bin"]);
+    removeSharedFolder(`${folder}/link/sb`);
+    assert.deepEqual(names(`${folder}/base`), []);
+  }));
+
 Deno.test("the mounts spread to a namespace that was made before them, but not through the host's tree", () =>
   inFolder(async (folder) => {
     // As a virtiofsd does: a mount namespace of its own in which everything is a slave.

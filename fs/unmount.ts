@@ -14,9 +14,21 @@ export function detach(path: string): boolean {
   }
 }
 
-/** Takes away every mount on a folder and below it, the last made first. */
+/** Takes away every mount on a folder and below it, the last made first. The folder need not exist. */
 export function detachBelow(folder: string): void {
+  const path = realPath(folder);
+  if (path === undefined) return;
   const points = readMountinfo().map(({ mountPoint }) => mountPoint);
-  const below = points.filter((point) => point === folder || point.startsWith(`${folder}/`));
+  const below = points.filter((point) => point === path || point.startsWith(`${path}/`));
   for (const point of below.reverse()) detach(point);
+}
+
+/** Mounts are listed by their real paths. */
+function realPath(path: string): string | undefined {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }

@@ -82,7 +82,7 @@ const Q35_WITHOUT = "smm=off,vmport=off,hpet=off,sata=off,smbus=off,usb=off";
 function machine(input: CommandLineInput): string[] {
   const { config, arch, accelerator } = input;
   const properties = [config.machineType, "memory-backend=dimm1"];
-  if (config.machineType.startsWith("q35")) properties.push(Q35_WITHOUT);
+  if (config.machineType.includes("q35")) properties.push(Q35_WITHOUT);
   if (arch === "aarch64") properties.push(accelerator === "kvm" ? "gic-version=host" : "gic-version=max");
   if (config.machineAccelerators) properties.push(config.machineAccelerators);
   return [

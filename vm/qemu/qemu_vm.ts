@@ -83,11 +83,17 @@ export class QemuVm implements Vm {
   }
 
   stop(): Promise<void> {
-    return this.#stopped ??= this.#taken.disposeAsync();
+    return this.#stopped ??= this.#stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#parts.daemon.kill();
+    await this.exited;
+    await this.#taken.disposeAsync();
   }
 
   async #watch(): Promise<VmExit> {
