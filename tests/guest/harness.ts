@@ -10,7 +10,7 @@ import { specOf } from "../../agent/container/testing/harness.ts";
 import type { Spec } from "../../oci/spec.ts";
 import { specToWire } from "../../oci/wire.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
-import { ConnectionClosed } from "../../rpc/errors.ts";
+import { Code, ConnectionClosed, RpcError } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
@@ -118,6 +118,15 @@ export class Guest implements AsyncDisposable {
   async powerOff(): Promise<VmExit> {
     await this.agent.destroySandbox({});
     return await this.vm.exited;
+  }
+
+  /** Calls a method with bytes of the caller's choice; it must be answered in a time that is long under emulation. */
+  async call(service: string, method: string, bytes: Uint8Array): Promise<void> {
+    const timeoutMs = 60_000;
+    await this.#client.call(service, method, bytes, { timeoutMs }).catch((error) => {
+      assert.ok(error instanceof RpcError, String(error));
+      assert.notEqual(error.code, Code.DeadlineExceeded, `${method} with [${bytes}]`);
+    });
   }
 
   /** Closes the connection to the agent. */
