@@ -10,7 +10,7 @@ import { programUnderTest } from "./program.ts";
 export interface ContainerdOptions {
   /** program that becomes `containerd-shim-kata-v2`; default: the built one */
   readonly shim?: string;
-  /** `containerd` to run; default: the installed one */
+  /** folder of the `containerd` and `ctr` to run; default: `KATA_TEST_CONTAINERD`, else the installed ones */
   readonly containerd?: string;
   /** `configuration.toml` of the runtime; default: the one beside the program */
   readonly configuration?: string;
@@ -120,15 +120,17 @@ disabled_plugins = [
     if (this.#options.configuration) env.KATA_CONF_FILE = this.#options.configuration;
     // its output goes to a file: shims that outlive it would keep a pipe open
     this.#process = new Deno.Command("/bin/sh", {
-      args: ["-c", 'exec "$0" --config "$1/config.toml" >>"$1/log" 2>&1', this.#program(), this.folder],
+      args: ["-c", 'exec "$0" --config "$1/config.toml" >>"$1/log" 2>&1', this.program("containerd"), this.folder],
       env,
       stdin: "null",
     }).spawn();
     await this.#ready();
   }
 
-  #program(): string {
-    return this.#options.containerd ?? "containerd";
+  /** Path or name of one of its programs. */
+  program(name: "containerd" | "ctr"): string {
+    const folder = this.#options.containerd ?? Deno.env.get("KATA_TEST_CONTAINERD");
+    return folder === undefined ? name : `${folder}/${name}`;
   }
 
   async #ready(): Promise<void> {
@@ -175,7 +177,7 @@ disabled_plugins = [
 
   /** Starts `ctr` with pipes. */
   spawn(args: readonly string[], stdin: "null" | "piped" = "null"): Deno.ChildProcess {
-    const command = new Deno.Command("ctr", {
+    const command = new Deno.Command(this.program("ctr"), {
       args: ["--address", this.address, ...args],
       stdin,
       stdout: "piped",

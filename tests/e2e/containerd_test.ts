@@ -261,7 +261,7 @@ async function onTerminal(containerd: Containerd, root: string): Promise<{ code:
   setWindowSize(pty.master.fd, { rows: 30, columns: 100 });
   const args = ["run", "--rm", "-t", "--runtime", RUNTIME, ...PATH, "--rootfs", root, "tty", "sh"];
   const ctr = await spawn({
-    argv: ["ctr", "--address", containerd.address, ...args],
+    argv: [containerd.program("ctr"), "--address", containerd.address, ...args],
     fds: new Map([[0, pty.slave], [1, pty.slave], [2, pty.slave]]),
     session: true,
   });
