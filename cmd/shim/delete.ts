@@ -43,7 +43,7 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
   }
   unmountRootfs(`${bundle}/rootfs`);
   const answer = toBinary(DeleteResponseSchema, { pid, exitStatus: KILLED, exitedAt: timestamp() });
-  for (let done = 0; done < answer.length;) done += await Deno.stdout.write(answer.subarray(done));
+  for (let done = 0; done < answer.length;) done += Deno.stdout.writeSync(answer.subarray(done));
   return 0;
 }
 

@@ -14,14 +14,12 @@ import { spawn } from "../../sys/spawn.ts";
 import { addressOf, SOCKET_FOLDER, socketPath } from "./address.ts";
 import type { ShimFlags } from "./flags.ts";
 import { groupOf, readAnnotations } from "./grouping.ts";
+import { readInput } from "./read_input.ts";
 import { selfCommand } from "./self.ts";
 
 const SOCKET_MODE = 0o600;
 const FOLDER_MODE = 0o700;
 const LISTENER_FD = 3;
-
-/** Most that is read from standard input. */
-const MAX_INPUT_BYTES = 10 * 1024 * 1024;
 
 const MAX_OOM_SCORE = 1000;
 
@@ -62,28 +60,6 @@ async function socketFolderOf(flags: ShimFlags): Promise<string> {
   if (input.length === 0) return SOCKET_FOLDER;
   const { bootstrapOf } = await import("./bootstrap.ts");
   return bootstrapOf(input, flags)?.socketDir || SOCKET_FOLDER;
-}
-
-/** All of standard input; a terminal is nobody who sends options. */
-function readInput(): Uint8Array {
-  if (Deno.stdin.isTerminal()) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  while (true) {
-    const chunk = new Uint8Array(65_536);
-    const count = Deno.stdin.readSync(chunk);
-    if (count === null) break;
-    size += count;
-    if (size > MAX_INPUT_BYTES) throw new Error(`standard input must have at most ${MAX_INPUT_BYTES} bytes`);
-    chunks.push(chunk.subarray(0, count));
-  }
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, at);
-    at += chunk.length;
-  }
-  return all;
 }
 
 function requireSocket(path: string, sandboxId: string): void {

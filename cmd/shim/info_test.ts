@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { packAny } from "../../rpc/any.ts";
+import { AnySchema } from "../../rpc/gen/google/protobuf/any_pb.ts";
+import { RuntimeInfoSchema } from "../../rpc/gen/introspection_pb.ts";
+import { OptionsSchema } from "../../rpc/gen/runtimeoptions_pb.ts";
+import { fromBinary, toBinary } from "../../rpc/message.ts";
+import { VERSION } from "../../version.ts";
+import { runtimeInfo } from "./info.ts";
+
+Deno.test("the answer is a RuntimeInfo, with the options that were given", () => {
+  const options = packAny(OptionsSchema, { configPath: `/${"x".repeat(300)}` });
+  const info = fromBinary(RuntimeInfoSchema, runtimeInfo(toBinary(AnySchema, options)));
+  assert.equal(info.name, "io.containerd.kata.v2");
+  assert.equal(info.version?.version, VERSION);
+  assert.deepEqual(info.options, options);
+  assert.match(info.features?.typeUrl ?? "", /\/features\/Features$/);
+  const features = JSON.parse(new TextDecoder().decode(info.features?.value));
+  assert.equal(features.linux.cgroup.v2, true);
+});
+
+Deno.test("the answer is encoded as the protobuf library does it", () => {
+  const bytes = runtimeInfo(new Uint8Array());
+  assert.deepEqual(toBinary(RuntimeInfoSchema, fromBinary(RuntimeInfoSchema, bytes)), bytes);
+});
