@@ -117,18 +117,25 @@ export class Elf {
    */
   slotOf(symbol: string, relocationType: number): number | undefined {
     const { values, strings } = this.#dynamic();
-    const value = (tag: number): number | undefined => values.find((v) => v[0] === tag)?.[1];
-    const [rela, size, symbols] = [value(DT.RELA), value(DT.RELASZ), value(DT.SYMTAB)];
-    if (rela === undefined || size === undefined || symbols === undefined) return undefined;
-    const start = this.#fileOffset(rela);
+    const symbols = values.find(([tag]) => tag === DT.SYMTAB)?.[1];
+    const relocations = this.relocations();
+    if (relocations === undefined || symbols === undefined) return undefined;
+    const start = this.#fileOffset(relocations.address);
     const symbolStart = this.#fileOffset(symbols);
-    for (let at = start; at < start + size; at += RELA_BYTES) {
+    for (let at = start; at < start + relocations.size; at += RELA_BYTES) {
       if (this.#view.getUint32(at + 8, true) !== relocationType) continue;
       const index = this.#view.getUint32(at + 12, true);
       const nameOffset = this.#view.getUint32(symbolStart + index * SYMBOL_BYTES, true);
       if (this.#string(strings, nameOffset) === symbol) return this.#number(at);
     }
     return undefined;
+  }
+
+  /** Where the dynamic linker's main table of relocations (`.rela.dyn`) is loaded, in bytes. */
+  relocations(): { address: number; size: number } | undefined {
+    const { values } = this.#dynamic();
+    const [address, size] = [DT.RELA, DT.RELASZ].map((tag) => values.find((value) => value[0] === tag)?.[1]);
+    return address === undefined || size === undefined ? undefined : { address, size };
   }
 
   /** Content of the first section of that name, or undefined; for relocatable files, which have no segments. */

@@ -9,10 +9,12 @@
     .set SYS_write, 64
     .set SYS_exit_group, 94
     .set SYS_getpid, 172
+    .set SYS_madvise, 233
     .set SYS_memfd_create, 279
 
     .set AT_FDCWD, -100
     .set MFD_CLOEXEC, 1
+    .set MADV_DONTNEED, 4
     .set PROC_FLAGS, 14             // MS_NOSUID | MS_NODEV | MS_NOEXEC
 
     .set P_SELF, 0                  // parameters: see layout.ts
@@ -26,6 +28,8 @@
     .set P_ADD_COUNT, 64
     .set P_DROP, 72
     .set P_DROP_COUNT, 80
+    .set P_SPENT, 88
+    .set P_SPENT_LENGTH, 96
 
     .text
     .globl _start
@@ -169,8 +173,17 @@ script:
     ldr x0, [x1, x0]
     str x27, [x0]
 
+// The tables that the dynamic linker has worked through need no memory any more.
+    mov x22, x1
+    ldr x0, [x20, P_SPENT]
+    add x0, x0, x1
+    ldr x1, [x20, P_SPENT_LENGTH]
+    mov x2, MADV_DONTNEED
+    mov x8, SYS_madvise
+    svc 0                           // if not, they stay
+
     ldr x2, [x20, P_ENTRY]
-    add x16, x1, x2
+    add x16, x22, x2
     mov x0, x28
     mov x29, 0
     mov x30, 0

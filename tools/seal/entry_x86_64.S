@@ -5,6 +5,7 @@
 // linker and the program's own entry point. Every register is free but rdx (handed on) and rsp.
 
     .set SYS_write, 1
+    .set SYS_madvise, 28
     .set SYS_getpid, 39
     .set SYS_mount, 165
     .set SYS_exit_group, 231
@@ -13,6 +14,7 @@
 
     .set AT_FDCWD, -100
     .set MFD_CLOEXEC, 1
+    .set MADV_DONTNEED, 4
     .set PROC_FLAGS, 14             // MS_NOSUID | MS_NODEV | MS_NOEXEC
 
     .set P_SELF, 0                  // parameters: see layout.ts
@@ -26,6 +28,8 @@
     .set P_ADD_COUNT, 64
     .set P_DROP, 72
     .set P_DROP_COUNT, 80
+    .set P_SPENT, 88
+    .set P_SPENT_LENGTH, 96
 
     .text
     .globl _start
@@ -184,8 +188,17 @@ script:
     mov (%rsi,%rax), %rax
     mov %rbx, (%rax)
 
+// The tables that the dynamic linker has worked through need no memory any more.
+    mov %rsi, %rbx
+    mov P_SPENT(%rbp), %rdi
+    add %rsi, %rdi
+    mov P_SPENT_LENGTH(%rbp), %rsi
+    mov $MADV_DONTNEED, %edx
+    mov $SYS_madvise, %eax
+    syscall                         // if not, they stay
+
     mov P_ENTRY(%rbp), %rax
-    add %rsi, %rax
+    add %rbx, %rax
     mov %r15, %rdx
     xor %ebp, %ebp
     jmp *%rax

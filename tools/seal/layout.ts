@@ -18,7 +18,9 @@
  *    caller's arguments,
  * 4. builds a new environment: the runtime's settings, then the caller's without the variables that would
  *    change how the runtime works, and gives it to the C library,
- * 5. jumps to the program's own entry point.
+ * 5. gives back the memory of the relocation tables, which the dynamic linker has read from end to end and
+ *    nobody reads again: 4 MiB of each process,
+ * 6. jumps to the program's own entry point.
  *
  * The kernel's copies (`/proc/self/cmdline`, `/proc/self/environ`) stay what the caller passed: `ps` shows
  * the caller's words, and the script finds its `argv[0]` and `HOME` there.
@@ -42,10 +44,12 @@ export interface Parameters {
   settings: readonly string[];
   /** Beginnings of environment entries to leave out, such as `HOME=`. */
   dropped: readonly string[];
+  /** Address and size of what only the dynamic linker reads, in whole pages; a size of 0 for none. */
+  spent: { address: number; size: number };
 }
 
-/** Eleven 64-bit fields, in the order of the `P_` constants of `entry_*.S`. */
-const HEADER_BYTES = 11 * 8;
+/** Thirteen 64-bit fields, in the order of the `P_` constants of `entry_*.S`. */
+const HEADER_BYTES = 13 * 8;
 
 /** Lays out parameters, strings and script, little-endian, to stand directly behind the entry code. */
 export function encodeParameters(parameters: Parameters): Uint8Array<ArrayBuffer> {
@@ -78,6 +82,8 @@ export function encodeParameters(parameters: Parameters): Uint8Array<ArrayBuffer
     parameters.settings.length,
     dropped,
     parameters.dropped.length,
+    parameters.spent.address,
+    parameters.spent.size,
   ];
 
   const bytes = new Uint8Array(size);

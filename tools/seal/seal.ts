@@ -35,6 +35,7 @@ const TARGETS: Record<Architecture, { code: string; globalData: number }> = {
 
 /** Distance kept between the program's last segment and the new one. */
 const GAP = 0x10000;
+const LARGEST_PAGE = 0x10000;
 const PROGRAM_HEADER_BYTES = 56;
 
 /** The architecture of a program, or an {@linkcode ElfError} when it is one that cannot be sealed. */
@@ -74,6 +75,7 @@ export function seal(sealing: Sealing): Uint8Array<ArrayBuffer> {
     args: sealing.args,
     settings: sealing.settings,
     dropped: sealing.dropped,
+    spent: wholePages(elf.relocations()),
   });
   const size = code.length + parameters.length;
 
@@ -94,6 +96,14 @@ export function seal(sealing: Sealing): Uint8Array<ArrayBuffer> {
   writeSegments(sealed, elf.programHeaderOffset, replaceNotes(elf.segments, segment, baseName));
   new DataView(sealed.buffer).setBigUint64(24, BigInt(vaddr), true); // e_entry
   return sealed;
+}
+
+/** The whole pages of an area, whatever the size of a page is (arm64: up to 64 KiB). */
+function wholePages(area: { address: number; size: number } | undefined): { address: number; size: number } {
+  if (!area) return { address: 0, size: 0 };
+  const address = roundUp(area.address, LARGEST_PAGE);
+  const end = Math.floor((area.address + area.size) / LARGEST_PAGE) * LARGEST_PAGE;
+  return { address, size: Math.max(0, end - address) };
 }
 
 /** The segments with `added` behind the last loadable one (they must ascend) and one without the notes. */

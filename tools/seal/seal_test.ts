@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Architecture, Elf, ElfError, MACHINE, PF, PT } from "../../guest/elf.ts";
 import { build } from "../build.ts";
 import { runtimeFor } from "../runtime.ts";
+import { ROOT } from "../paths.ts";
 import { run } from "../process.ts";
 import { assemble } from "./assemble.ts";
 import { ENTRY_AARCH64 } from "./entry_aarch64.ts";
@@ -50,7 +51,7 @@ for (const [arch, code] of [["x86_64", ENTRY_X86_64], ["aarch64", ENTRY_AARCH64]
   });
 }
 
-Deno.test("parameters are eleven words, then the strings, then the script", () => {
+Deno.test("parameters are thirteen words, then the strings, then the script", () => {
   const bytes = encodeParameters({
     self: 0x1000,
     entry: 0x2000,
@@ -59,14 +60,25 @@ Deno.test("parameters are eleven words, then the strings, then the script", () =
     args: ["run", "-A"],
     settings: ["A=1"],
     dropped: ["A=", "B_"],
+    spent: { address: 0x10000, size: 0x20000 },
   });
-  const words = Array.from(new BigUint64Array(bytes.slice(0, 88).buffer), Number);
-  assert.deepEqual(words, [0x1000, 0x2000, 0x3000, 105, 4, 88, 2, 95, 1, 99, 2]);
-  assert.equal(new TextDecoder().decode(bytes.subarray(88)), "run\0-A\0A=1\0A=\0B_\0go()");
+  const words = Array.from(new BigUint64Array(bytes.slice(0, 104).buffer), Number);
+  assert.deepEqual(words, [0x1000, 0x2000, 0x3000, 121, 4, 104, 2, 111, 1, 115, 2, 0x10000, 0x20000]);
+  assert.equal(new TextDecoder().decode(bytes.subarray(104)), "run\0-A\0A=1\0A=\0B_\0go()");
 });
 
 Deno.test("a string with a NUL, or none at all, is no parameter", () => {
-  const parameters = { self: 0, entry: 0, environ: 0, script: "", args: [], settings: [], dropped: [] };
+  const spent = { address: 0, size: 0 };
+  const parameters = {
+    self: 0,
+    entry: 0,
+    environ: 0,
+    script: "",
+    args: [],
+    settings: [],
+    dropped: [],
+    spent,
+  };
   assert.throws(() => encodeParameters({ ...parameters, args: ["a\0b"] }), /holds a NUL/);
   assert.throws(() => encodeParameters({ ...parameters, dropped: [""] }), /is empty/);
 });
@@ -227,6 +239,22 @@ Deno.test("a sealed executable opens no socket and starts no program by itself",
     assert.equal(calls.filter((call) => call.startsWith("execve(")).length, 1);
     const written = calls.filter((call) => /O_(WRONLY|RDWR|CREAT)/.test(call) && !call.includes('"/proc/'));
     assert.deepEqual(written, []);
+  });
+});
+
+Deno.test("a sealed executable keeps no relocation tables in memory", async () => {
+  await withFolder(async (folder) => {
+    const program = await sealedProgram(folder);
+    const tables = new Elf(await Deno.readFile(program), program).relocations();
+    assert.ok(tables && tables.size > 2_000_000, "else there is nothing to gain");
+    // the ends share their pages with what is used
+    const [address, size] = [Math.ceil(tables.address / 0x10000) * 0x10000, tables.size & ~0x1ffff];
+    const residentPages = async (program: string[]): Promise<number> =>
+      Number(await run([...program, "resident", String(address), String(size)]));
+    // the kernel maps up to 64 KiB around each page that is touched next to the tables
+    assert.ok(await residentPages([program]) <= 32);
+    const plain = [Deno.execPath(), "run", "-A", "--no-check", `--config=${ROOT}/deno.json`, MAIN];
+    assert.equal(await residentPages(plain), size / 4096, "unsealed, they stay");
   });
 });
 

@@ -10,6 +10,8 @@ async function main(): Promise<number> {
     case "linger":
       await new Promise((resolve) => setTimeout(resolve, 200));
       return 0;
+    case "resident":
+      return (await import("./report.ts")).resident(Number(Deno.args[1]), Number(Deno.args[2]));
     case "fail":
       throw new Error("failed as asked");
     default:
