@@ -20,10 +20,18 @@ type NativeWide = (nr: number, ...args: SyscallArg[]) => bigint;
 const LIBC = "libc.so.6";
 
 /**
+ * One more argument than the callee takes, a structure of one byte by value: C functions do not see it, and the caller
+ * takes it off the stack. For symbols with a structure Deno compiles no call path of machine code of their own. That
+ * path saves 0.1 µs a call once V8 has optimised the caller, but costs 0.9 ms per symbol to make (0.04 ms without), and
+ * in a machine without hardware virtualisation 80 ms for the first and 8 ms for each further one.
+ */
+const UNSEEN_TYPE = { struct: ["u8"] } as const;
+const UNSEEN = new Uint8Array(1);
+
+/**
  * `syscall()` of libc once per combination of arguments that are memory: bit n of the index is set where argument
  * n is. Only the "buffer" parameter type lets Deno pass the address of an array without a second call, and a symbol's
- * parameter types are fixed. Each is opened when first needed, as opening costs about 0.3 ms (in an emulated machine
- * 8 ms). Index 0, for numbers only, serves small memory of any combination too: see {@linkcode smallArena}.
+ * parameter types are fixed. Each is opened when first needed.
  */
 const natives: (Native | undefined)[] = [];
 const nativesWide: (NativeWide | undefined)[] = [];
@@ -34,6 +42,7 @@ let errnoView: Int32Array | undefined;
 function openNative(mask: number, result: "i32" | "i64") {
   const parameters: Deno.NativeType[] = ["i64"];
   for (let i = 0; i < 6; i++) parameters.push(mask & (1 << i) ? "buffer" : "i64");
+  parameters.push(UNSEEN_TYPE);
   const library = Deno.dlopen(LIBC, { call: { name: "syscall", parameters, result } });
   // The types that Deno infers for a table built at run time know neither arguments nor result.
   return library.symbols.call as unknown;
@@ -42,9 +51,9 @@ function openNative(mask: number, result: "i32" | "i64") {
 function errno(): Int32Array {
   if (errnoView) return errnoView;
   const library = Deno.dlopen(LIBC, {
-    location: { name: "__errno_location", parameters: [], result: "pointer" },
+    location: { name: "__errno_location", parameters: [UNSEEN_TYPE], result: "pointer" },
   });
-  const pointer = library.symbols.location();
+  const pointer = library.symbols.location(UNSEEN);
   if (pointer === null) throw new Error("libc has no errno");
   errnoView = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4));
   return errnoView;
@@ -70,67 +79,6 @@ function nativeWide(mask: number): NativeWide {
 }
 
 /**
- * Memory for small arguments. Whatever their combination, a call that passes addresses as numbers needs one symbol;
- * a program that has just started would otherwise spend most of its time opening symbols for its first calls.
- */
-const ARENA_SIZE = 2048;
-let arena: { readonly bytes: Uint8Array; readonly address: number } | undefined;
-
-function smallArena(): { readonly bytes: Uint8Array; readonly address: number } {
-  if (arena) return arena;
-  const { bytes, address } = new Pinned(ARENA_SIZE);
-  return arena = { bytes, address: Number(address) };
-}
-
-/** Copies of the arguments' memory begin at multiples of this. */
-const ALIGNMENT = 8;
-
-/** What the arguments need in the arena; more than it has if they cannot go there. */
-function arenaBytes(args: readonly SyscallArg[]): number {
-  let size = 0;
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i];
-    if (typeof arg === "object" && arg !== null) size += roomFor(arg);
-  }
-  return size;
-}
-
-function roomFor(memory: Uint8Array): number {
-  return (memory.length + ALIGNMENT - 1) & -ALIGNMENT;
-}
-
-/** The arguments with addresses of copies in the place of memory. */
-function intoArena(args: readonly SyscallArg[]): SyscallArg[] {
-  const { bytes, address } = smallArena();
-  const numbers: SyscallArg[] = [];
-  let at = 0;
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i] ?? null;
-    if (typeof arg !== "object" || arg === null) {
-      numbers.push(arg);
-      continue;
-    }
-    // Byte by byte, as for so few a call of set() takes longer.
-    for (let j = 0; j < arg.length; j++) bytes[at + j] = arg[j] ?? 0;
-    numbers.push(address + at);
-    at += roomFor(arg);
-  }
-  return numbers;
-}
-
-/** Takes back what the kernel has written. */
-function fromArena(args: readonly SyscallArg[]): void {
-  const { bytes } = smallArena();
-  let at = 0;
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i];
-    if (typeof arg !== "object" || arg === null) continue;
-    for (let j = 0; j < arg.length; j++) arg[j] = bytes[at + j] ?? 0;
-    at += roomFor(arg);
-  }
-}
-
-/**
  * Makes a system call and returns its result, or the negative error number. Interrupted calls are repeated, except
  * `close`, which has closed even then. The call runs on the thread of JavaScript: it must not block.
  *
@@ -138,22 +86,11 @@ function fromArena(args: readonly SyscallArg[]): void {
  */
 export function trySyscall(name: SyscallName, args: readonly SyscallArg[]): number {
   const mask = maskOf(args);
-  // Reads and writes of streams go the direct way, whose symbol is opened anyway, without copies.
-  if (mask === 0 || mask === STREAM_MASK || arenaBytes(args) > ARENA_SIZE) return tryDirect(name, mask, args);
-  const result = tryDirect(name, 0, intoArena(args));
-  fromArena(args);
-  return result;
-}
-
-/** Memory as the second argument alone: read, write. */
-const STREAM_MASK = 0b10;
-
-function tryDirect(name: SyscallName, mask: number, args: readonly SyscallArg[]): number {
   const call = natives[mask] ?? native(mask);
   const nr = NR[name];
   const [a, b, c, d, e, f] = args;
   for (;;) {
-    const result = call(nr, a ?? 0, b ?? 0, c ?? 0, d ?? 0, e ?? 0, f ?? 0);
+    const result = call(nr, a ?? 0, b ?? 0, c ?? 0, d ?? 0, e ?? 0, f ?? 0, UNSEEN);
     if (result !== -1) return result;
     const error = errno()[0] ?? ERRNO.EIO;
     if (error !== ERRNO.EINTR || name === "close") return -error;
@@ -184,7 +121,7 @@ export function syscallWide(name: SyscallName, args: readonly SyscallArg[], subj
   const call = nativesWide[mask] ?? nativeWide(mask);
   const [a, b, c, d, e, f] = args;
   for (;;) {
-    const result = call(NR[name], a ?? 0, b ?? 0, c ?? 0, d ?? 0, e ?? 0, f ?? 0);
+    const result = call(NR[name], a ?? 0, b ?? 0, c ?? 0, d ?? 0, e ?? 0, f ?? 0, UNSEEN);
     if (result !== -1n) return result;
     const error = errno()[0] ?? ERRNO.EIO;
     if (error !== ERRNO.EINTR) throw new SysError(name, error, subject);
