@@ -31,7 +31,7 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
   validateId("shim id", flags.id);
   const bundle = flags.bundle === "" ? Deno.cwd() : flags.bundle;
   const log = stderrLog(flags.debug);
-  const group = await groupOfBundle(bundle, flags.id, log);
+  const group = groupOfBundle(bundle, flags.id, log);
   let pid = 0;
   // a sandbox that other containers use is not this one's to end
   if (group.sandboxId === flags.id) {
@@ -48,9 +48,9 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
 }
 
 /** A bundle that cannot be read any more is no reason to leave a machine running. */
-async function groupOfBundle(bundle: string, id: string, log: Log): Promise<Group> {
+function groupOfBundle(bundle: string, id: string, log: Log): Group {
   try {
-    return groupOf(await readAnnotations(bundle), id);
+    return groupOf(readAnnotations(bundle), id);
   } catch (error) {
     log.write("warning", reason(error));
     return { kind: "single_container", sandboxId: id };

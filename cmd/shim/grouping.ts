@@ -62,10 +62,10 @@ function firstOf(
 }
 
 /** The annotations in a bundle's `config.json`; none when there is no such file. */
-export async function readAnnotations(bundle: string): Promise<Readonly<Record<string, unknown>>> {
+export function readAnnotations(bundle: string): Readonly<Record<string, unknown>> {
   let text: string;
   try {
-    text = await Deno.readTextFile(`${bundle}/config.json`);
+    text = Deno.readTextFileSync(`${bundle}/config.json`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return {};
     throw error;

@@ -37,13 +37,13 @@ Deno.test("an unknown type, and a member of no pod, are errors", () => {
 Deno.test("a bundle without a spec has no annotations, one with a broken spec is an error", async () => {
   const bundle = await Deno.makeTempDir();
   try {
-    assert.deepEqual(await readAnnotations(bundle), {});
+    assert.deepEqual(readAnnotations(bundle), {});
     await Deno.writeTextFile(`${bundle}/config.json`, '{"annotations":{"a":"b"}}');
-    assert.deepEqual(await readAnnotations(bundle), { a: "b" });
+    assert.deepEqual(readAnnotations(bundle), { a: "b" });
     await Deno.writeTextFile(`${bundle}/config.json`, "[]");
-    assert.deepEqual(await readAnnotations(bundle), {});
+    assert.deepEqual(readAnnotations(bundle), {});
     await Deno.writeTextFile(`${bundle}/config.json`, "{");
-    await assert.rejects(readAnnotations(bundle), /config.json is not valid JSON/);
+    assert.throws(() => readAnnotations(bundle), /config.json is not valid JSON/);
   } finally {
     await Deno.remove(bundle, { recursive: true });
   }

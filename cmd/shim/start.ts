@@ -27,29 +27,29 @@ const MAX_OOM_SCORE = 1000;
 export async function start(argv0: string, flags: ShimFlags): Promise<number> {
   validateId("shim id", flags.id);
   const bundle = Deno.cwd();
-  const [annotations, socketFolder] = await Promise.all([readAnnotations(bundle), socketFolderOf(flags)]);
-  const group = groupOf(annotations, flags.id);
+  const socketFolder = await socketFolderOf(flags);
+  const group = groupOf(readAnnotations(bundle), flags.id);
   const path = await socketPath(flags.address, flags.namespace, group.sandboxId, socketFolder);
   if (group.kind === "pod_container") {
     requireSocket(path, group.sandboxId);
-    return await finish(bundle, path);
+    return answer(bundle, path);
   }
   const listener = await listen(path);
   // the socket's owner lives already: it serves this sandbox, too
-  if (listener === "in use") return await finish(bundle, path);
+  if (listener === "in use") return answer(bundle, path);
   try {
     // the server looks the address up when it goes
-    await Deno.writeTextFile(`${bundle}/address`, addressOf(path));
+    Deno.writeTextFileSync(`${bundle}/address`, addressOf(path));
     const pid = await startServer(argv0, flags, bundle, listener);
     try {
-      await Deno.writeTextFile(`${bundle}/shim.pid`, String(pid));
-      return await finish(bundle, path);
+      Deno.writeTextFileSync(`${bundle}/shim.pid`, String(pid));
+      return answer(bundle, path);
     } catch (error) {
       Deno.kill(pid, "SIGKILL");
       throw error;
     }
   } catch (error) {
-    await Deno.remove(path).catch(() => {});
+    removeFile(path);
     throw error;
   }
 }
@@ -79,7 +79,7 @@ async function listen(path: string): Promise<Listener | "in use"> {
     if (!isErrno(error, "EADDRINUSE")) throw error;
   }
   if (await answers(path)) return "in use";
-  await Deno.remove(path).catch(() => {});
+  removeFile(path);
   return listenUnix(path, { mode: SOCKET_MODE });
 }
 
@@ -131,8 +131,16 @@ function oomScore(): number | undefined {
 }
 
 /** containerd up to 1.7 finds a running shim by this file after its own restart. */
-async function finish(bundle: string, path: string): Promise<number> {
-  await Deno.writeTextFile(`${bundle}/address`, addressOf(path));
-  await Deno.stdout.write(new TextEncoder().encode(addressOf(path)));
+function answer(bundle: string, path: string): number {
+  Deno.writeTextFileSync(`${bundle}/address`, addressOf(path));
+  Deno.stdout.writeSync(new TextEncoder().encode(addressOf(path)));
   return 0;
+}
+
+function removeFile(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // somebody else did
+  }
 }
