@@ -9,6 +9,7 @@
 
 import { compressionOf, decompress } from "./decompress/decompress.ts";
 import { Elf } from "./elf.ts";
+import { withoutSignature } from "./module_signature.ts";
 
 /** A folder of modules that does not hold what a guest needs; the message names folder and driver. */
 export class ModulesError extends Error {
@@ -48,7 +49,7 @@ export interface GuestModule {
   path: string;
   /** Names of the modules in the guest that must be loaded before it. */
   needs: string[];
-  /** The module itself, decompressed. */
+  /** The module itself, decompressed, without a signature. */
   data: Uint8Array;
 }
 
@@ -93,7 +94,7 @@ export async function collectModules(
       );
     }
     const file = await Deno.readFile(`${folder}/${path}`);
-    const data = compressionOf(file) ? await decompress(file) : file;
+    const data = withoutSignature(compressionOf(file) ? await decompress(file) : file);
     const info = readModuleInfo(data, `${folder}/${path}`);
     if (info.release !== undefined) release = info.release;
     for (const dependency of info.depends) await collect(dependency, `"${name}"`);
