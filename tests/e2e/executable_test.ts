@@ -2,34 +2,37 @@
 
 import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
-import { hostTest, kata, text } from "./kata_run.ts";
+import { kata, onHost, text } from "./kata_run.ts";
 
-hostTest("executable: linked under the name of a role, it answers as that role", async (_rootfs, folder) => {
-  const answers: [string, string[], RegExp][] = [
-    [
-      "kata-runtime",
-      ["--version"],
-      /^kata-runtime +: \d+\.\d+\.\d+\n +commit +: \S+\n +OCI specs: 1\.\d+\.\d+\n$/,
-    ],
-    ["kata-runtime", ["--version", "--verbose"], /built +: (sealed|compiled)\n/],
-    ["kata-runtime", ["help"], /run +run a command in a container/],
-    ["containerd-shim-kata-v2", ["-v"], /^containerd-shim-kata-v2: version \d+\.\d+\.\d+/],
-    ["containerd-shim-kata-v2", ["-info"], /io\.containerd\.kata\.v2/],
-    ["kata-agent", ["--version"], /^kata-agent +: \d+\.\d+\.\d+/],
-    ["kata-monitor", ["--version"], /^kata-monitor +: \d+\.\d+\.\d+/],
-  ];
-  for (const [name, args, expected] of answers) {
-    const program = `${folder}/${name}`;
-    await Deno.symlink(`${DIST}/kata`, program).catch(() => {});
-    const ran = await kata(args, { program });
-    assert.equal(ran.code, 0, `${name} ${args}: ${ran.stderr}`);
-    assert.match(text(ran), expected, `${name} ${args}`);
-  }
-});
+Deno.test(
+  "executable: linked under the name of a role, it answers as that role",
+  onHost(async (_rootfs, folder) => {
+    const answers: [string, string[], RegExp][] = [
+      [
+        "kata-runtime",
+        ["--version"],
+        /^kata-runtime +: \d+\.\d+\.\d+\n +commit +: \S+\n +OCI specs: 1\.\d+\.\d+\n$/,
+      ],
+      ["kata-runtime", ["--version", "--verbose"], /built +: (sealed|compiled)\n/],
+      ["kata-runtime", ["help"], /run +run a command in a container/],
+      ["containerd-shim-kata-v2", ["-v"], /^containerd-shim-kata-v2: version \d+\.\d+\.\d+/],
+      ["containerd-shim-kata-v2", ["-info"], /io\.containerd\.kata\.v2/],
+      ["kata-agent", ["--version"], /^kata-agent +: \d+\.\d+\.\d+/],
+      ["kata-monitor", ["--version"], /^kata-monitor +: \d+\.\d+\.\d+/],
+    ];
+    for (const [name, args, expected] of answers) {
+      const program = `${folder}/${name}`;
+      await Deno.symlink(`${DIST}/kata`, program).catch(() => {});
+      const ran = await kata(args, { program });
+      assert.equal(ran.code, 0, `${name} ${args}: ${ran.stderr}`);
+      assert.match(text(ran), expected, `${name} ${args}`);
+    }
+  }),
+);
 
-hostTest(
+Deno.test(
   "executable: copied alone to another folder with the guest's files, it runs a container",
-  async (rootfs, folder) => {
+  onHost(async (rootfs, folder) => {
     const home = `${folder}/elsewhere`;
     await Deno.mkdir(home);
     for (const name of ["kata", "vmlinux", "kata-initrd.img", "configuration.toml"]) {
@@ -49,12 +52,15 @@ hostTest(
       ["configuration.toml", "kata", "kata-initrd.img", "vmlinux"],
       "nothing is written beside it",
     );
-  },
+  }),
 );
 
-hostTest("executable: two runs at the same time do not meet", async (rootfs) => {
-  const both = await Promise.all(
-    ["left", "right"].map((name) => kata(["run", "--name", name, "--rootfs", rootfs, "--", "hostname"])),
-  );
-  assert.deepEqual(both.map((ran) => [ran.code, text(ran)]), [[0, "left\n"], [0, "right\n"]]);
-});
+Deno.test(
+  "executable: two runs at the same time do not meet",
+  onHost(async (rootfs) => {
+    const both = await Promise.all(
+      ["left", "right"].map((name) => kata(["run", "--name", name, "--rootfs", rootfs, "--", "hostname"])),
+    );
+    assert.deepEqual(both.map((ran) => [ran.code, text(ran)]), [[0, "left\n"], [0, "right\n"]]);
+  }),
+);

@@ -62,9 +62,12 @@ export function text(ran: Ran): string {
   return new TextDecoder().decode(ran.stdout);
 }
 
-/** A test that gets a root file system of its own, and afterwards nothing of it may be left on the host. */
-export function hostTest(name: string, body: (rootfs: string, folder: string) => Promise<void>): void {
-  Deno.test(name, async () => {
+/**
+ * The body of a test that gets a root file system and a folder of its own; afterwards nothing of it may be left on
+ * the host.
+ */
+export function onHost(body: (rootfs: string, folder: string) => Promise<void>): () => Promise<void> {
+  return async () => {
     const before = await traces();
     const folder = await Deno.makeTempDir({ prefix: "kata-e2e-" });
     try {
@@ -73,7 +76,7 @@ export function hostTest(name: string, body: (rootfs: string, folder: string) =>
       await Deno.remove(folder, { recursive: true });
     }
     assert.deepEqual(await leaksSince(before), []);
-  });
+  };
 }
 
 async function feed(child: Deno.ChildProcess, input: Uint8Array | undefined): Promise<void> {

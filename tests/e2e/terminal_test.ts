@@ -7,7 +7,7 @@ import { openPty, setWindowSize } from "../../sys/pty.ts";
 import { signalNumber } from "../../sys/signals.ts";
 import { spawn } from "../../sys/spawn.ts";
 import { DIST } from "../../tools/paths.ts";
-import { hostTest } from "./kata_run.ts";
+import { onHost } from "./kata_run.ts";
 
 /** How long the next words on the screen may take, in milliseconds. */
 const PATIENCE_MS = 40_000;
@@ -31,9 +31,9 @@ async function screen(master: AsyncFd, pattern: RegExp): Promise<string> {
   }
 }
 
-hostTest(
+Deno.test(
   "terminal: keys, window size, interrupt and exit code behave as at a local shell",
-  async (rootfs) => {
+  onHost(async (rootfs) => {
     const { master, slave } = openPty();
     using screenEnd = master;
     setWindowSize(master.fd, { rows: 33, columns: 101 });
@@ -63,5 +63,5 @@ hostTest(
     await screen(master, /\/ # /);
     await type("exit 9\r");
     assert.deepEqual(await child.wait(), { code: 9, signal: 0 });
-  },
+  }),
 );

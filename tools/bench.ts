@@ -1,0 +1,38 @@
+/**
+ * `deno task bench`: the rows of the budget table, each against a reference taken in the same run.
+ *
+ * @module
+ */
+
+import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
+import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
+import { coldSandboxRow, guestProcessRow } from "../tests/bench/sandbox.ts";
+import { emptyScript, shimStartRow, startupRows } from "../tests/bench/startup.ts";
+import { format, type Row } from "../tests/bench/table.ts";
+import { makeGuest } from "./guest.ts";
+import { DIST } from "./paths.ts";
+
+await makeGuest();
+const folder = await Deno.makeTempDir({ prefix: "kata-bench-" });
+try {
+  for (const name of ["kata-runtime", "containerd-shim-kata-v2"]) {
+    await Deno.symlink(`${DIST}/kata`, `${folder}/${name}`);
+  }
+  const rootfs = await makeCrunRootfs(`${folder}/rootfs`);
+  const empty = await emptyScript(folder);
+  const built = { bin: folder };
+  const bench = { dist: DIST, rootfs, folder };
+  const rows: Row[] = [];
+  const measure = async (what: string, rowsOf: () => Promise<Row | Row[]>) => {
+    console.error(`==> ${what}`);
+    rows.push(...[await rowsOf()].flat());
+  };
+  await measure("start-up", () => startupRows(built, empty));
+  await measure("shim start", () => shimStartRow(built, empty, folder));
+  await measure("idle daemon", () => idleMemoryRow(rootfs));
+  await measure("cold sandbox", () => coldSandboxRow(bench));
+  await measure("processes in a guest", () => guestProcessRow(bench));
+  console.log(format(rows));
+} finally {
+  await Deno.remove(folder, { recursive: true });
+}
