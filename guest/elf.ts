@@ -24,7 +24,8 @@ export const PF = { X: 1, W: 2, R: 4 } as const;
 const DT = { NEEDED: 1, STRTAB: 5, SYMTAB: 6, RELA: 7, RELASZ: 8, RUNPATH: 29 } as const;
 
 const HEADER_BYTES = 64;
-const PROGRAM_HEADER_BYTES = 56;
+/** Size of a program header. */
+export const PROGRAM_HEADER_BYTES = 56;
 const RELA_BYTES = 24;
 const SYMBOL_BYTES = 24;
 

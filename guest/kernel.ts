@@ -6,7 +6,7 @@
 
 import { compressionOf, decompress } from "./decompress/decompress.ts";
 import { DecompressError } from "./decompress/errors.ts";
-import { Elf, ElfError, isElf, PT } from "./elf.ts";
+import { Elf, ElfError, isElf, PROGRAM_HEADER_BYTES, PT } from "./elf.ts";
 
 /** A kernel file that cannot be used; the message names the file and says why. */
 export class KernelError extends Error {
@@ -49,7 +49,7 @@ export async function extractKernel(file: Uint8Array, name: string): Promise<Uin
         `the kernel in "${name}" cannot be booted directly: it has no PVH entry point (CONFIG_PVH is not set)`,
       );
     }
-    return kernel.subarray(0, endOf(kernel, elf));
+    return loadedPart(kernel, elf);
   } catch (error) {
     if (error instanceof KernelError) throw error;
     if (error instanceof ElfError) {
@@ -98,12 +98,31 @@ async function decompressPayload(payload: Uint8Array): Promise<Uint8Array> {
   return kernel;
 }
 
-/** Where the ELF file ends: the tables for relocating the kernel stand behind it in a bzImage. */
-function endOf(kernel: Uint8Array, elf: Elf): number {
-  const view = new DataView(kernel.buffer, kernel.byteOffset, kernel.byteLength);
-  const sections = view.getUint32(40, true) + view.getUint16(58, true) * view.getUint16(60, true);
-  const loads = elf.segments.filter((s) => s.type === PT.LOAD).map((s) => s.offset + s.fileSize);
-  return Math.min(kernel.length, Math.max(sections, ...loads));
+/** Segments are in memory in whole pages. */
+const PAGE_BYTES = 4096;
+
+/**
+ * A kernel reduced to what is loaded: without sections, without the tables for relocating it that stand behind it
+ * in a bzImage, and without the zeros at the end of its last segment, which are the kernel's unset variables. A machine
+ * monitor keeps what it loads as long as the machine lives, so this saves memory for each (24 of 62 MiB for Debian).
+ */
+function loadedPart(kernel: Uint8Array, elf: Elf): Uint8Array {
+  const loads = elf.segments.filter((s) => s.type === PT.LOAD);
+  const last = loads.reduce((a, b) => a.offset + a.fileSize > b.offset + b.fileSize ? a : b);
+  let end = last.offset + last.fileSize;
+  if (end > kernel.length) {
+    throw new KernelError(`the kernel ends at byte ${kernel.length} instead of ${end}`);
+  }
+  while (end > last.offset && kernel[end - 1] === 0) end--;
+  const fileSize = Math.min(Math.ceil((end - last.offset) / PAGE_BYTES) * PAGE_BYTES, last.fileSize);
+
+  const part = kernel.slice(0, last.offset + fileSize);
+  const view = new DataView(part.buffer);
+  const header = elf.programHeaderOffset + elf.segments.indexOf(last) * PROGRAM_HEADER_BYTES;
+  view.setBigUint64(header + 32, BigInt(fileSize), true);
+  view.setBigUint64(40, 0n, true); // e_shoff
+  view.setUint32(60, 0, true); // e_shnum, e_shstrndx
+  return part;
 }
 
 const BANNER = new TextEncoder().encode("Linux version ");

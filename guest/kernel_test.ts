@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Elf, PT } from "./elf.ts";
 import { extractKernel, KernelError, kernelRelease } from "./kernel.ts";
 import { bzImage, concat, filter, sampleKernel } from "./testing/samples.ts";
 
@@ -25,7 +26,10 @@ for (const [name, argv, sized] of PAYLOADS) {
     const inner = await concat(kernel, new Uint8Array(4000).fill(7));
     const compressed = await filter(argv, inner);
     const payload = sized ? await concat(compressed, sizeOf(inner)) : compressed;
-    assert.deepEqual(await extractKernel(bzImage(payload), "vmlinuz"), kernel);
+    assert.deepEqual(
+      await extractKernel(bzImage(payload), "vmlinuz"),
+      await extractKernel(kernel, "vmlinux"),
+    );
   });
 
   Deno.test(`a bzImage whose ${name} data is damaged is refused`, async () => {
@@ -56,10 +60,32 @@ Deno.test("a kernel of another size than its bzImage says is refused", async () 
   );
 });
 
-Deno.test("a vmlinux is taken as it is, and so is a compressed one", async () => {
+/** What a loader makes of an ELF file but for its headers: the content of each address, as text. */
+function memory(file: Uint8Array): Map<number, string> {
+  const loads = new Elf(file, "kernel").segments.filter((s) => s.type === PT.LOAD && s.offset > 0);
+  return new Map(loads.map(({ vaddr, offset, fileSize, memorySize }) => {
+    const content = new Uint8Array(memorySize);
+    content.set(file.subarray(offset, offset + fileSize));
+    return [vaddr, content.toHex()];
+  }));
+}
+
+Deno.test("a vmlinux is cut down to what is loaded, and loads as before", async () => {
   const kernel = await sampleKernel(RELEASE);
-  assert.deepEqual(await extractKernel(kernel, "vmlinux"), kernel);
-  assert.deepEqual(await extractKernel(await filter(["gzip"], kernel), "vmlinux.gz"), kernel);
+  const part = await extractKernel(kernel, "vmlinux");
+  assert.deepEqual(memory(part), memory(kernel));
+  assert.ok(part.length + 8 * 4096 <= kernel.length, "eight pages of zeros and the sections are gone");
+  assert.equal(new Elf(part, "part").section(".text"), undefined);
+  assert.equal(new Elf(part, "part").entry, new Elf(kernel, "kernel").entry);
+  assert.deepEqual(await extractKernel(part, "vmlinux"), part);
+});
+
+Deno.test("a vmlinux may be compressed as a whole", async () => {
+  const kernel = await sampleKernel(RELEASE);
+  assert.deepEqual(
+    await extractKernel(await filter(["gzip"], kernel), "vmlinux.gz"),
+    await extractKernel(kernel, "vmlinux"),
+  );
 });
 
 Deno.test("the release is read from the banner, not from the format string before it", async () => {

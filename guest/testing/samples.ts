@@ -27,7 +27,7 @@ export async function sampleKernel(release: string, directBoot = true): Promise<
   const source = `
     const char format[] = "Linux version %s (%s)";
     const char banner[] = "Linux version ${release} (someone@somewhere) #1 SMP";
-    char room[4096] = { 1 };
+    char room[9 * 4096] __attribute__((section(".room"))) = { 1 };
     ${directBoot ? note : ""}
     void _start(void) { for (;;) ; }`;
   return await compile(source, ["-static", "-nostdlib", "-no-pie", "-Wl,--build-id=none"]);

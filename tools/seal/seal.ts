@@ -4,7 +4,16 @@
  * @module
  */
 
-import { type Architecture, Elf, ElfError, MACHINE, PF, PT, type Segment } from "../../guest/elf.ts";
+import {
+  type Architecture,
+  Elf,
+  ElfError,
+  MACHINE,
+  PF,
+  PROGRAM_HEADER_BYTES,
+  PT,
+  type Segment,
+} from "../../guest/elf.ts";
 import { ENTRY_AARCH64 } from "./entry_aarch64.ts";
 import { ENTRY_X86_64 } from "./entry_x86_64.ts";
 import { encodeParameters } from "./layout.ts";
@@ -36,7 +45,6 @@ const TARGETS: Record<Architecture, { code: string; globalData: number }> = {
 /** Distance kept between the program's last segment and the new one. */
 const GAP = 0x10000;
 const LARGEST_PAGE = 0x10000;
-const PROGRAM_HEADER_BYTES = 56;
 
 /** The architecture of a program, or an {@linkcode ElfError} when it is one that cannot be sealed. */
 export function architectureOf(elf: Elf, name: string): Architecture {
