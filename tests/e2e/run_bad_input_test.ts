@@ -90,7 +90,7 @@ Deno.test(
     ];
     for (const [keys, message] of table) {
       const ran = await withConfig(folder, rootfs, keys);
-      assert.match(ran.stderr, message, keys);
+      assert.match(ran.stderr, message, `${keys}: ${ran.stderr}`);
       assert.equal(ran.code, 125, `${keys}: ${ran.stderr}`);
       assert.doesNotMatch(ran.stderr, /\n\s+at .*\.(ts|js):/, "no stack trace");
     }

@@ -37,6 +37,8 @@ const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 const NEWLINE = 10;
 
+const GONE = "QEMU closed its control connection";
+
 interface Pending {
   readonly command: string;
   readonly done: PromiseWithResolvers<unknown>;
@@ -104,13 +106,22 @@ export class QmpClient {
     this.#pending.set(id, { command, done });
     try {
       const request = JSON.stringify({ execute: command, arguments: args, id });
-      await this.#stream.write(new TextEncoder().encode(request + "\n"));
+      await this.#write(new TextEncoder().encode(request + "\n"));
       return await within(options.timeoutMs ?? 10_000, done.promise, `did not answer "${command}"`);
     } catch (error) {
       // A write that fails says less than how the connection ended.
       throw this.#end ?? error;
     } finally {
       this.#pending.delete(id);
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#stream.write(bytes);
+    } catch (cause) {
+      // QEMU is gone; the reader, who would say so, has just not had its turn yet
+      throw this.#end ?? new QmpClosed(GONE, { cause });
     }
   }
 
@@ -130,7 +141,7 @@ export class QmpClient {
   async #follow(): Promise<void> {
     try {
       for await (const line of readLines(this.#stream)) this.#message(JSON.parse(line));
-      this.#finish(new QmpClosed("QEMU closed its control connection"));
+      this.#finish(new QmpClosed(GONE));
     } catch (error) {
       this.#finish(new QmpClosed(`the control connection to QEMU broke: ${text(error)}`, { cause: error }));
     }
