@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { Elf } from "../guest/elf.ts";
+import { VERSION } from "../version.ts";
+import { build } from "./build.ts";
 import { bundle, stamp } from "./bundle.ts";
 import { ROOT } from "./paths.ts";
 import { run } from "./process.ts";
@@ -36,6 +38,26 @@ Deno.test("deno compile, given a base program, embeds the bundle in a section of
     assert.match(text, /nothing asked/);
     assert.match(text, /vsock/);
     assert.equal(((await Deno.stat(out)).mode ?? 0) & 0o777, 0o755);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("the product for arm64, made here, tells its version on arm64 under the names of its roles", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kata-build-test-" });
+  try {
+    const { out } = await build({ arch: "aarch64", road: "seal", out: `${folder}/kata` });
+    const runner = Deno.build.arch === "aarch64"
+      ? []
+      : ["qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"];
+    const version = await run([...runner, out, "--version", "--verbose"]);
+    assert.ok(version.includes(VERSION), version);
+    assert.match(version, /sealed/);
+    assert.match(version, /aarch64/);
+    const shim = `${folder}/containerd-shim-kata-v2`;
+    await Deno.symlink(out, shim);
+    const answer = await run([...runner, shim, "-v"]);
+    assert.ok(answer.startsWith("containerd-shim-kata-v2: ") && answer.includes(VERSION), answer);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
