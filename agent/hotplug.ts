@@ -1,4 +1,5 @@
 import { failedPrecondition } from "./errors.ts";
+import { delay } from "../sys/timer.ts";
 
 const CPUS = "/sys/devices/system/cpu";
 const MEMORY = "/sys/devices/system/memory";
@@ -21,7 +22,7 @@ export async function onlineCpus(count: number, folder: string = CPUS): Promise<
     if (attempt === ONLINE_TRIES) {
       throw failedPrecondition(`cannot bring ${count} CPUs into use: the guest has ${online}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, ONLINE_PAUSE_MS));
+    await delay(ONLINE_PAUSE_MS);
   }
 }
 

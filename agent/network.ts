@@ -6,6 +6,7 @@ import { IFF, type Link } from "../sys/netlink/link.ts";
 import { MAIN_TABLE, type NewRoute, NUD, type Route } from "../sys/netlink/route.ts";
 import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
 import { invalidArgument, notFound } from "./errors.ts";
+import { delay } from "../sys/timer.ts";
 
 const RTN_UNICAST = 1;
 /** Distance at which a link that the host has promised is looked for. */
@@ -134,7 +135,7 @@ export class GuestNetwork {
       if (performance.now() - start >= patience) {
         throw notFound(`no link has the hardware address "${wanted.hwAddr}" of interface "${wanted.name}"`);
       }
-      await new Promise((resolve) => setTimeout(resolve, LINK_PAUSE_MS));
+      await delay(LINK_PAUSE_MS);
     }
   }
 }

@@ -2,6 +2,7 @@ import type { ByteStream } from "../rpc/stream.ts";
 import { ERRNO, isErrno } from "../sys/errors.ts";
 import { closeFd } from "../sys/fd.ts";
 import { openVirtioPort, VirtioPort } from "../sys/virtio_port.ts";
+import { delay } from "../sys/timer.ts";
 
 /** How long the port may take to appear after its driver was loaded, and how often it is looked for. */
 const APPEAR_TIMEOUT_MS = 10_000;
@@ -100,6 +101,6 @@ async function openPort(name: string): Promise<VirtioPort> {
         });
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, APPEAR_PAUSE_MS));
+    await delay(APPEAR_PAUSE_MS);
   }
 }

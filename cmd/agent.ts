@@ -17,6 +17,7 @@ import {
 } from "../agent/options.ts";
 import { formatServerAddress } from "../agent/server_address.ts";
 import { reapOrphans, setChildSubreaper } from "../sys/process.ts";
+import { Timer } from "../sys/timer.ts";
 
 /** What is not needed to answer the host is done when the guest has had time for its first container. */
 const REST_DELAY_MS = 2000;
@@ -48,10 +49,10 @@ async function runAsInit(): Promise<never> {
     listening() {
       const uptime = Deno.readTextFileSync("/proc/uptime").split(" ")[0];
       log.info("ready", { address: formatServerAddress(options.serverAddress), uptime });
-      setTimeout(() => {
+      new Timer(REST_DELAY_MS, () => {
         reapForever();
         modules.needAll().then(() => log.debug("all drivers are loaded"));
-      }, REST_DELAY_MS);
+      });
     },
   });
   powerOff();

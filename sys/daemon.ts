@@ -7,6 +7,7 @@ import { AsyncFd } from "./poll.ts";
 import { type ChildProcess, type ExitStatus, killProcess } from "./process.ts";
 import { signalName, SIGNALS } from "./signals.ts";
 import { spawn, type SpawnOptions } from "./spawn.ts";
+import { Timer } from "./timer.ts";
 
 /** How a daemon is started. It dies with this process, and is in a process group of its own. */
 export interface DaemonOptions
@@ -112,9 +113,9 @@ export class Daemon implements AsyncDisposable {
   async #watch(output: AsyncFd, followed: Promise<void>): Promise<DaemonExit> {
     const status = await this.#child.wait();
     this.#killGroup();
-    const timer = setTimeout(() => output.close(), DRAIN_MS);
+    const timer = new Timer(DRAIN_MS, () => output.close());
     await followed;
-    clearTimeout(timer);
+    timer.cancel();
     output.close();
     return { status, lastLines: this.#tail.lines };
   }

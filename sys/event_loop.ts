@@ -46,6 +46,8 @@ class EventLoop {
   /** How often epoll_wait came back: what is quiet does not add to it. */
   turns = 0;
   #running: Promise<void> | undefined;
+  /** Those who wait for the next time that it comes back. */
+  readonly #turned: (() => void)[] = [];
 
   constructor() {
     const libc = Deno.dlopen("libc.so.6", {
@@ -95,7 +97,21 @@ class EventLoop {
   /** Somebody ceased to wait. */
   drop(): void {
     this.#waiters--;
-    if (this.#waiters === 0 && this.#inFlight) writeFd(this.#waker, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
+    if (this.#waiters === 0 && this.#inFlight) this.#wake();
+  }
+
+  /** Resolves when epoll_wait has come back, which it does at once. */
+  turn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#turned.push(resolve);
+      this.hold();
+      this.#wake();
+    });
+  }
+
+  /** Ends the epoll_wait that is under way, or the next one. */
+  #wake(): void {
+    writeFd(this.#waker, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));
   }
 
   async idle(): Promise<void> {
@@ -112,6 +128,10 @@ class EventLoop {
         // errno stayed on the other thread: ask again from this one.
         if (count < 0) count = syscall("epoll_pwait", [this.#epoll, this.#events, MAX_EVENTS, 0, null, 8]);
         this.#dispatch(count);
+        for (const resolve of this.#turned.splice(0)) {
+          this.drop();
+          resolve();
+        }
       }
     } finally {
       this.#running = undefined;
@@ -200,6 +220,14 @@ export class Registration {
     }
   }
 
+  /** Ends all waits as if there had been an event. */
+  wake(): void {
+    for (const waiter of this.#waiters.splice(0)) {
+      eventLoop().drop();
+      waiter.resolve();
+    }
+  }
+
   /** Takes the descriptor out of the loop, which must happen before it is closed; all who wait get `error`. */
   end(error: SysError): void {
     if (this.#token !== undefined) eventLoop().remove(this.#fd, this.#token);
@@ -213,7 +241,10 @@ export class Registration {
   }
 }
 
-/** Lets timers, other descriptors and everything else that is ready have their turn. */
+/**
+ * Lets timers, other descriptors and everything else that is ready have their turn. (`setImmediate` would do, but loads
+ * Node's compatibility layer: see timer.ts.)
+ */
 export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+  return eventLoop().turn();
 }

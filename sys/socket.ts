@@ -138,8 +138,6 @@ export function listenUnix(
   });
 }
 
-const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
 /** How long a full queue of a listener is waited for, in all about five seconds. */
 const BACKLOG_TRIES = 100;
 const BACKLOG_PAUSE_MS = 50;
@@ -239,3 +237,4 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 export { receiveWithFds, SCM_MAX_FD, sendWithFds } from "./socket_fds.ts";
+import { delay } from "./timer.ts";

@@ -46,11 +46,12 @@ function mountAtBoot(entry: BootMount, log: Logger): void {
 
 function replaceLink(target: string, path: string): void {
   try {
-    Deno.removeSync(path);
+    Deno.symlinkSync(target, path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    Deno.removeSync(path);
+    Deno.symlinkSync(target, path);
   }
-  Deno.symlinkSync(target, path);
 }
 
 function hostname(): string {

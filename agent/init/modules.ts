@@ -3,6 +3,7 @@ import { closeFd, O, openFd } from "../../sys/fd.ts";
 import { initModule } from "../../sys/host.ts";
 import type { Logger } from "../log.ts";
 import type { ServerAddress } from "../server_address.ts";
+import { delay } from "../../sys/timer.ts";
 
 /**
  * List of the guest's modules: one per line, in an order in which they can be loaded. A line is an absolute path, then
@@ -88,7 +89,7 @@ export class ModuleLoader {
   async needAll(): Promise<void> {
     for (const name of this.#list.keys()) {
       if (this.#loaded.has(name)) continue;
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await delay(0);
       this.need(name);
     }
   }

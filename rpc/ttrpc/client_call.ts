@@ -4,6 +4,7 @@ import { Code, RpcError } from "../errors.ts";
 import type { Kind } from "../service.ts";
 import { dataFrame, endFrame } from "./messages.ts";
 import { MessageQueue } from "./queue.ts";
+import { Timer } from "../../sys/timer.ts";
 
 /** The largest delay that a timer takes; longer ones would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -57,8 +58,8 @@ export class ClientCall {
     if (timeoutMs > MAX_TIMER_MS) return;
     const expire = () =>
       this.fail(new RpcError(Code.DeadlineExceeded, `no answer to ${name} in ${timeoutMs} ms`));
-    const timer = setTimeout(expire, timeoutMs);
-    this.onSettled(() => clearTimeout(timer));
+    const timer = new Timer(timeoutMs, expire);
+    this.onSettled(() => timer.cancel());
   }
 
   /** Fails the call when the signal is aborted. @param name of the call, for the message */

@@ -1,5 +1,7 @@
 /** A bounded queue of messages with one consumer: what was received on a stream and not read yet. */
 
+import { Timer } from "../../sys/timer.ts";
+
 /** Messages that one stream holds before its connection waits for the reader. */
 const CAPACITY = 64;
 
@@ -26,13 +28,9 @@ export class MessageQueue implements AsyncIterableIterator<Uint8Array> {
   async push(item: Uint8Array): Promise<boolean> {
     if (this.#items.length >= CAPACITY && this.#state === "open") {
       const late = Promise.withResolvers<void>();
-      const timer = setTimeout(late.resolve, PATIENCE_MS);
-      try {
-        // one step of the reader is enough
-        await Promise.race([late.promise, this.#changed.promise]);
-      } finally {
-        clearTimeout(timer);
-      }
+      using _timer = new Timer(PATIENCE_MS, late.resolve);
+      // one step of the reader is enough
+      await Promise.race([late.promise, this.#changed.promise]);
       if (this.#items.length >= CAPACITY && this.#state === "open") return false;
     }
     if (this.#state !== "open") return true;

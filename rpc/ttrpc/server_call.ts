@@ -4,6 +4,7 @@ import { Code, RpcError } from "../errors.ts";
 import { dataFrame, endFrame, errorFrame, type Metadata, responseFrame } from "./messages.ts";
 import { MessageQueue } from "./queue.ts";
 import type { CallContext, MethodDefinition } from "./server.ts";
+import { Timer } from "../../sys/timer.ts";
 
 /** The largest delay that a timer takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -25,7 +26,7 @@ export class ServerCall {
   readonly #abort = new AbortController();
   /** what the client sends; absent when it sends one request only */
   #requests: MessageQueue | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: Timer | undefined;
   #over = false;
 
   constructor(id: number, port: CallPort, timeoutMs: number | undefined, metadata: Metadata) {
@@ -39,7 +40,7 @@ export class ServerCall {
     const { timeoutMs } = this.#context;
     if (timeoutMs !== undefined && timeoutMs <= MAX_TIMER_MS) {
       if (timeoutMs < 0) return this.#expire();
-      this.#timer = setTimeout(() => this.#expire(), timeoutMs);
+      this.#timer = new Timer(timeoutMs, () => this.#expire());
     }
     if (method.kind === "client-stream" || method.kind === "bidi") {
       this.#requests = new MessageQueue();
@@ -137,7 +138,7 @@ export class ServerCall {
 
   #finish(): void {
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#timer?.cancel();
     this.#port.ended();
   }
 

@@ -2,6 +2,7 @@
 
 import { Code, ConnectionClosed, RpcError } from "../errors.ts";
 import type { Request } from "../gen/ttrpc_pb.ts";
+import { Timer } from "../../sys/timer.ts";
 import type { ByteStream } from "../stream.ts";
 import { Flag, type Frame, FrameReader, FrameType, MAX_DATA_BYTES } from "./frame.ts";
 import { decodeRequest, errorFrame, metadataOf } from "./messages.ts";
@@ -62,16 +63,12 @@ export class ServerConnection {
     this.#draining = true;
     const expired = Promise.withResolvers<void>();
     let late = false;
-    const timer = setTimeout(() => {
+    using _timer = new Timer(graceMs, () => {
       late = true;
       expired.resolve();
-    }, graceMs);
-    try {
-      while (!late && !this.#closed && (this.#calls.size > 0 || this.#unsent > 0)) {
-        await Promise.race([this.#progress.promise, expired.promise]);
-      }
-    } finally {
-      clearTimeout(timer);
+    });
+    while (!late && !this.#closed && (this.#calls.size > 0 || this.#unsent > 0)) {
+      await Promise.race([this.#progress.promise, expired.promise]);
     }
     this.#close();
   }

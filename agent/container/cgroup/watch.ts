@@ -4,6 +4,7 @@ import { AsyncFd } from "../../../sys/poll.ts";
 import { O } from "../../../sys/fd.ts";
 import { cstr, syscall } from "../../../sys/syscall.ts";
 import { readText } from "./files.ts";
+import { Timer } from "../../../sys/timer.ts";
 
 const IN_MODIFY = 2;
 const EVENT_BUFFER_SIZE = 4096;
@@ -22,7 +23,7 @@ export async function waitForText(
 ): Promise<boolean> {
   if (isFulfilled(readText(path))) return true;
   const changes = new AsyncFd(syscall("inotify_init1", [O.CLOEXEC | O.NONBLOCK]), `changes of ${path}`);
-  const timer = timeoutMs > 0 ? setTimeout(() => changes.close(), timeoutMs) : undefined;
+  const timer = timeoutMs > 0 ? new Timer(timeoutMs, () => changes.close()) : undefined;
   try {
     syscall("inotify_add_watch", [changes.fd, cstr(path), IN_MODIFY], path);
     const events = new Uint8Array(EVENT_BUFFER_SIZE);
@@ -37,7 +38,7 @@ export async function waitForText(
     }
     return true;
   } finally {
-    clearTimeout(timer);
+    timer?.cancel();
     changes.close();
   }
 }
