@@ -8,6 +8,7 @@ import { listenUnix } from "../sys/socket.ts";
 import { findExecutable } from "../sys/spawn.ts";
 import { openFilesLimit } from "./open_files.ts";
 import { flavorOf, virtiofsdArguments, type VirtiofsdFlavor } from "./virtiofsd_args.ts";
+import { Timer } from "../sys/timer.ts";
 
 /** What to serve, and with what. */
 export interface VirtiofsdOptions {
@@ -149,9 +150,9 @@ function isFile(path: string): boolean {
 /** Asks the program for its version; a few milliseconds, and the only thing that is sure. */
 async function detectFlavor(path: string): Promise<VirtiofsdFlavor> {
   await using daemon = await run(path, { argv: [path, "--version"], onLine: () => {} });
-  const timer = setTimeout(() => daemon.kill(), VERSION_MS);
+  const timer = new Timer(VERSION_MS, () => daemon.kill());
   const { status, lastLines } = await daemon.exited;
-  clearTimeout(timer);
+  timer.cancel();
   const flavor = flavorOf(lastLines.join("\n"));
   if (flavor !== undefined) return flavor;
   const said = lastLines.length > 0 ? `, and wrote "${lastLines.join(" | ")}"` : "";

@@ -17,6 +17,7 @@ import { bootId, isAlive, type ProcessIdentity } from "./process_identity.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { SavedSandbox } from "./state.ts";
 import { readState, type Reclaimed, StateFile } from "./state_file.ts";
+import { delay } from "../sys/timer.ts";
 
 /** How long a killed process may take to be gone, in milliseconds; uninterruptible sleep is the only thing that takes long. */
 const DEATH_TIMEOUT_MS = 3_000;
@@ -84,7 +85,7 @@ async function reclaimSoon(paths: HostPaths, id: string): Promise<Reclaimed | un
     const taken = await StateFile.reclaim(paths.state, id);
     if (taken !== "alive") return taken;
     if (performance.now() > deadline) throw new Error(`sandbox "${id}" is still owned by a live process`);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await delay(POLL_MS);
   }
 }
 
@@ -116,7 +117,7 @@ async function gone(processes: readonly ProcessIdentity[], timeoutMs: number): P
   const deadline = performance.now() + timeoutMs;
   while (processes.some(isAlive)) {
     if (performance.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await delay(POLL_MS);
   }
   return true;
 }

@@ -14,6 +14,7 @@ import { spawn } from "../sys/spawn.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { OutputEnd, ProcessIo, StdioNames } from "./io.ts";
 import type { IoOwner } from "./io_open.ts";
+import { Timer } from "../sys/timer.ts";
 
 /** How long a logging program may go on after SIGTERM before SIGKILL, in milliseconds. */
 const STOP_GRACE_MS = 12_000;
@@ -60,19 +61,17 @@ export function loggerArguments(uri: URL): string[] {
 }
 
 async function awaitReady(ready: AsyncFd, program: ChildProcess, uri: URL): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const message = `logging program "${uri.pathname}" was not ready within ${READY_TIMEOUT_MS} ms`;
-    timer = setTimeout(() => reject(new Error(message)), READY_TIMEOUT_MS);
-  });
+  const late = Promise.withResolvers<never>();
+  const message = `logging program "${uri.pathname}" was not ready within ${READY_TIMEOUT_MS} ms`;
+  const timer = new Timer(READY_TIMEOUT_MS, () => late.reject(new Error(message)));
   try {
-    const got = await Promise.race([ready.read(new Uint8Array(1)), late]);
+    const got = await Promise.race([ready.read(new Uint8Array(1)), late.promise]);
     if (uri.protocol === "binary-v2:" && got === 0) {
       const { code } = await program.wait();
       throw new Error(`logging program "${uri.pathname}" ended (status ${code}) before it was ready`);
     }
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 
@@ -95,11 +94,11 @@ class Logger {
 
   async #stop(): Promise<void> {
     this.#program.signal(SIGNALS.SIGTERM);
-    const timer = setTimeout(() => this.#program.signal(SIGNALS.SIGKILL), STOP_GRACE_MS);
+    const timer = new Timer(STOP_GRACE_MS, () => this.#program.signal(SIGNALS.SIGKILL));
     try {
       await this.#program.wait();
     } finally {
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 }

@@ -4,17 +4,13 @@
  * @module
  */
 
+import { Timer } from "../sys/timer.ts";
+
 /** Waits for a promise, but not longer than this; tells whether it settled. Its rejection counts as settled. */
 export async function within(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  try {
-    return await Promise.race([promise.then(() => true, () => true), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const late = Promise.withResolvers<false>();
+  using _timer = new Timer(ms, () => late.resolve(false));
+  return await Promise.race([promise.then(() => true, () => true), late.promise]);
 }
 
 /** The promise's result, or the signal's reason if that comes first; a result that comes too late is disposed of. */
@@ -39,13 +35,13 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const onAbort = () => {
-      clearTimeout(timer);
+      timer.cancel();
       reject(signal.reason);
     };
-    const timer = setTimeout(() => {
+    const timer = new Timer(ms, () => {
       signal.removeEventListener("abort", onAbort);
       resolve();
-    }, ms);
+    });
     signal.addEventListener("abort", onAbort, { once: true });
   });
 }

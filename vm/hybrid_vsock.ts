@@ -6,6 +6,7 @@
 import type { ByteStream } from "../rpc/stream.ts";
 import { isErrno } from "../sys/errors.ts";
 import { connectUnix } from "../sys/socket.ts";
+import { Timer } from "../sys/timer.ts";
 
 /** How long the other side may take to answer, in milliseconds. */
 const HANDSHAKE_MS = 10_000;
@@ -25,10 +26,10 @@ export async function connectHybrid(path: string, port: number, signal?: AbortSi
   const close = () => stream.close();
   signal?.addEventListener("abort", close);
   let late = false;
-  const timer = setTimeout(() => {
+  const timer = new Timer(HANDSHAKE_MS, () => {
     late = true;
     close();
-  }, HANDSHAKE_MS);
+  });
   try {
     const answer = await ask(stream, port);
     if (!/^OK \d+$/.test(answer)) throw nobodyListens(port, `"${path}" answered "${answer}"`);
@@ -39,7 +40,7 @@ export async function connectHybrid(path: string, port: number, signal?: AbortSi
     if (late) throw nobodyListens(port, `"${path}" did not answer within ${HANDSHAKE_MS} ms`);
     throw error;
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
     signal?.removeEventListener("abort", close);
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import type { ByteStream } from "../../rpc/stream.ts";
+import { Timer } from "../../sys/timer.ts";
 
 /** Something that QEMU tells unasked. */
 export interface QmpEvent {
@@ -216,12 +217,8 @@ function versionOf(greeting: unknown): { major: number; text: string } {
 
 async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`QEMU ${what} within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  using _timer = new Timer(ms, () => late.reject(new Error(`QEMU ${what} within ${ms} ms`)));
+  return await Promise.race([promise, late.promise]);
 }
 
 /** A promise that may be rejected before, or without, anybody waiting for it. */

@@ -2,6 +2,7 @@
 
 import { Daemon, describeStatus } from "../../sys/daemon.ts";
 import { removeFile } from "./files.ts";
+import { delay } from "../../sys/timer.ts";
 
 /** How long the program may take to listen, in milliseconds, and how often that is looked at. */
 const READY_MS = 5000;
@@ -85,7 +86,7 @@ export class VhostUserVsock implements AsyncDisposable {
       if (waited >= READY_MS) {
         throw new Error(`the vsock device's program did not listen within ${READY_MS} ms`);
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await delay(POLL_MS);
     }
   }
 }
