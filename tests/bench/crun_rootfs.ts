@@ -27,6 +27,6 @@ export async function makeCrunRootfs(folder: string): Promise<string> {
     hostname: "inner",
     mounts: [],
   });
-  await Deno.writeTextFile(`${rootfs}/bundle/config.json`, JSON.stringify(spec));
+  await Deno.writeTextFile(`${rootfs}/bundle/config.json`, JSON.stringify({ ...spec, ociVersion: "1.0.2" }));
   return rootfs;
 }

@@ -162,7 +162,14 @@ async function crunMs(sandbox: Sandbox, bench: SandboxBench, i: number): Promise
   const all = ["bounding", "effective", "permitted", "inheritable"].map((set) => [set, ALL_CAPABILITIES]);
   const process = { ...base.process, noNewPrivileges: false, capabilities: Object.fromEntries(all) };
   const linux = { ...base.linux, maskedPaths: [], readonlyPaths: [] };
-  const spec = { ...base, process, linux } as Spec;
+  // crun looks there for what the kernel's cgroups are
+  const cgroup = {
+    destination: "/sys/fs/cgroup",
+    type: "cgroup",
+    source: "cgroup",
+    options: ["rw", "nosuid"],
+  };
+  const spec = { ...base, process, linux, mounts: [...(base.mounts ?? []), cgroup] } as Spec;
   const container = await sandbox.createContainer({ id, bundle: bench.rootfs, spec, rootfs: [], io: noIo() });
   const started = performance.now();
   await container.start();
