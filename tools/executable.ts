@@ -7,7 +7,7 @@
 import type { Architecture } from "../guest/elf.ts";
 import denoConfig from "../deno.json" with { type: "json" };
 import { type Bundle, stamp } from "./bundle.ts";
-import { CACHE, digest, ensureDir, replaceFile } from "./paths.ts";
+import { CACHE, digest, ensureDir, identity, replaceFile } from "./paths.ts";
 import { run, RunError } from "./process.ts";
 import type { RuntimeProgram } from "./runtime.ts";
 import { loaderScript } from "./seal/loader.ts";
@@ -151,12 +151,6 @@ export async function sealExecutable(
   await replaceFile(out, sealed, 0o755);
   await remember(out, key);
   return true;
-}
-
-/** What tells one version of a large file from another without reading it. */
-async function identity(path: string): Promise<string> {
-  const info = await Deno.stat(path);
-  return `${path} ${info.size} ${info.mtime?.getTime()}`;
 }
 
 function memoryOf(out: string): string {

@@ -8,7 +8,7 @@
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../guest/build.ts";
 import { build } from "./build.ts";
 import { kernelPackage, unpackKernel } from "./kernel_package.ts";
-import { CACHE, digest, DIST, ensureDir, replaceFile, ROOT } from "./paths.ts";
+import { CACHE, digest, DIST, ensureDir, identity, replaceFile, ROOT } from "./paths.ts";
 
 const STAMP = `${CACHE}/guest-key`;
 
@@ -26,28 +26,25 @@ export async function makeGuest(): Promise<boolean> {
   const file = await kernelPackage();
   await replaceFile(`${DIST}/configuration.toml`, CONFIGURATION);
 
-  const key = await keyOf(executable, file);
+  const code = await digest(...await guestSources());
+  const key = await digest(await identity(executable), file, code);
   if (await isCurrent(key)) return false;
-  await using kernel = await unpackKernel(file);
-  await buildGuest({ kernel: kernel.vmlinuz, modules: kernel.modules, out: DIST, executable });
+  const { kernel, modules } = await unpackKernel(file, await digest(file, code));
+  await buildGuest({ kernel, modules, out: DIST, executable });
   await replaceFile(STAMP, key);
   return true;
 }
 
-/** What the assets are made of: the executable, the kernel, and the code that makes them. */
-async function keyOf(executable: string, kernel: string): Promise<string> {
+/** The code that makes guest assets. */
+async function guestSources(): Promise<string[]> {
   const sources: string[] = [];
   for (const folder of ["guest", "guest/decompress"]) {
     for await (const { name } of Deno.readDir(`${ROOT}/${folder}`)) {
-      if (name.endsWith(".ts")) sources.push(await Deno.readTextFile(`${ROOT}/${folder}/${name}`));
+      if (!/\.ts$/.test(name) || /_test\.ts$/.test(name)) continue;
+      sources.push(await Deno.readTextFile(`${ROOT}/${folder}/${name}`));
     }
   }
-  return await digest(await identity(executable), kernel, ...sources.sort());
-}
-
-async function identity(path: string): Promise<string> {
-  const { size, mtime } = await Deno.stat(path);
-  return `${path} ${size} ${mtime?.getTime()}`;
+  return sources.sort();
 }
 
 async function isCurrent(key: string): Promise<boolean> {

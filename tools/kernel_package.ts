@@ -4,6 +4,8 @@
  * @module
  */
 
+import { extractKernel } from "../guest/kernel.ts";
+import { collectModules } from "../guest/modules.ts";
 import { CACHE, ensureDir } from "./paths.ts";
 import { run } from "./process.ts";
 
@@ -17,10 +19,11 @@ const FOLDER = `${CACHE}/kernel`;
 /** Downloaded files are public; without this, root's apt tries to become a user who may not write to the folder. */
 const APT_OPTIONS = ["-o", "APT::Sandbox::User=root"];
 
-/** An unpacked kernel. */
-export interface KernelFiles extends AsyncDisposable {
-  readonly vmlinuz: string;
-  /** `lib/modules/<release>` */
+/** What a guest needs of a kernel's package. */
+export interface KernelFiles {
+  /** The kernel, uncompressed. */
+  readonly kernel: string;
+  /** Its modules, those that a guest needs: `…/<release>`. */
   readonly modules: string;
 }
 
@@ -40,19 +43,42 @@ export async function kernelPackage(): Promise<string> {
   return fetched;
 }
 
-/** Unpacks a kernel's package; disposing of it removes the files. */
-export async function unpackKernel(file: string): Promise<KernelFiles> {
-  const folder = await Deno.makeTempDir({ dir: FOLDER, prefix: "unpacked-" });
-  const remove = () => Deno.remove(folder, { recursive: true });
-  try {
-    await run(["dpkg-deb", "-x", file, folder]);
-    const vmlinuz = await only(`${folder}/boot`, /^vmlinu[xz]-/);
-    const lib = (await folderExists(`${folder}/usr/lib/modules`)) ? "usr/lib/modules" : "lib/modules";
-    const modules = await only(`${folder}/${lib}`, /./);
-    return { vmlinuz, modules, [Symbol.asyncDispose]: remove };
-  } catch (error) {
-    await remove();
-    throw error;
+/**
+ * What a guest needs of a kernel's package, unpacked and decompressed. It is kept, since that takes most of the time of
+ * making a guest and changes seldom.
+ *
+ * @param file the package
+ * @param key changes when what is kept would be different
+ */
+export async function unpackKernel(file: string, key: string): Promise<KernelFiles> {
+  const kept = `${FOLDER}/kept-${key}`;
+  if (!await folderExists(kept)) {
+    const folder = await Deno.makeTempDir({ dir: FOLDER, prefix: "unpacked-" });
+    try {
+      await run(["dpkg-deb", "-x", file, `${folder}/all`]);
+      await keep(`${folder}/all`, `${folder}/kept`);
+      for await (const { name } of Deno.readDir(FOLDER)) {
+        if (name.startsWith("kept-")) await Deno.remove(`${FOLDER}/${name}`, { recursive: true });
+      }
+      await Deno.rename(`${folder}/kept`, kept);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+  return { kernel: `${kept}/vmlinux`, modules: await only(`${kept}/modules`, /./) };
+}
+
+async function keep(all: string, kept: string): Promise<void> {
+  const vmlinuz = await only(`${all}/boot`, /^vmlinu[xz]-/);
+  const lib = (await folderExists(`${all}/usr/lib/modules`)) ? "usr/lib/modules" : "lib/modules";
+  const modules = await only(`${all}/${lib}`, /./);
+  const target = `${kept}/modules/${modules.slice(modules.lastIndexOf("/") + 1)}`;
+  await ensureDir(target);
+  await Deno.writeFile(`${kept}/vmlinux`, await extractKernel(await Deno.readFile(vmlinuz), vmlinuz));
+  await Deno.copyFile(`${modules}/modules.builtin`, `${target}/modules.builtin`);
+  for (const { path, data } of (await collectModules(modules)).modules) {
+    await ensureDir(`${target}/${path}`.replace(/\/[^/]*$/, ""));
+    await Deno.writeFile(`${target}/${path}`, data);
   }
 }
 
