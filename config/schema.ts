@@ -190,7 +190,7 @@ export const AGENT = {
     unset: 0,
   }),
   container_pipe_size: integer(0, {
-    doc: "Size of the pipes of containers' output in the guest; 0 = the kernel's default.",
+    doc: "Size of the pipes of containers' output in the guest; 0 = as much as one call carries, 1 MiB.",
     unit: "bytes",
     annotation: {},
     annotationOnly: true,
