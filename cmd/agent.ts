@@ -49,6 +49,7 @@ async function runAsInit(): Promise<never> {
     listening() {
       const uptime = Deno.readTextFileSync("/proc/uptime").split(" ")[0];
       log.info("ready", { address: formatServerAddress(options.serverAddress), uptime });
+      modules.needPresent();
       new Timer(REST_DELAY_MS, () => {
         reapForever();
         modules.needAll().then(() => log.debug("all drivers are loaded"));

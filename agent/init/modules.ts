@@ -18,6 +18,18 @@ const CHANNEL_MODULES: Readonly<Record<ServerAddress["kind"], readonly string[]>
   "unix": [],
 };
 
+/** Drivers by the type of virtio device (linux/virtio_ids.h), those that the first container waits for in front. */
+const DEVICE_MODULES: readonly (readonly [type: number, ...modules: string[]])[] = [
+  [9, "9pnet_virtio", "9p"],
+  [26, "virtiofs"],
+  [1, "virtio_net"],
+  [2, "virtio_blk"],
+  [4, "virtio_rng"],
+];
+
+/** The virtio devices of this machine. */
+const DEVICES = "/sys/bus/virtio/devices";
+
 /** One line of the list. */
 interface Entry {
   readonly path: string;
@@ -85,9 +97,20 @@ export class ModuleLoader {
     }
   }
 
+  /** Loads drivers of the devices that are there, one per turn of the event loop. */
+  async needPresent(folder: string = DEVICES): Promise<void> {
+    const present = deviceTypes(folder);
+    const names = DEVICE_MODULES.flatMap(([type, ...modules]) => present.has(type) ? modules : []);
+    await this.#needInTurns(names);
+  }
+
   /** Loads all that are left, one per turn of the event loop: requests are answered in between. */
   async needAll(): Promise<void> {
-    for (const name of this.#list.keys()) {
+    await this.#needInTurns([...this.#list.keys()]);
+  }
+
+  async #needInTurns(names: readonly string[]): Promise<void> {
+    for (const name of names) {
       if (this.#loaded.has(name)) continue;
       await delay(0);
       this.need(name);
@@ -133,6 +156,17 @@ function readModuleList(): ReadonlyMap<string, Entry> {
   } catch (error) {
     // A kernel with all drivers built in needs no list.
     if (error instanceof Deno.errors.NotFound) return new Map();
+    throw error;
+  }
+}
+
+/** Types of the virtio devices that the machine has. */
+function deviceTypes(folder: string): ReadonlySet<number> {
+  try {
+    const names = Array.from(Deno.readDirSync(folder), (entry) => entry.name);
+    return new Set(names.map((name) => Number(Deno.readTextFileSync(`${folder}/${name}/device`))));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return new Set();
     throw error;
   }
 }

@@ -79,3 +79,22 @@ Deno.test("a module that the host asks for is loaded with its parameters, or ref
     /kernel module "no-such-module" is not in the guest/,
   );
 });
+
+Deno.test("drivers are loaded for the devices that are there", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "kata-virtio-" });
+  try {
+    for (
+      const [name, type] of [["virtio0", "0x0009"], ["virtio1", "0x0003"], ["virtio2", "0x00ff"]] as const
+    ) {
+      Deno.mkdirSync(`${folder}/${name}`);
+      Deno.writeTextFileSync(`${folder}/${name}/device`, `${type}\n`);
+    }
+    const { modules, loaded } = loader();
+    await modules.needPresent(folder);
+    assert.deepEqual(loaded, ["9pnet", "netfs", "9p"]);
+    await modules.needPresent("/nonexistent");
+    assert.equal(loaded.length, 3);
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
