@@ -11,6 +11,21 @@ import { IMAGE, makeImage } from "./image.ts";
 import { leaksSince, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
+Deno.test("a container whose files come by 9p", async () => {
+  const before = await traces();
+  {
+    await using rootfs = await temporaryRootfs();
+    const configuration = writeConfiguration(rootfs.folder, { hypervisor: { shared_fs: "virtio-9p" } });
+    await using containerd = await startContainerd({ configuration });
+    const script = "mount | grep ' / ' | cut -d' ' -f5; echo written > /root/file; sync";
+    const flags = ["--env", "PATH=/bin"];
+    const finished = await containerd.runContainer("plan9", rootfs.path, ["sh", "-c", script], { flags });
+    assert.deepEqual(finished, { code: 0, stdout: "9p\n", stderr: "" });
+    assert.equal(await Deno.readTextFile(`${rootfs.path}/root/file`), "written\n");
+  }
+  assert.deepEqual(await leaksSince(before), []);
+});
+
 Deno.test("containers from an image", async (t) => {
   const before = await traces();
   {

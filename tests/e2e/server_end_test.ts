@@ -12,6 +12,9 @@ import { leaksSince, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 import { pidsOf } from "./victims.ts";
 
+/** Longest that a standing machine may stay unnoticed: the pause between two checks, and the patience with one. */
+const NOTICE_MS = 60_000;
+
 Deno.test("a server that gets SIGTERM ends its containers, tells of it, and takes everything with it", async () => {
   await using rootfs = await temporaryRootfs();
   const left = await traces();
@@ -34,6 +37,39 @@ Deno.test("a server that gets SIGTERM ends its containers, tells of it, and take
     // before any clean-up from outside
     assert.deepEqual(await leaksSince(left), []);
   }
+});
+
+Deno.test("a server that does not answer any more is cleaned up with all that it runs", async () => {
+  await using rootfs = await temporaryRootfs();
+  const left = await traces();
+  {
+    await using shim = await startShim("stuck", { configuration: writeConfiguration(rootfs.folder) });
+    const bundle = shim.writeBundle("stuck", { args: ["sleep", "1000"], rootfs: rootfs.path });
+    await shim.task.create({ id: "stuck", bundle });
+    await shim.task.start({ id: "stuck" });
+    Deno.kill(shim.pid, "SIGSTOP");
+    shim.disconnect();
+    await shim.run("delete");
+    assert.deepEqual(await leaksSince(left), []);
+  }
+});
+
+Deno.test("a machine that stands still is noticed, and its processes are told to have ended", async () => {
+  await using rootfs = await temporaryRootfs();
+  const left = await traces();
+  {
+    await using shim = await startShim("still", { configuration: writeConfiguration(rootfs.folder) });
+    const bundle = shim.writeBundle("still", { args: ["sleep", "1000"], rootfs: rootfs.path });
+    await shim.task.create({ id: "still", bundle });
+    await shim.task.start({ id: "still" });
+    const [machine = 0] = await pidsOf("qemu", "still");
+    Deno.kill(machine, "SIGSTOP");
+    assert.equal((await shim.task.wait({ id: "still" }, { timeoutMs: NOTICE_MS })).exitStatus, 255);
+    await shim.task.delete({ id: "still" });
+    await shim.task.shutdown({ id: "still" });
+    assert.deepEqual(shim.events.slice(2), ["/tasks/exit still 255", "/tasks/delete still 255"]);
+  }
+  assert.deepEqual(await leaksSince(left), []);
 });
 
 Deno.test("a container that needs more memory than it may have is told of", async () => {

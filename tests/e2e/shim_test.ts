@@ -7,7 +7,9 @@
 
 import assert from "node:assert/strict";
 import { Code, RpcError } from "../../rpc/errors.ts";
+import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
+import { fromBinary } from "../../rpc/message.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
@@ -238,6 +240,20 @@ Deno.test("a pod's containers on a real machine", async (t) => {
       await task.kill({ id: "flood", signal: 9 });
       assert.equal((await task.wait({ id: "flood" })).exitStatus, 137);
       await task.delete({ id: "flood" });
+    });
+
+    await t.step("limits can be changed while it runs", async () => {
+      await pod.create("limits", ["sleep", "1000"]);
+      await task.start({ id: "limits" });
+      const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+      const value = new TextEncoder().encode(JSON.stringify({ memory: { limit: 64 * 1024 * 1024 } }));
+      await task.update({ id: "limits", resources: { typeUrl, value } });
+      const { stats } = await task.stats({ id: "limits" });
+      const { memory } = fromBinary(MetricsSchema, stats?.value ?? new Uint8Array());
+      assert.equal(memory?.usageLimit, 64n * 1024n * 1024n);
+      await task.kill({ id: "limits", signal: 9 });
+      await task.wait({ id: "limits" });
+      await task.delete({ id: "limits" });
     });
 
     await t.step("a paused container stands still", async () => {
