@@ -173,7 +173,10 @@ Deno.test("many ended processes that nobody reads do not pile up", async () => {
 Deno.test("a signal without an exec id reaches all processes, with the container's id only the first", async () => {
   await using agent = new TestAgent();
   await agent.createSandbox();
-  await agent.run("c1", shell("trap 'echo first' USR1; while :; do sleep 0.05; done"));
+  await agent.run("c1", shell("trap 'echo first' USR1; echo up; while :; do sleep 0.05; done"));
+  // Before its handler is there, it would not hear of the signal.
+  const ready = await agent.client.readStdout({ containerId: "c1", len: 100 });
+  assert.equal(new TextDecoder().decode(ready.data), "up\n");
   const process = processToWire(
     processOf(shell("trap 'echo second; exit 5' USR1; echo up; while :; do sleep 0.05; done")),
   );

@@ -185,10 +185,10 @@ Deno.test("destroying the sandbox ends everything that runs or waits", async () 
   const waits = ["c1", "c2"].map((containerId) => agent.client.waitProcess({ containerId }));
   const read = rejects(agent.client.readStdout({ containerId: "c1", len: 1 }), Code.OutOfRange, /eof/);
   const oom = rejects(agent.client.getOOMEvent({}), Code.FailedPrecondition, /being destroyed/);
-  const making = agent.create("c3", ["sleep", "100"]);
+  // Whether it is in time or too late, nothing is left of it.
+  const making = Promise.allSettled([agent.create("c3", ["sleep", "100"])]);
   await agent.client.destroySandbox({});
-  // Whether it was in time or too late, nothing is left of it.
-  await Promise.allSettled([making]);
+  await making;
   assert.deepEqual((await Promise.all(waits)).map(({ status }) => status), [137, 137]);
   await Promise.all([read, oom]);
   await rejects(agent.client.destroySandbox({}), Code.FailedPrecondition, /destroyed already/);
