@@ -31,21 +31,27 @@ export function boot(index: ModuleIndex, entry: string, settings: readonly strin
   const home = environment.find((variable) => variable.startsWith("HOME="));
   if (home !== undefined) Deno.env.set("HOME", home.slice(5));
 
+  const decoder = new TextDecoder();
   const loaded = new Map<string, unknown>();
-  const load = (name: string): unknown => {
+  const loadFrom = (file: Deno.FsFile, name: string): unknown => {
     const place = index[name];
     if (!place) throw new Error(`no module "${name}" in this executable`);
     if (!loaded.has(name)) {
       const bytes = new Uint8Array(place[1]);
-      // the link leads to the running file even after that has been replaced or removed
-      using file = Deno.openSync("/proc/self/exe");
       file.seekSync(place[0], 0);
       for (let at = 0; at < bytes.length;) at += file.readSync(bytes.subarray(at)) ?? bytes.length;
-      const evaluate: unknown = (0, eval)(new TextDecoder().decode(bytes));
-      if (typeof evaluate === "function") loaded.set(name, evaluate(load, importModule));
+      const evaluate: unknown = (0, eval)(decoder.decode(bytes));
+      if (typeof evaluate !== "function") throw new Error(`module "${name}" of this executable is damaged`);
+      loaded.set(name, evaluate((needed: string) => loadFrom(file, needed), importModule));
     }
     return loaded.get(name);
   };
+  const load = (name: string): unknown => {
+    // the link leads to the running file even after that has been replaced or removed
+    using file = Deno.openSync("/proc/self/exe");
+    return loadFrom(file, name);
+  };
+  // a promise in any case, and after a failure one that is rejected
   const importModule = async (name: string): Promise<unknown> => await load(name);
   load(entry);
 }

@@ -191,6 +191,15 @@ Deno.test("a sealed executable's exit status is the program's, and an error is t
   });
 });
 
+Deno.test("a sealed executable that is replaced while it runs still finds all of itself", async () => {
+  await withFolder(async (folder) => {
+    const program = await sealedProgram(folder);
+    const report: Report = JSON.parse(await run([program, "replaced"]));
+    assert.equal(report.count, 2);
+    assert.equal(await Deno.readTextFile(program), "another version");
+  });
+});
+
 Deno.test("a sealed executable reads no configuration and leaves no file behind", async () => {
   await withFolder(async (folder) => {
     const program = await sealedProgram(folder);

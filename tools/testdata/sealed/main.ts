@@ -10,6 +10,12 @@ async function main(): Promise<number> {
     case "linger":
       await new Promise((resolve) => setTimeout(resolve, 200));
       return 0;
+    case "replaced": {
+      const path = Deno.execPath();
+      Deno.removeSync(path);
+      Deno.writeTextFileSync(path, "another version");
+      return (await import("./report.ts")).report({ VERSION, COMMIT, BUILD_ROAD });
+    }
     case "resident":
       return (await import("./report.ts")).resident(Number(Deno.args[1]), Number(Deno.args[2]));
     case "fail":
