@@ -9,7 +9,7 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import { AgentService } from "../rpc/gen/agent_pb.ts";
 import { Health } from "../rpc/gen/health_pb.ts";
 import type { ByteStream } from "../rpc/stream.ts";
-import { TtrpcClient } from "../rpc/ttrpc/client.ts";
+import { type CallOptions, TtrpcClient } from "../rpc/ttrpc/client.ts";
 import { type ServiceClient, serviceClient } from "../rpc/ttrpc/typed.ts";
 import { type Log, reason } from "./log.ts";
 import { abortable, pause } from "./timing.ts";
@@ -55,8 +55,8 @@ export class AgentClient {
 
   constructor(stream: ByteStream) {
     this.#client = new TtrpcClient(stream);
-    this.agent = serviceClient(AgentService, this.#client);
-    this.health = serviceClient(Health, this.#client);
+    this.agent = withNamedDeadlines(serviceClient(AgentService, this.#client));
+    this.health = withNamedDeadlines(serviceClient(Health, this.#client));
     this.closed = this.#client.closed;
   }
 
@@ -97,6 +97,25 @@ export class AgentClient {
   close(): void {
     this.#client.close();
   }
+}
+
+/** The same calls; one that took too long says which it was, and how long it had. */
+function withNamedDeadlines<C extends object>(client: C): C {
+  type Call = (request: unknown, options?: CallOptions) => Promise<unknown>;
+  const named = Object.entries(client as Record<string, Call>).map(([name, call]) => {
+    const named: Call = async (request, options) => {
+      try {
+        return await call(request, options);
+      } catch (error) {
+        const isLate = error instanceof RpcError && error.code === Code.DeadlineExceeded;
+        if (!isLate || options?.timeoutMs === undefined) throw error;
+        const text = `the agent did not answer "${name}" within ${options.timeoutMs / 1000} s`;
+        throw new RpcError(error.code, text, { cause: error });
+      }
+    };
+    return [name, named];
+  });
+  return Object.fromEntries(named) as C;
 }
 
 async function connectOnce(address: AgentAddress, signal: AbortSignal, leftMs: number): Promise<AgentClient> {

@@ -23,8 +23,8 @@ export function writeConfiguration(folder: string, change: ConfigurationChange =
       default_memory: 512,
       ...change.hypervisor,
     },
-    runtime: { disable_guest_seccomp: true, ...change.runtime },
     // many machines may boot at once, and without hardware support
+    runtime: { disable_guest_seccomp: true, create_container_timeout: 300, ...change.runtime },
     "agent.kata": { dial_timeout: 120, ...change.agent },
   };
   const lines = Object.entries(tables).flatMap(([name, keys]) => [

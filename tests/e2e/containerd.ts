@@ -4,6 +4,7 @@
  * @module
  */
 
+import { markedPrefix } from "./leaks.ts";
 import { programUnderTest } from "./program.ts";
 
 /** How to start it. */
@@ -42,7 +43,7 @@ export const RUNTIME = "io.containerd.kata.v2";
 
 /** Starts a containerd. Disposing of it removes its containers, its processes and its files. */
 export async function startContainerd(options: ContainerdOptions = {}): Promise<Containerd> {
-  const containerd = new Containerd(await Deno.makeTempDir({ prefix: "kata-ctd-" }), options);
+  const containerd = new Containerd(await Deno.makeTempDir({ prefix: markedPrefix("ctd") }), options);
   try {
     await containerd.prepare();
     await containerd.start();
@@ -120,7 +121,12 @@ disabled_plugins = [
     if (this.#options.configuration) env.KATA_CONF_FILE = this.#options.configuration;
     // its output goes to a file: shims that outlive it would keep a pipe open
     this.#process = new Deno.Command("/bin/sh", {
-      args: ["-c", 'exec "$0" --config "$1/config.toml" >>"$1/log" 2>&1', this.program("containerd"), this.folder],
+      args: [
+        "-c",
+        'exec "$0" --config "$1/config.toml" >>"$1/log" 2>&1',
+        this.program("containerd"),
+        this.folder,
+      ],
       env,
       stdin: "null",
     }).spawn();

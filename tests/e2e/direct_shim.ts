@@ -23,6 +23,7 @@ import { implement, type ServiceClient, serviceClient } from "../../rpc/ttrpc/ty
 import { AT, mknodAt, O, openFd, S } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import { connectUnix, type Listener, listenUnix } from "../../sys/socket.ts";
+import { markedPrefix } from "./leaks.ts";
 import { programUnderTest } from "./program.ts";
 
 /** A container's spec as a test writes it. */
@@ -56,7 +57,7 @@ export interface ShimOptions {
 
 /** Starts a shim for an id. */
 export async function startShim(id: string, options: ShimOptions = {}): Promise<DirectShim> {
-  const shim = new DirectShim(id, await Deno.makeTempDir({ prefix: "kata-shim-" }), options);
+  const shim = new DirectShim(id, await Deno.makeTempDir({ prefix: markedPrefix("shim") }), options);
   try {
     await shim.start();
     return shim;

@@ -1,34 +1,50 @@
 /**
  * What a test leaves on the host: compared before and after.
  *
+ * Other tests may run on the same host at the same time. Processes are told apart by a mark that this process puts into
+ * its environment and that all its descendants inherit; folders of sandboxes by whether their owner is alive and bears
+ * another mark, or none.
+ *
  * @module
  */
 
-/** What is there at a moment; each entry is one line of text. */
-export interface Traces {
-  readonly processes: ReadonlySet<string>;
-  readonly mounts: ReadonlySet<string>;
-  readonly files: ReadonlySet<string>;
+import { isErrno } from "../../sys/errors.ts";
+import { connectUnix } from "../../sys/socket.ts";
+
+const MARK_NAME = "KATA_TEST_RUN";
+const MARK = `run${Deno.pid.toString(36)}${Date.now().toString(36)}`;
+Deno.env.set(MARK_NAME, MARK);
+
+/** Beginning of the names of temporary folders, so that mounts in them can be told apart, too. */
+export function markedPrefix(name: string): string {
+  return `kata-${name}-${MARK}-`;
 }
 
-/** Folders in which sandboxes keep something. */
-const FOLDERS = [
-  "/run/vc/sbs",
-  "/run/vc/vm",
-  "/run/kata-containers/shared/sandboxes",
-  "/run/containerd/s",
-  "/run/netns",
-];
+/** What is there at a moment: each entry is one line of text. */
+export type Traces = ReadonlySet<string>;
 
-/** Programs that sandboxes run. */
-const PROGRAMS = /^(qemu-system-|virtiofsd|vhost-device-vsock|containerd-shim-kata)/;
+/** Folders with one entry per sandbox. */
+const STATE = "/run/vc/sbs";
+const FOLDERS = [STATE, "/run/vc/vm", "/run/kata-containers/shared/sandboxes"];
+
+/** Sockets of shims, named by a hash. */
+const SOCKETS = "/run/containerd/s";
+
+const NETWORKS = "/run/netns";
+
+/** Where nobody but a sandbox mounts, and a sandbox only in a mount namespace of its own. */
+const PRIVATE_MOUNTS = /^\/run\/(vc|kata-containers)\//;
+
+/** Programs that sandboxes run, and that run sandboxes. */
+const PROGRAMS = /^(qemu-system-|virtiofsd|vhost-device-vsock|containerd-shim-kata|kata)/;
 
 /** How long the last processes may take to be gone, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
 /** What is there now. */
 export async function traces(): Promise<Traces> {
-  return { processes: await processes(), mounts: await mounts(), files: await files() };
+  const found = [await processes(), await mounts(), await folders(), await deadSockets(), await networks()];
+  return new Set(found.flat());
 }
 
 /**
@@ -39,46 +55,78 @@ export async function traces(): Promise<Traces> {
 export async function leaksSince(before: Traces): Promise<string[]> {
   const deadline = Date.now() + PATIENCE_MS;
   while (true) {
-    const now = await traces();
-    const left = [
-      ...added("process", before.processes, now.processes),
-      ...added("mount", before.mounts, now.mounts),
-      ...added("file", before.files, now.files),
-    ];
+    const left = [...await traces()].filter((entry) => !before.has(entry));
     if (left.length === 0 || Date.now() > deadline) return left;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
-function added(what: string, before: ReadonlySet<string>, now: ReadonlySet<string>): string[] {
-  return [...now].filter((entry) => !before.has(entry)).map((entry) => `${what} ${entry}`);
-}
-
-async function processes(): Promise<Set<string>> {
-  const found = new Set<string>();
-  for await (const { name } of Deno.readDir("/proc")) {
+async function processes(): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await namesIn("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const line = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
     const program = line.split("\0")[0] ?? "";
-    const base = program.slice(program.lastIndexOf("/") + 1);
-    if (PROGRAMS.test(base)) found.add(`${name} ${line.replaceAll("\0", " ").slice(0, 200)}`);
+    if (!PROGRAMS.test(program.slice(program.lastIndexOf("/") + 1)) || !await isOurs(name)) continue;
+    found.push(`process ${name} ${line.replaceAll("\0", " ").slice(0, 200)}`);
   }
   return found;
 }
 
-async function mounts(): Promise<Set<string>> {
-  const lines = (await Deno.readTextFile("/proc/self/mountinfo")).trim().split("\n");
-  return new Set(lines.map((line) => line.split(" ")[4] ?? ""));
+/** Whether a process descends from this one. */
+async function isOurs(pid: string): Promise<boolean> {
+  const environment = await Deno.readTextFile(`/proc/${pid}/environ`).catch(() => "");
+  return environment.split("\0").includes(`${MARK_NAME}=${MARK}`);
 }
 
-async function files(): Promise<Set<string>> {
-  const found = new Set<string>();
+async function mounts(): Promise<string[]> {
+  const lines = (await Deno.readTextFile("/proc/self/mountinfo")).trim().split("\n");
+  const points = lines.map((line) => line.split(" ")[4] ?? "");
+  return points.filter((point) => PRIVATE_MOUNTS.test(point) || point.includes(MARK)).map((point) =>
+    `mount ${point}`
+  );
+}
+
+async function folders(): Promise<string[]> {
+  const found: string[] = [];
   for (const folder of FOLDERS) {
-    try {
-      for await (const { name } of Deno.readDir(folder)) found.add(`${folder}/${name}`);
-    } catch {
-      // the folder itself is made when it is needed first
+    for (const id of await namesIn(folder)) {
+      if (!await belongsToOthers(id)) found.push(`folder ${folder}/${id}`);
     }
   }
   return found;
+}
+
+async function belongsToOthers(id: string): Promise<boolean> {
+  const text = await Deno.readTextFile(`${STATE}/${id}/persist.json`).catch(() => "{}");
+  const owner = (JSON.parse(text) as { owner?: { pid: number } }).owner?.pid;
+  if (owner === undefined) return false;
+  const isAlive = await Deno.stat(`/proc/${owner}`).then(() => true, () => false);
+  return isAlive && !await isOurs(String(owner));
+}
+
+/** A socket that nobody listens on was left behind. */
+async function deadSockets(): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await namesIn(SOCKETS)) {
+    try {
+      (await connectUnix(`${SOCKETS}/${name}`)).close();
+    } catch (error) {
+      if (isErrno(error, "ECONNREFUSED")) found.push(`socket ${SOCKETS}/${name}`);
+    }
+  }
+  return found;
+}
+
+async function networks(): Promise<string[]> {
+  return (await namesIn(NETWORKS)).map((name) => `network ${NETWORKS}/${name}`);
+}
+
+/** Names in a folder; none if it is not there yet. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  } catch {
+    return [];
+  }
 }
