@@ -33,18 +33,25 @@ export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
 /**
  * Ends a sandbox for good, whatever state it is in: its owner first, if that is still alive, then all the rest.
  *
+ * @param bundle whose sandbox is meant: another client's with the same id is left alone
  * @returns what was saved about it, `undefined` if there was nothing
  * @throws {Error} the owner cannot be killed
  */
 export async function destroySandbox(
   paths: HostPaths,
-  id: string,
+  { id, bundle }: { readonly id: string; readonly bundle: string },
   log: Log,
 ): Promise<SavedSandbox | undefined> {
   const known = await readState(`${paths.state}/${id}`);
+  if (known !== undefined && known.bundle !== bundle) {
+    log.write("info", `sandbox "${id}" belongs to bundle "${known.bundle}"`);
+    return undefined;
+  }
   let taken = await StateFile.reclaim(paths.state, id);
   if (taken === "alive") {
-    if (known?.bootId === bootId()) await killAll([known.owner], log);
+    // somebody is just beginning with it: not what is to be ended
+    if (known === undefined) return undefined;
+    if (known.bootId === bootId()) await killAll([known.owner], log);
     taken = await reclaimSoon(paths, id);
   }
   if (taken === undefined) return known;

@@ -26,6 +26,8 @@ export interface CreateSandboxOptions {
   /** of the container that the sandbox is made for: its network, host name and size */
   readonly spec: Spec;
   readonly config: Config;
+  /** the bundle of that container, by which a clean-up knows what is its own (default: none) */
+  readonly bundle?: string;
   /** whether the container with the sandbox's id only stands for a pod (default false) */
   readonly isPod?: boolean;
   readonly log: Log;
@@ -61,7 +63,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
 
   await using taken = new AsyncDisposableStack();
-  const record = taken.use(await SavedRecord.open(paths, id, folders, log));
+  const record = taken.use(await SavedRecord.open(paths, { id, bundle: options.bundle ?? "" }, folders, log));
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);

@@ -33,16 +33,18 @@ export class SavedRecord implements AsyncDisposable {
    */
   static async open(
     paths: HostPaths,
-    id: string,
+    sandbox: { readonly id: string; readonly bundle: string },
     folders: readonly string[],
     log: Log,
   ): Promise<SavedRecord> {
+    const { id, bundle } = sandbox;
     const file = await StateFile.acquire(paths.state, id, replay, log);
     const owner = identify(Deno.pid);
     if (owner === undefined) throw new Error("cannot read /proc/self/stat");
     const saved: SavedSandbox = {
       version: STATE_VERSION,
       id,
+      bundle,
       state: "creating",
       bootId: bootId(),
       owner,

@@ -20,6 +20,8 @@ export interface SavedContainer {
 export interface SavedSandbox {
   readonly version: typeof STATE_VERSION;
   readonly id: string;
+  /** bundle of the container that it was made for; ids of several clients may be the same, bundles are not */
+  readonly bundle: string;
   readonly state: "creating" | "running" | "stopped";
   /** pids mean nothing after the host was booted anew */
   readonly bootId: string;
@@ -47,11 +49,12 @@ export function parseState(text: string): SavedSandbox | undefined {
 
 function isSaved(value: unknown): value is SavedSandbox {
   if (typeof value !== "object" || value === null) return false;
-  const { version, id, bootId, owner, helpers, mounts, folders, containers } = value as Record<
+  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers } = value as Record<
     string,
     unknown
   >;
-  return version === STATE_VERSION && typeof id === "string" && typeof bootId === "string" &&
+  return version === STATE_VERSION && typeof id === "string" && typeof bundle === "string" &&
+    typeof bootId === "string" &&
     isProcess(owner) &&
     Array.isArray(helpers) && helpers.every(isProcess) && isTexts(mounts) && isTexts(folders) &&
     Array.isArray(containers);

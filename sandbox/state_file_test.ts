@@ -21,6 +21,7 @@ function saved(change: Partial<SavedSandbox> = {}): SavedSandbox {
   return {
     version: STATE_VERSION,
     id: "s1",
+    bundle: "/bundle",
     state: "running",
     bootId: bootId(),
     owner: { pid: 4_194_303, startTime: "1" },
@@ -92,12 +93,29 @@ Deno.test("destroying kills the helpers, removes the folders, and can be repeate
       folders: [`${paths.vm}/s1`, `${paths.shared}/s1`],
     });
     await Deno.writeTextFile(`${paths.state}/s1/persist.json`, JSON.stringify(state));
-    assert.deepEqual(await destroySandbox(paths, "s1", silentLog), state);
+    assert.deepEqual(await destroySandbox(paths, { id: "s1", bundle: "/bundle" }, silentLog), state);
     assert.equal((await helper.status).signal, "SIGKILL");
     for (const path of [paths.state, paths.vm, paths.shared]) {
       assert.deepEqual([...Deno.readDirSync(path)], [], path);
     }
-    assert.equal(await destroySandbox(paths, "s1", silentLog), undefined);
+    assert.equal(await destroySandbox(paths, { id: "s1", bundle: "/bundle" }, silentLog), undefined);
+  });
+});
+
+Deno.test("a sandbox with the same id that belongs to somebody else is left alone", async () => {
+  await withFolder(async (folder) => {
+    const innocent = sleeper();
+    const identity = identify(innocent.pid);
+    assert(identity);
+    await Deno.mkdir(`${folder}/s1`);
+    const state = saved({ bundle: "/other", helpers: [{ role: "vmm", ...identity }] });
+    await Deno.writeTextFile(`${folder}/s1/persist.json`, JSON.stringify(state));
+    const paths = { state: folder, vm: folder, shared: folder };
+    assert.equal(await destroySandbox(paths, { id: "s1", bundle: "/bundle" }, silentLog), undefined);
+    assert(isAlive(identity));
+    assert.deepEqual(await readState(`${folder}/s1`), state);
+    innocent.kill("SIGKILL");
+    await innocent.status;
   });
 });
 
@@ -107,7 +125,11 @@ Deno.test("a process with the right pid and the wrong start time is left alone",
     await Deno.mkdir(`${folder}/s1`);
     const state = saved({ helpers: [{ role: "vmm", pid: innocent.pid, startTime: "1" }] });
     await Deno.writeTextFile(`${folder}/s1/persist.json`, JSON.stringify(state));
-    await destroySandbox({ state: folder, vm: folder, shared: folder }, "s1", silentLog);
+    await destroySandbox(
+      { state: folder, vm: folder, shared: folder },
+      { id: "s1", bundle: "/bundle" },
+      silentLog,
+    );
     const identity = identify(innocent.pid);
     assert(identity && isAlive(identity));
     innocent.kill("SIGKILL");
@@ -123,7 +145,11 @@ Deno.test("pids of an earlier boot mean nothing", async () => {
     await Deno.mkdir(`${folder}/s1`);
     const state = saved({ bootId: "another", helpers: [{ role: "vmm", ...identity }] });
     await Deno.writeTextFile(`${folder}/s1/persist.json`, JSON.stringify(state));
-    await destroySandbox({ state: folder, vm: folder, shared: folder }, "s1", silentLog);
+    await destroySandbox(
+      { state: folder, vm: folder, shared: folder },
+      { id: "s1", bundle: "/bundle" },
+      silentLog,
+    );
     assert(isAlive(identity));
     innocent.kill("SIGKILL");
     await innocent.status;

@@ -37,7 +37,7 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
   if (group.sandboxId === flags.id) {
     const server = await serverOf(bundle, flags);
     if (server !== undefined) await endProcess(server, SERVER_GRACE_MS, log);
-    const saved = await destroySandbox(HOST_PATHS, flags.id, log);
+    const saved = await destroySandbox(HOST_PATHS, { id: flags.id, bundle }, log);
     pid = saved?.helpers.find(({ role }) => role === "vmm")?.pid ?? 0;
     await removeSocket(bundle);
   }

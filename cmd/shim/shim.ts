@@ -159,9 +159,9 @@ export class Shim implements AsyncDisposable {
     const { log, host, paths } = this.#options;
     const config = this.#options.config ?? await this.#loadConfig(request, spec);
     this.#options.onConfig?.(config);
-    const { id } = request;
+    const { id, bundle } = request;
     const isPod = group.kind === "pod_sandbox";
-    const sandbox = await createSandbox({ id, isPod, spec, config, log, signal, host, paths });
+    const sandbox = await createSandbox({ id, bundle, isPod, spec, config, log, signal, host, paths });
     this.#sandbox = sandbox;
     this.#watchMemory(sandbox).catch((error) => log.write("warning", reason(error)));
     return sandbox;

@@ -9,7 +9,7 @@ import { encodeCpio } from "../../guest/cpio.ts";
 import { RpcError } from "../../rpc/errors.ts";
 import { type ConfigurationChange, writeConfiguration } from "./configuration.ts";
 import { type DirectShim, startShim } from "./direct_shim.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 /** Longest that a creation may take to fail, in milliseconds; a boot is part of some. */
@@ -124,7 +124,7 @@ Deno.test("a configuration that cannot work", async (t) => {
       {
         const [change, message] = await prepare(files);
         const configuration = writeConfiguration(rootfs.folder, change);
-        await using shim = await startShim(`bad${count++}`, { configuration });
+        await using shim = await startShim(ownId(`bad${count++}`), { configuration });
         assert.match(await failure(shim, files), message);
       }
       assert.deepEqual(await leaksSince(left), []);
@@ -140,7 +140,7 @@ Deno.test("a kvm that is asked for and cannot be used", async () => {
     // whatever this host has: in the shim's mount namespace /dev/kvm is /dev/null, or missing
     const mask = 'test ! -e /dev/kvm || mount --bind /dev/null /dev/kvm; exec "$@"';
     const wrapper = ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", mask, "sh"];
-    await using shim = await startShim("kvm", { configuration, wrapper });
+    await using shim = await startShim(ownId("kvm"), { configuration, wrapper });
     assert.match(await failure(shim, { folder: rootfs.folder, rootfs: rootfs.path }), /kvm/i);
   }
   assert.deepEqual(await leaksSince(left), []);
@@ -151,7 +151,7 @@ Deno.test("a specification that cannot be run is refused by its JSON path and va
   const left = await traces();
   {
     const files = { folder: rootfs.folder, rootfs: rootfs.path };
-    await using shim = await startShim("spec", { configuration: writeConfiguration(rootfs.folder) });
+    await using shim = await startShim(ownId("spec"), { configuration: writeConfiguration(rootfs.folder) });
     const process = { user: { uid: 0, gid: 0 }, args: ["true"], cwd: "/" };
     const cases: Record<string, [Record<string, unknown>, string | RegExp]> = {
       "no arguments": [

@@ -12,13 +12,21 @@ import { SIGNALS } from "../../sys/signals.ts";
 import { type Containerd, RUNTIME, startContainerd, until } from "./containerd.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { EventLog } from "./event_log.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 /** The reference: what it does is right by definition. */
 const RUNC = "io.containerd.runc.v2";
 
 const PATH = ["--env", "PATH=/bin"];
+
+const ID = {
+  same: ownId("same"),
+  life: ownId("life"),
+  twice: ownId("twice"),
+  survivor: ownId("survivor"),
+  alone: ownId("alone"),
+};
 
 /** Runs a scenario with runc, then with this product, and expects the same. */
 async function sameAsRunc<T>(scenario: (runtime: string) => Promise<T>): Promise<T> {
@@ -37,7 +45,7 @@ Deno.test("containers through containerd", async (t) => {
     const root = rootfs.path;
 
     await t.step("a container has a kernel of its own", async () => {
-      const { code, stdout, stderr } = await containerd.runContainer("kernel", root, ["uname", "-r"]);
+      const { code, stdout, stderr } = await containerd.runContainer(ownId("kernel"), root, ["uname", "-r"]);
       assert.equal(stderr, "");
       assert.equal(code, 0);
       const host = (await new Deno.Command("uname", { args: ["-r"] }).output()).stdout;
@@ -62,7 +70,7 @@ Deno.test("containers through containerd", async (t) => {
           script,
         ];
         const finished = await containerd.run(flags);
-        return { finished, events: await events.take("same") };
+        return { finished, events: await events.take(ID.same) };
       });
     });
 
@@ -79,7 +87,7 @@ Deno.test("containers through containerd", async (t) => {
       const data = new Uint8Array(64 * 1024 * 1024);
       for (let at = 0; at < data.length; at += 65_536) crypto.getRandomValues(data.subarray(at, at + 65_536));
       const child = containerd.spawn(
-        ["run", "--rm", "--runtime", RUNTIME, "--rootfs", root, "copy", "/bin/cat"],
+        ["run", "--rm", "--runtime", RUNTIME, "--rootfs", root, ownId("copy"), "/bin/cat"],
         "piped",
       );
       const writer = child.stdin.getWriter();
@@ -102,7 +110,9 @@ Deno.test("containers through containerd", async (t) => {
 
     await t.step("an unknown command is an error in runc's words", async () => {
       for (const command of ["nosuch", "/bin/nosuch"]) {
-        const { code, stderr } = await containerd.runContainer("unknown", root, [command], { flags: PATH });
+        const { code, stderr } = await containerd.runContainer(ownId("unknown"), root, [command], {
+          flags: PATH,
+        });
         assert.equal(code, 1);
         assert.match(
           stderr,
@@ -112,15 +122,21 @@ Deno.test("containers through containerd", async (t) => {
     });
 
     await t.step("a rootfs that is not there, and a duplicate id, are errors", async () => {
-      const missing = await containerd.runContainer("missing", "/nowhere/rootfs", ["true"]);
+      const missing = await containerd.runContainer(ownId("missing"), "/nowhere/rootfs", ["true"]);
       assert.equal(missing.code, 1);
       assert.match(missing.stderr, /"\/nowhere\/rootfs"/);
-      await containerd.runDetached("twice", root, ["sleep", "1000"], PATH);
-      const twice = await containerd.runContainer("twice", root, ["true"]);
+      await containerd.runDetached(ID.twice, root, ["sleep", "1000"], PATH);
+      const twice = await containerd.runContainer(ID.twice, root, ["true"]);
       assert.equal(twice.code, 1);
       assert.match(twice.stderr, /already exists/);
-      await containerd.ctr(["task", "rm", "--force", "twice"]);
-      await containerd.ctr(["container", "rm", "twice"]);
+      // ids of another namespace are other containers, but there is one such sandbox on the host
+      const flags = ["run", "--rm", "--runtime", RUNTIME, ...PATH, "--rootfs", root, ID.twice, "true"];
+      const elsewhere = await containerd.run(["--namespace", "other", ...flags]);
+      assert.equal(elsewhere.code, 1);
+      assert.match(elsewhere.stderr, /already exists/);
+      assert.equal(await containerd.taskStatus(ID.twice), "RUNNING");
+      await containerd.ctr(["task", "rm", "--force", ID.twice]);
+      await containerd.ctr(["container", "rm", ID.twice]);
     });
 
     await t.step("ten containers at once, each writing: none starves", async () => {
@@ -129,7 +145,7 @@ Deno.test("containers through containerd", async (t) => {
       const runs = Array.from(
         { length: 10 },
         (_, index) =>
-          containerd.runContainer(`many${index}`, root, ["sh", "-c", script], {
+          containerd.runContainer(ownId(`many${index}`), root, ["sh", "-c", script], {
             flags: PATH,
             timeoutMs: 300_000,
           }),
@@ -143,29 +159,32 @@ Deno.test("containers through containerd", async (t) => {
     });
 
     await t.step("containerd is restarted while a container runs: nothing is lost", async () => {
-      await containerd.runDetached("survivor", root, [
+      await containerd.runDetached(ID.survivor, root, [
         "sh",
         "-c",
         "while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 9",
       ], PATH);
-      assert.deepEqual(await events.take("survivor"), ["/tasks/create survivor", "/tasks/start survivor"]);
+      assert.deepEqual(await events.take(ID.survivor), [
+        `/tasks/create ${ID.survivor}`,
+        `/tasks/start ${ID.survivor}`,
+      ]);
       await events.stop();
-      const pid = await containerd.shimPid("survivor");
+      const pid = await containerd.shimPid(ID.survivor);
       await containerd.stop("SIGKILL");
       await containerd.start();
       await events.restart();
-      assert.equal(await containerd.taskStatus("survivor"), "RUNNING");
-      assert.equal(await containerd.shimPid("survivor"), pid);
+      assert.equal(await containerd.taskStatus(ID.survivor), "RUNNING");
+      assert.equal(await containerd.shimPid(ID.survivor), pid);
       await Deno.writeTextFile(`${root}/tmp/go`, "");
-      await containerd.untilTask("survivor", "STOPPED");
-      assert.deepEqual(await events.take("survivor"), ["/tasks/exit survivor 9"]);
-      await containerd.run(["task", "rm", "survivor"]);
-      await containerd.ctr(["container", "rm", "survivor"]);
+      await containerd.untilTask(ID.survivor, "STOPPED");
+      assert.deepEqual(await events.take(ID.survivor), [`/tasks/exit ${ID.survivor} 9`]);
+      await containerd.run(["task", "rm", ID.survivor]);
+      await containerd.ctr(["container", "rm", ID.survivor]);
     });
 
     await t.step("a container ends while containerd is away: its exit is told when it is back", async () => {
       await Deno.remove(`${root}/tmp/go`);
-      await containerd.runDetached("alone", root, [
+      await containerd.runDetached(ID.alone, root, [
         "sh",
         "-c",
         "while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 8",
@@ -175,10 +194,10 @@ Deno.test("containers through containerd", async (t) => {
       await Deno.writeTextFile(`${root}/tmp/go`, "");
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       await containerd.start();
-      await containerd.untilTask("alone", "STOPPED");
-      const { stderr } = await containerd.run(["task", "rm", "alone"]);
+      await containerd.untilTask(ID.alone, "STOPPED");
+      const { stderr } = await containerd.run(["task", "rm", ID.alone]);
       assert.match(stderr, /exit code 8/);
-      await containerd.ctr(["container", "rm", "alone"]);
+      await containerd.ctr(["container", "rm", ID.alone]);
     });
   }
   assert.deepEqual(await leaksSince(before), []);
@@ -194,28 +213,28 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
     ...PATH,
     "--rootfs",
     root,
-    "life",
+    ID.life,
     "sleep",
     "1000",
   ]);
   const run = (...args: string[]) => containerd.run(["task", ...args], { timeoutMs: 30_000 });
-  const statuses = [await containerd.taskStatus("life")];
-  const exec = await run("exec", "--exec-id", "e1", "life", "sh", "-c", "echo in; echo er >&2; exit 5");
-  const missing = await run("exec", "--exec-id", "e2", "life", "nosuch");
-  const table = (await run("exec", "--exec-id", "e3", "life", "ps")).stdout;
-  const metrics = (await run("metrics", "life")).stdout.split("\n").map((line) => line.split(/\s+/)[0])
+  const statuses = [await containerd.taskStatus(ID.life)];
+  const exec = await run("exec", "--exec-id", "e1", ID.life, "sh", "-c", "echo in; echo er >&2; exit 5");
+  const missing = await run("exec", "--exec-id", "e2", ID.life, "nosuch");
+  const table = (await run("exec", "--exec-id", "e3", ID.life, "ps")).stdout;
+  const metrics = (await run("metrics", ID.life)).stdout.split("\n").map((line) => line.split(/\s+/)[0])
     .filter((name) => name !== "");
-  const ps = (await run("ps", "life")).stdout.trim().split("\n").length;
-  const pause = [await run("pause", "life"), await run("pause", "life")].map(({ code }) => code);
-  statuses.push(await containerd.taskStatus("life"));
-  const resume = [await run("resume", "life"), await run("resume", "life")].map(({ code }) => code);
-  const update = (await run("kill", "-s", "SIGUSR1", "life")).code;
-  statuses.push(await containerd.taskStatus("life"));
-  const kill = (await run("kill", "-s", "SIGKILL", "life")).code;
-  await containerd.untilTask("life", "STOPPED");
-  const killAgain = (await run("kill", "-s", "SIGKILL", "life")).code;
-  const removed = await run("rm", "life");
-  await containerd.ctr(["container", "rm", "life"]);
+  const ps = (await run("ps", ID.life)).stdout.trim().split("\n").length;
+  const pause = [await run("pause", ID.life), await run("pause", ID.life)].map(({ code }) => code);
+  statuses.push(await containerd.taskStatus(ID.life));
+  const resume = [await run("resume", ID.life), await run("resume", ID.life)].map(({ code }) => code);
+  const update = (await run("kill", "-s", "SIGUSR1", ID.life)).code;
+  statuses.push(await containerd.taskStatus(ID.life));
+  const kill = (await run("kill", "-s", "SIGKILL", ID.life)).code;
+  await containerd.untilTask(ID.life, "STOPPED");
+  const killAgain = (await run("kill", "-s", "SIGKILL", ID.life)).code;
+  const removed = await run("rm", ID.life);
+  await containerd.ctr(["container", "rm", ID.life]);
   return {
     statuses,
     exec,
@@ -232,7 +251,7 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
     kill,
     killAgain,
     removed: removed.stderr.replace(/time="[^"]*"/, ""),
-    events: await events.take("life"),
+    events: await events.take(ID.life),
   };
 }
 
@@ -259,7 +278,7 @@ async function digest(data: Uint8Array): Promise<string> {
 async function onTerminal(containerd: Containerd, root: string): Promise<{ code: number; text: string }> {
   const pty = openPty();
   setWindowSize(pty.master.fd, { rows: 30, columns: 100 });
-  const args = ["run", "--rm", "-t", "--runtime", RUNTIME, ...PATH, "--rootfs", root, "tty", "sh"];
+  const args = ["run", "--rm", "-t", "--runtime", RUNTIME, ...PATH, "--rootfs", root, ownId("tty"), "sh"];
   const ctr = await spawn({
     argv: [containerd.program("ctr"), "--address", containerd.address, ...args],
     fds: new Map([[0, pty.slave], [1, pty.slave], [2, pty.slave]]),

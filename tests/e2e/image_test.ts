@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { writeConfiguration } from "./configuration.ts";
 import { RUNTIME, startContainerd } from "./containerd.ts";
 import { IMAGE, makeImage } from "./image.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 Deno.test("a container whose files come by 9p", async () => {
@@ -19,7 +19,9 @@ Deno.test("a container whose files come by 9p", async () => {
     await using containerd = await startContainerd({ configuration });
     const script = "mount | grep ' / ' | cut -d' ' -f5; echo written > /root/file; sync";
     const flags = ["--env", "PATH=/bin"];
-    const finished = await containerd.runContainer("plan9", rootfs.path, ["sh", "-c", script], { flags });
+    const finished = await containerd.runContainer(ownId("plan9"), rootfs.path, ["sh", "-c", script], {
+      flags,
+    });
     assert.deepEqual(finished, { code: 0, stdout: "9p\n", stderr: "" });
     assert.equal(await Deno.readTextFile(`${rootfs.path}/root/file`), "written\n");
   }
@@ -36,7 +38,7 @@ Deno.test("containers from an image", async (t) => {
     for (const snapshotter of ["overlayfs", "native"]) {
       await t.step(`with the snapshotter "${snapshotter}"`, async () => {
         await containerd.ctr(["image", "import", "--snapshotter", snapshotter, archive]);
-        const id = `image-${snapshotter}`;
+        const id = ownId(`image-${snapshotter}`);
         const script = "pwd; echo new > /tmp/new; cat /tmp/new; mount | grep ' / ' | cut -d' ' -f5";
         const run = (...command: string[]) =>
           containerd.run([
@@ -71,7 +73,7 @@ Deno.test("containers from an image", async (t) => {
         "cat /rw/file; echo guest > /rw/made; echo no > /ro/made2; grep -c ' /dev/shm tmpfs ' /proc/mounts";
       const finished = await containerd.run([
         ...["run", "--rm", "--runtime", RUNTIME, ...bind("/rw", "rw"), ...bind("/ro", "ro")],
-        ...["--env", "PATH=/bin", "--rootfs", rootfs.path, "binds", "sh", "-c", script],
+        ...["--env", "PATH=/bin", "--rootfs", rootfs.path, ownId("binds"), "sh", "-c", script],
       ]);
       assert.equal(finished.stdout, "from the host\n1\n");
       assert.match(finished.stderr, /\/ro\/made2: Read-only file system/);
@@ -79,15 +81,16 @@ Deno.test("containers from an image", async (t) => {
     });
 
     await t.step("output into a file", async () => {
+      const id = ownId("logged");
       const log = `${rootfs.folder}/log/out`;
       await containerd.ctr([
         ...["run", "-d", "--log-uri", `file://${log}`, "--runtime", RUNTIME, "--env", "PATH=/bin"],
-        ...["--rootfs", rootfs.path, "logged", "sh", "-c", "echo out; echo err >&2"],
+        ...["--rootfs", rootfs.path, id, "sh", "-c", "echo out; echo err >&2"],
       ]);
-      await containerd.untilTask("logged", "STOPPED");
+      await containerd.untilTask(id, "STOPPED");
       assert.deepEqual((await Deno.readTextFile(log)).trim().split("\n").sort(), ["err", "out"]);
-      await containerd.ctr(["task", "rm", "logged"]);
-      await containerd.ctr(["container", "rm", "logged"]);
+      await containerd.ctr(["task", "rm", id]);
+      await containerd.ctr(["container", "rm", id]);
     });
   }
   assert.deepEqual(await leaksSince(before), []);

@@ -10,7 +10,7 @@ import { type Containerd, startContainerd, until } from "./containerd.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { startShim } from "./direct_shim.ts";
 import { EventLog } from "./event_log.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 import { kill, pidsOf, type Victim, VICTIMS } from "./victims.ts";
 
@@ -117,7 +117,7 @@ Deno.test("a sandbox whose processes are killed under containerd", async (t) => 
       for (const victim of VICTIMS) {
         await t.step(`${victim} ${moment}`, async () => {
           const left = await traces();
-          const id = `k${count++}`;
+          const id = ownId(`k${count++}`);
           await scenario({ containerd, events, rootfs: rootfs.path, id, victim });
           await containerd.run(["task", "rm", "--force", id], { timeoutMs: REPORT_MS });
           await containerd.ctr(["container", "rm", id]).catch(() => {});
@@ -136,7 +136,7 @@ Deno.test("a sandbox whose processes are killed before the start", async (t) => 
     await t.step(victim, async () => {
       const left = await traces();
       {
-        const id = `b${victim}`;
+        const id = ownId(`b${victim}`);
         await using shim = await startShim(id, { configuration });
         const bundle = shim.writeBundle(id, { args: ["sleep", "1000"], rootfs: rootfs.path });
         await shim.task.create({ id, bundle });
@@ -165,7 +165,7 @@ Deno.test("a sandbox whose processes are killed before the start", async (t) => 
 Deno.test("clean-up can be repeated, and without anything to clean up", async () => {
   const left = await traces();
   {
-    await using shim = await startShim("never");
+    await using shim = await startShim(ownId("never"));
     for (let round = 0; round < 2; round++) {
       const { success, stdout } = await shim.output("delete");
       assert(success);

@@ -20,6 +20,11 @@ export function markedPrefix(name: string): string {
   return `kata-${name}-${MARK}-`;
 }
 
+/** An id for a container or sandbox that no other run of the tests uses: they are known to the whole host. */
+export function ownId(name: string): string {
+  return `${name}-${Deno.pid.toString(36)}`;
+}
+
 /** What is there at a moment: each entry is one line of text. */
 export type Traces = ReadonlySet<string>;
 

@@ -11,10 +11,10 @@ import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import { fromBinary } from "../../rpc/message.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
-const SANDBOX = "pod1";
+const SANDBOX = ownId("pod");
 
 async function code(promise: Promise<unknown>): Promise<number> {
   try {
