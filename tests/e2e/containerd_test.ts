@@ -55,7 +55,7 @@ Deno.test("containers through containerd", async (t) => {
 
     await t.step("output, exit codes and events are those of runc", async () => {
       const script = "echo out; echo err >&2; exit 7";
-      await sameAsRunc(async (runtime) => {
+      const seen = await sameAsRunc(async (runtime) => {
         const flags = [
           "run",
           "--rm",
@@ -64,7 +64,7 @@ Deno.test("containers through containerd", async (t) => {
           ...PATH,
           "--rootfs",
           root,
-          "same",
+          ID.same,
           "sh",
           "-c",
           script,
@@ -72,6 +72,7 @@ Deno.test("containers through containerd", async (t) => {
         const finished = await containerd.run(flags);
         return { finished, events: await events.take(ID.same) };
       });
+      assert.equal(seen.events.length, 4);
     });
 
     await t.step(
@@ -80,6 +81,7 @@ Deno.test("containers through containerd", async (t) => {
         const seen = await sameAsRunc((runtime) => life(containerd, events, runtime, root));
         assert.equal(seen.exec.code, 5);
         assert(seen.metrics.length > 5);
+        assert(seen.events.length > 10);
       },
     );
 
