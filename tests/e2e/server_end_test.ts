@@ -73,6 +73,7 @@ Deno.test("a machine that stands still is noticed, and its processes are told to
     assert.equal((await shim.task.wait({ id: STILL }, { timeoutMs: NOTICE_MS })).exitStatus, 255);
     await shim.task.delete({ id: STILL });
     await shim.task.shutdown({ id: STILL });
+    await until("all is told", () => shim.events.includes(`/tasks/delete ${STILL} 255`));
     assert.deepEqual(shim.events.slice(2), [`/tasks/exit ${STILL} 255`, `/tasks/delete ${STILL} 255`]);
   }
   assert.deepEqual(await leaksSince(left), []);

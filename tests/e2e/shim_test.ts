@@ -10,6 +10,7 @@ import { Code, RpcError } from "../../rpc/errors.ts";
 import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import { fromBinary } from "../../rpc/message.ts";
+import { pause, until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
@@ -61,6 +62,13 @@ class Pod implements AsyncDisposable {
     await this.shim.task.create({ id, bundle, ...streams });
   }
 
+  /** Deletes a container and waits until all that is to be told of it has arrived. */
+  async delete(id: string): Promise<void> {
+    await this.shim.task.delete({ id });
+    const isTold = () => this.shim.events.some((event) => event.startsWith(`/tasks/delete ${id} `));
+    await until(`the deletion of "${id}" is told`, isTold);
+  }
+
   /** The events that concern an id. */
   eventsOf(id: string): string[] {
     return this.shim.events.filter((event) => event.split(" ")[1] === id).map((event) =>
@@ -96,7 +104,7 @@ Deno.test("a pod's containers on a real machine", async (t) => {
           // closed at its end, before anybody deletes it
           assert.equal(await stdout.text, "done\n");
           assert.equal((await task.state({ id })).status, Status.STOPPED);
-          await task.delete({ id });
+          await pod.delete(id);
           assert.deepEqual(pod.eventsOf(id), [
             "/tasks/create",
             "/tasks/start",
@@ -126,7 +134,7 @@ Deno.test("a pod's containers on a real machine", async (t) => {
           task.kill({ id, signal: 9, all: true }),
         ]);
         assert.deepEqual((await Promise.all(waits)).map(({ exitStatus }) => exitStatus), [137, 137, 137]);
-        await task.delete({ id });
+        await pod.delete(id);
         const exits = shim.events.filter((event) => event.startsWith(`/tasks/exit ${id}`));
         assert.deepEqual(exits.slice(0, 2).sort(), [`/tasks/exit ${id}a 137`, `/tasks/exit ${id}b 137`]);
         assert.deepEqual(exits.slice(2), [`/tasks/exit ${id} 137`]);
@@ -148,7 +156,7 @@ Deno.test("a pod's containers on a real machine", async (t) => {
         await task.kill({ id, signal: 9, all: true });
         await Promise.allSettled(starts);
         await task.wait({ id });
-        await task.delete({ id });
+        await pod.delete(id);
         const events = shim.events.filter((event) => / d\d/.test(event) || event.includes(` ${id}`));
         assert.equal(events.at(-2), `/tasks/exit ${id} 137`);
         for (let index = 0; index < 8; index++) {
@@ -167,6 +175,7 @@ Deno.test("a pod's containers on a real machine", async (t) => {
       const codes = await Promise.allSettled([task.delete({ id: "twice" }), task.delete({ id: "twice" })]);
       assert.deepEqual(codes.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
       assert.equal(await code(task.delete({ id: "twice" })), Code.NotFound);
+      await until("the deletion is told", () => pod.eventsOf("twice").includes("/tasks/delete 0"));
       assert.equal(pod.eventsOf("twice").filter((event) => event.startsWith("/tasks/delete")).length, 1);
     });
 
@@ -222,7 +231,8 @@ Deno.test("a pod's containers on a real machine", async (t) => {
       await task.start({ id: "tty" });
       using writer = stdin.open();
       await writer.write(new TextEncoder().encode("stty size; tty\n"));
-      await until(() => shim.task.state({ id: "tty" }));
+      // a shell needs a moment for its prompt
+      await pause(500);
       await task.resizePty({ id: "tty", width: 120, height: 40 });
       await writer.write(new TextEncoder().encode("stty size; exit 3\n"));
       assert.equal((await task.wait({ id: "tty" })).exitStatus, 3);
@@ -316,11 +326,3 @@ Deno.test("a pod's containers on a real machine", async (t) => {
   }
   assert.deepEqual(await leaksSince(before), []);
 });
-
-/** Gives a shell a moment for its prompt: asks something else meanwhile. */
-async function until(ask: () => Promise<unknown>): Promise<void> {
-  for (let round = 0; round < 10; round++) {
-    await ask();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
