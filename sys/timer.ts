@@ -72,13 +72,14 @@ class Timers {
     while (this.#pending.length > 0) {
       await this.#registration.wait(EPOLL.IN);
       const now = performance.now();
-      if (now >= this.#armedFor) this.#armedFor = Infinity;
+      // Whatever has woken us, the descriptor is set anew: its clock and that of deadlines need not agree to the last digit.
+      this.#armedFor = Infinity;
       for (let next = this.#pending[0]; next && next.deadline <= now; next = this.#pending[0]) {
         this.#pending.shift();
         call(next);
       }
       const [next] = this.#pending;
-      if (next && next.deadline < this.#armedFor) this.#arm(next.deadline);
+      if (next) this.#arm(next.deadline);
     }
     this.#running = false;
   }
