@@ -24,6 +24,24 @@ export interface Executable {
 const UNSTABLE = denoConfig.unstable.map((feature) => `--unstable-${feature}`);
 
 /**
+ * How V8 works in an executable. A container's way from nothing to its first process is mostly code that runs a few
+ * times; compiling that to machine code and collecting its garbage costs more than it saves. In an emulated guest
+ * the first process runs 0.4 s sooner this way (225,000 translated blocks of guest code become 201,000). What goes on
+ * for long is compiled as ever, some thousand calls later: 20,000 calls over a connection cost the same in all.
+ */
+const V8_FLAGS = [
+  // instead of 4096, 400, 3000, 30, 500, 100
+  "--baseline-batch-compilation-threshold=65536",
+  "--invocation-count-for-maglev=4000",
+  "--invocation-count-for-turbofan=12000",
+  "--invocation-count-for-early-optimization=300",
+  "--invocation-count-for-osr=5000",
+  "--invocation-count-for-maglev-osr=1000",
+  // MiB before the first young objects are collected, instead of 1
+  "--min-semi-space-size=8",
+];
+
+/**
  * Arguments of the runtime in a sealed executable: everything is allowed, and it looks for nothing outside:
  * no configuration, lock file, package or remote module, no cache of any kind.
  */
@@ -38,6 +56,7 @@ const RUN_ARGS = [
   "--cached-only",
   "--no-code-cache",
   "--ext=js",
+  `--v8-flags=${V8_FLAGS.join(",")}`,
   ...UNSTABLE,
 ];
 
@@ -79,7 +98,7 @@ export async function compileExecutable(bundle: Bundle, executable: Executable):
   if (text === undefined) throw new Error(`the bundle has no file "${bundle.entry}"`);
   const args = ["--quiet", "--allow-all", "--no-config", "--no-lock", "--no-check", "--no-code-cache"];
   // the text is minified already, and was checked for releases that a minifier drops (`using.ts`): not once more
-  args.push(...UNSTABLE, "--bundle", "--target", TRIPLES[arch]);
+  args.push(...UNSTABLE, `--v8-flags=${V8_FLAGS.join(",")}`, "--bundle", "--target", TRIPLES[arch]);
 
   const base = Deno.env.get("DENORT_BIN");
   const key = await digest(
