@@ -1,6 +1,13 @@
-import { buildApplication, buildRouteMap, run, text_en } from "@stricli/core";
+import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } from "@stricli/core";
+import { reason } from "../../sandbox/log.ts";
+import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { guestRoutes } from "./guest/command.ts";
+import { HELP_EXAMPLES } from "./help.ts";
+import { appendToLog } from "./log_file.ts";
+import { argumentMistake, unknownCommand } from "./mistakes.ts";
+import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
+import { nearest } from "./spelling.ts";
 import { versionCommand } from "./version_command.ts";
 
 /** What a command gets beside its flags: the streams it writes to, and where it leaves its exit code. */
@@ -10,52 +17,105 @@ export interface AppContext {
     readonly stderr: { write(text: string): void };
     exitCode?: number | string | null;
   };
+  /** the options before the command */
+  readonly globals: Globals;
 }
 
 const routes = buildRouteMap<string, AppContext>({
-  routes: { run: runCommand, guest: guestRoutes, version: versionCommand },
-  docs: {
-    brief: "containers with a kernel of their own",
-    fullDescription: "Examples:\n" +
-      "  kata-runtime run --rootfs ./rootfs -- uname -r\n" +
-      "  kata-runtime run --tty --rootfs ./rootfs -- sh\n" +
-      "  kata-runtime guest build --kernel /boot/vmlinuz --modules /lib/modules/$(uname -r) --out ./guest",
+  routes: {
+    run: runCommand,
+    guest: guestRoutes,
+    version: versionCommand,
   },
+  docs: { brief: "containers with a kernel of their own", fullDescription: HELP_EXAMPLES },
 });
 
-const application = buildApplication(routes, {
-  name: "kata-runtime",
-  scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
-  documentation: { disableAnsiColor: true },
-  localization: {
-    text: {
-      ...text_en,
-      // An error is a sentence for its reader; the stack is of no use to them.
-      exceptionWhileRunningCommand: (error) => sentence(error),
-      exceptionWhileLoadingCommandFunction: (error) => sentence(error),
+/** The words of the top level. */
+const names = routes.getAllEntries().flatMap(({ name, aliases }) => [name.original, ...aliases]);
+
+/** An application for one line. @param args the line, @param globals the options before it */
+function applicationFor(args: readonly string[], globals: Globals) {
+  const logged = (message: string): string => {
+    appendToLog(globals, args[0], "error", message);
+    return message;
+  };
+  return buildApplication(routes, {
+    name: "kata-runtime",
+    scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
+    documentation: { disableAnsiColor: true },
+    localization: {
+      text: {
+        ...text_en,
+        // An error is a sentence for its reader; the stack is of no use to them.
+        formatException: reason,
+        noCommandRegisteredForInput: ({ input, corrections }) =>
+          logged(unknownCommand(input, corrections[0]?.replaceAll("`", "") ?? nearest(input, names))),
+        exceptionWhileParsingArguments: (error) => logged(argumentMistake(error, args)),
+        exceptionWhileRunningCommand: (error) => logged(reason(error)),
+        exceptionWhileLoadingCommandFunction: (error) => logged(reason(error)),
+        commandErrorResult: (error) => logged(error.message),
+      },
     },
-  },
-});
+  });
+}
 
 /**
  * Runs the `kata-runtime` command line.
  *
+ * @param args the command and what follows it
  * @returns the exit code: the command's own, or 1 after a mistake in the arguments or a failure
  */
-export async function runApp(args: readonly string[]): Promise<number> {
-  const encoder = new TextEncoder();
+export async function runApp(args: readonly string[], globals: Globals = DEFAULT_GLOBALS): Promise<number> {
   const context: AppContext = {
-    process: {
-      stdout: { write: (text) => void Deno.stdout.writeSync(encoder.encode(text)) },
-      stderr: { write: (text) => void Deno.stderr.writeSync(encoder.encode(text)) },
-      exitCode: undefined,
-    },
+    process: { stdout: { write: print }, stderr: { write: printError }, exitCode: undefined },
+    globals,
   };
-  await run(application, args, context);
+  return await runIn(context, args);
+}
+
+/** The same in a context of the caller's. @returns the exit code */
+export async function runIn(context: AppContext, args: readonly string[]): Promise<number> {
+  const line = withTwoDashes(args);
+  await run(applicationFor(line, context.globals), line, context);
   const code = Number(context.process.exitCode ?? 0);
   return code === 0 ? 0 : code < 0 ? 1 : code;
 }
 
-function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** What may follow the words of a line, the last of which is not finished. */
+export async function proposeWords(
+  words: readonly string[],
+): Promise<readonly { completion: string; brief: string }[]> {
+  const process = { stdout: { write: () => {} }, stderr: { write: () => {} } };
+  const context: AppContext = { process, globals: DEFAULT_GLOBALS };
+  return await proposeCompletions(applicationFor(words, DEFAULT_GLOBALS), words, context);
+}
+
+/** The command that words lead to, or the group of commands; undefined: there is none. */
+export function targetOf(words: readonly string[]): Target | undefined {
+  let at: Target = routes;
+  for (const word of words) {
+    if (!("getRoutingTargetForInput" in at)) break;
+    const next: Target | undefined = at.getRoutingTargetForInput(word);
+    if (next === undefined) return undefined;
+    at = next;
+  }
+  return at;
+}
+
+/** A command or a group of commands. */
+export type Target = typeof routes | NonNullable<ReturnType<typeof routes.getRoutingTargetForInput>>;
+
+/**
+ * Long options of the command are taken with one dash as well, as in `-sandbox-id`: Go programs, and those who call
+ * them, do not distinguish.
+ */
+function withTwoDashes(args: readonly string[]): readonly string[] {
+  const command = targetOf(args);
+  if (command === undefined || !("usesFlag" in command)) return args;
+  const end = args.indexOf("--");
+  return args.map((word, index) => {
+    if (end >= 0 && index > end) return word;
+    const [, name] = /^-([A-Za-z][\w-]+)(=|$)/.exec(word) ?? [];
+    return name !== undefined && command.usesFlag(name, "allow-kebab-for-camel") ? `-${word}` : word;
+  });
 }

@@ -14,15 +14,14 @@ export async function main(argv0: string, args: readonly string[]): Promise<numb
     case "--version":
     case "-v":
     case "version":
-      return (await import("./version.ts")).printVersion(basename(argv0), rest);
-    case "help":
-    case "h":
-      return (await import("./app.ts")).runApp([...rest, "--help"]);
+      if (rest.every((one) => one === "--verbose")) {
+        return (await import("./version.ts")).printVersion(basename(argv0), rest);
+      }
+      break;
     case "shim":
       return (await import("../shim/main.ts")).main(argv0, rest);
     case "agent":
       return (await import("../agent.ts")).main(argv0, rest);
-    default:
-      return (await import("./app.ts")).runApp(args);
   }
+  return await (await import("./command_line.ts")).runLine(basename(argv0), args);
 }

@@ -22,7 +22,8 @@ import { isolateMounts } from "./mount_namespace.ts";
 export async function run(this: AppContext, flags: RunFlags, ...args: string[]): Promise<void> {
   const log = stderrLog(flags.debug);
   try {
-    this.process.exitCode = await runContainer(flags, args, log);
+    const config = flags.config ?? this.globals.config;
+    this.process.exitCode = await runContainer({ ...flags, ...(config && { config }) }, args, log);
   } catch (error) {
     this.process.stderr.write(`kata-runtime: ${reason(error)}\n`);
     this.process.exitCode = exitCodeOfFailure(error);

@@ -1,0 +1,46 @@
+/**
+ * A whole line of `kata-runtime`: the options before the command, then the command.
+ *
+ * @module
+ */
+
+import { reason } from "../../sandbox/log.ts";
+import { type CommandLine, readCommandLine } from "./globals.ts";
+import { print, printError } from "./output.ts";
+
+/** As the last word it asks for what could stand in its place. */
+const COMPLETION_WORD = "--generate-bash-completion";
+
+/**
+ * Runs a line; whatever goes wrong is told in a sentence on standard error.
+ *
+ * @param name what the program was called
+ * @returns the process's exit code
+ */
+export async function runLine(name: string, args: readonly string[]): Promise<number> {
+  try {
+    if (args.at(-1) === COMPLETION_WORD) {
+      return await (await import("./completion/propose.ts")).printProposals(args.slice(0, -1));
+    }
+    return await runParsed(name, readCommandLine(args));
+  } catch (error) {
+    printError(`${reason(error)}\n`);
+    return 1;
+  }
+}
+
+async function runParsed(name: string, { globals, question, rest }: CommandLine): Promise<number> {
+  switch (question) {
+    case "default config paths":
+      print((await import("../../config/source.ts")).DEFAULT_FILES.map((path) => `${path}\n`).join(""));
+      return 0;
+    case "version":
+      return (await import("./version.ts")).printVersion(name, rest);
+    case "help":
+      return await (await import("./app.ts")).runApp([...rest, "--help"], globals);
+  }
+  const { runApp } = await import("./app.ts");
+  const [word, ...others] = rest;
+  if (word === "help" || word === "h") return await runApp([...others, "--help"], globals);
+  return await runApp(word === undefined ? ["--help"] : rest, globals);
+}
