@@ -48,6 +48,49 @@ export function describeStep(step: Step): string {
   }
 }
 
+/** A step as data for other programs, its arguments written as in {@linkcode describeStep}. */
+export interface StepFields {
+  /** as in `Step` */
+  readonly kind: string;
+  /** what it does, or the label's name */
+  readonly name: string;
+  readonly call?: string;
+  readonly args?: readonly string[];
+  /** slot that keeps the result */
+  readonly save?: string;
+  /** Errors after which the program goes on; `true` for any. */
+  readonly mayFail?: true | readonly string[];
+  readonly onSuccess?: string;
+  readonly onFailure?: string;
+  /** the line of {@linkcode describeStep} */
+  readonly text: string;
+}
+
+/** @see StepFields */
+export function stepFields(step: Step): StepFields {
+  const text = describeStep(step);
+  if (step.kind === "wireFds") return { kind: step.kind, name: text, text };
+  if (step.kind === "label" || step.kind === "jump") return { kind: step.kind, name: step.label.name, text };
+  if (step.kind !== "call") return { kind: step.kind, name: step.name, text };
+  const formats = FORMATS[step.call] ?? [];
+  return {
+    kind: step.kind,
+    name: step.name,
+    call: step.call,
+    args: step.args.map((arg, i) => argText(arg, formats[i])),
+    ...(step.save && { save: step.save.name }),
+    ...(step.mayFail !== false && { mayFail: step.mayFail }),
+    ...(step.onSuccess && { onSuccess: step.onSuccess.name }),
+    ...(step.onFailure && { onFailure: step.onFailure.name }),
+    text,
+  };
+}
+
+/** CLONE_NEW* flags by name: `CLONE_NEWNS|CLONE_NEWPID`. */
+export function cloneFlagsText(flags: number): string {
+  return bits(CLONE)(BigInt(flags));
+}
+
 function outcomeText(step: StepOutcome): string {
   let text = step.onSuccess ? `; on success go to ${step.onSuccess.name}` : "";
   if (step.mayFail !== false) {

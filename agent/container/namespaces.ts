@@ -25,13 +25,21 @@ export interface ChosenNamespaces extends Disposable {
   readonly choices: NamespaceChoices;
 }
 
+/** A descriptor of a namespace, held until it is disposed of. */
+export type OpenNamespace = Disposable & { readonly fd: number };
+
 /**
  * Chooses. What the sandbox gives is used; a container without a sandbox's has what its specification lists.
  * Process ids and cgroups are the container's own in any case: the agent's are nothing that it could share.
  *
+ * @param open opens a namespace by path; `at` is the JSON path that names it
  * @throws {SpecError} for a path that is no namespace of the type
  */
-export function chooseNamespaces(spec: Spec, given: SandboxNamespaceFds): ChosenNamespaces {
+export function chooseNamespaces(
+  spec: Spec,
+  given: SandboxNamespaceFds,
+  open: (path: string, type: NamespaceType, at: string) => OpenNamespace = openNamespace,
+): ChosenNamespaces {
   using taken = new DisposableStack();
   const choose = (
     type: NamespaceType,
@@ -42,7 +50,7 @@ export function chooseNamespaces(spec: Spec, given: SandboxNamespaceFds): Chosen
     const list = spec.linux?.namespaces ?? [];
     const index = list.findIndex((entry) => entry.type === type);
     const path = list[index]?.path;
-    if (path) return { fd: taken.use(openNamespace(path, type, `linux.namespaces[${index}].path`)).fd };
+    if (path) return { fd: taken.use(open(path, type, `linux.namespaces[${index}].path`)).fd };
     return index < 0 ? unlisted : "new";
   };
   const choices = {

@@ -1,6 +1,7 @@
 import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } from "@stricli/core";
 import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
+import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
 import { appendToLog } from "./log_file.ts";
@@ -24,6 +25,7 @@ export interface AppContext {
 const routes = buildRouteMap<string, AppContext>({
   routes: {
     run: runCommand,
+    explain: explainCommand,
     guest: guestRoutes,
     version: versionCommand,
   },

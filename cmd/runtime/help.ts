@@ -14,6 +14,9 @@ Run something in a virtual machine of its own, without containerd:
   kata-runtime run --rootfs ./rootfs -- uname -r
   kata-runtime run --tty --rootfs ./rootfs -- sh
 
+What would be done for an OCI bundle, system call by system call?
+  kata-runtime explain ./bundle
+
 Make it known to containerd, CRI-O and Docker, look first, and take it back:
   kata-runtime install --dry-run
   sudo kata-runtime install

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
+import { run } from "../../tools/process.ts";
 import { kata, onHost, text } from "./kata_run.ts";
 
 Deno.test(
@@ -62,5 +63,29 @@ Deno.test(
       ["left", "right"].map((name) => kata(["run", "--name", name, "--rootfs", rootfs, "--", "hostname"])),
     );
     assert.deepEqual(both.map((ran) => [ran.code, text(ran)]), [[0, "left\n"], [0, "right\n"]]);
+  }),
+);
+
+Deno.test(
+  "executable: explain tells anybody what would be done for a bundle, without privileges and without a guest",
+  onHost(async (_rootfs, folder) => {
+    const bundle = `${folder}/bundle`;
+    await Deno.mkdir(bundle);
+    const process = { user: { uid: 0, gid: 0 }, args: ["true"], cwd: "/" };
+    const spec = { ociVersion: "1.2.0", process, root: { path: "rootfs" } };
+    await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(spec));
+    await run(["chmod", "755", folder]);
+    const program = `${folder}/kata`;
+    await Deno.copyFile(`${DIST}/kata`, program);
+    const asNobody = (...args: string[]) =>
+      run(["setpriv", "--reuid=65534", "--clear-groups", program, ...args]);
+    assert.match(await asNobody("explain", bundle), /\nchange root: pivot_root\("\.", "\."\)\n/);
+    const json = JSON.parse(await asNobody("explain", "--json", bundle));
+    assert.equal(json.steps.at(-1).call, "execve");
+    const wrong = { ...spec, linux: { intelRdt: { closID: "x" } } };
+    await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(wrong));
+    const refused = await kata(["explain", bundle], { program });
+    assert.deepEqual([refused.code, text(refused)], [1, ""]);
+    assert.match(refused.stderr, /linux\.intelRdt is not supported/);
   }),
 );

@@ -1,0 +1,164 @@
+/**
+ * What would be done for a specification, as data. Nothing is run, and nothing has to be there: what cannot be
+ * looked at on this machine is assumed to be as in a guest.
+ */
+
+import { CAPABILITIES } from "../../oci/capabilities.ts";
+import { SpecError } from "../../oci/check.ts";
+import type { Hook, Process, Spec } from "../../oci/spec.ts";
+import { isErrno } from "../../sys/errors.ts";
+import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
+import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
+import { mountFacts, withRoot } from "./facts.ts";
+import { homeInside } from "./lookup.ts";
+import { chooseNamespaces } from "./namespaces.ts";
+import { planContainer, type ProcessPlan } from "./plan/container.ts";
+import { planExec } from "./plan/exec.ts";
+import type { MountFacts, ProcessFacts } from "./plan/input.ts";
+import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
+
+/** What is to be explained. */
+export interface ExplainOptions {
+  readonly id: string;
+  /** absolute */
+  readonly bundle: string;
+  readonly spec: Spec;
+  /** A process to be executed in the container: it is explained instead. */
+  readonly process?: Process;
+  /** Whether this machine's files are looked at (the rootfs, sources of binds); default: yes. */
+  readonly look?: boolean;
+}
+
+/** A descriptor that the program names by its number, and what it stands for. */
+export interface NamedDescriptor {
+  readonly fd: number;
+  readonly what: string;
+}
+
+/** A hook, and when and where it runs. */
+export interface ExplainedHook extends Hook {
+  readonly kind: string;
+  readonly where: string;
+}
+
+/** All that would be done. */
+export interface Explanation {
+  readonly id: string;
+  readonly cgroup: { readonly folder: string; readonly writes: readonly CgroupWrite[] };
+  readonly hooks: readonly ExplainedHook[];
+  readonly descriptors: readonly NamedDescriptor[];
+  readonly plan: ProcessPlan;
+}
+
+/** Placeholders for descriptors: nothing is opened. */
+const FIRST_DESCRIPTOR = 100;
+
+/**
+ * Explains a container, or a process to be executed in it.
+ *
+ * @throws {SpecError} for what the specification asks and cannot have, as creating the container would
+ */
+export function explain(options: ExplainOptions): Explanation {
+  const { id, spec, process } = options;
+  refuseUnsupported(spec);
+  if (process) refuseUnsupportedProcess(process);
+  const descriptors: NamedDescriptor[] = [];
+  const named = (what: string): number => {
+    const fd = FIRST_DESCRIPTOR + descriptors.length;
+    descriptors.push({ fd, what });
+    return fd;
+  };
+  const folder = `${CGROUP_ROOT}/${cgroupPathOf(spec.linux?.cgroupsPath, id)}`;
+  if (process) {
+    const initPidfd = named("the container's first process");
+    const plan = planExec({ process, initPidfd, facts: assumedFacts(options, process) });
+    return { id, cgroup: { folder, writes: [] }, hooks: [], descriptors, plan };
+  }
+  return {
+    id,
+    cgroup: { folder, writes: resourceWrites(spec.linux?.resources ?? {}) },
+    hooks: explainedHooks(spec),
+    descriptors,
+    plan: containerPlan(options, named),
+  };
+}
+
+function containerPlan(options: ExplainOptions, named: (what: string) => number): ProcessPlan {
+  const { spec, bundle } = options;
+  using namespaces = chooseNamespaces(spec, {}, (path, type) => ({
+    fd: named(`${type} namespace ${path}`),
+    [Symbol.dispose]() {},
+  }));
+  return planContainer({
+    spec,
+    rootfs: rootfsOf(options),
+    bundle,
+    namespaces: namespaces.choices,
+    mounts: assumedMounts(options),
+    facts: assumedFacts(options, spec.process),
+  });
+}
+
+function rootfsOf({ spec, bundle }: ExplainOptions): string {
+  return spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+}
+
+/** The agent is root in its guest, and nothing of its own is in the way. */
+function assumedFacts(options: ExplainOptions, process: Process): ProcessFacts {
+  const terminal = process.terminal ?? false;
+  const streams = { terminal, ownable: [0, 1, 2], ...(terminal && { slavePath: "/dev/pts/0" }) };
+  return {
+    capabilities: (1n << BigInt(CAPABILITIES.length)) - 1n,
+    oomScoreAdj: 0,
+    home: lookInside(options, (root) => homeInside(root, process.user.uid)),
+    streams,
+  };
+}
+
+function assumedMounts(options: ExplainOptions): MountFacts[] {
+  const { spec, bundle } = options;
+  return (spec.mounts ?? []).map((mount) => {
+    const look = (root: number) => mountFacts(root, { ...spec, mounts: [mount] }, bundle)[0];
+    try {
+      const found = lookInside(options, look);
+      if (found) return found;
+    } catch (error) {
+      // What is wrong with the mount itself is said, with its index, when it is planned.
+      if (!(error instanceof SpecError)) throw error;
+    }
+    return { path: mount.destination, mode: 0o755, folder: !looksLikeFile(mount.destination) };
+  });
+}
+
+/** undefined: there is no rootfs to look at. */
+function lookInside<T>(options: ExplainOptions, look: (root: number) => T): T | undefined {
+  if (options.look === false) return undefined;
+  try {
+    return withRoot(rootfsOf(options), look);
+  } catch (error) {
+    if (isErrno(error)) return undefined;
+    throw error;
+  }
+}
+
+/** A guess about the source of a bind that is not here. */
+function looksLikeFile(destination: string): boolean {
+  return /(\.[a-z]+|^\/etc\/(hosts|hostname|localtime|passwd|group)|\/(termination-log|docker-init))$/.test(
+    destination,
+  );
+}
+
+const WHERE: Readonly<Record<string, string>> = {
+  prestart: "the agent's namespaces, when the mounts are made",
+  createRuntime: "the agent's namespaces, when the mounts are made",
+  createContainer: "the container's namespaces, before its root is the root",
+  startContainer: "the container, before its program",
+  poststart: "the agent's namespaces, when the program runs",
+  poststop: "the agent's namespaces, when the container is gone",
+};
+
+function explainedHooks(spec: Spec): ExplainedHook[] {
+  return Object.entries(WHERE).flatMap(([kind, where]) =>
+    (spec.hooks?.[kind as keyof typeof spec.hooks] ?? []).map((hook) => ({ ...hook, kind, where }))
+  );
+}

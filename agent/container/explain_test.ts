@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import type { Spec } from "../../oci/spec.ts";
+import { explain } from "./explain.ts";
+import { explanationJson, explanationLines } from "./explain_text.ts";
+
+function spec(change: Partial<Spec> = {}): Spec {
+  return {
+    ociVersion: "1.2.0",
+    process: { user: { uid: 0, gid: 0 }, args: ["sh"], env: ["PATH=/bin"], cwd: "/" },
+    root: { path: "rootfs" },
+    ...change,
+  };
+}
+
+const of = (given: Spec) => explain({ id: "c1", bundle: "/nowhere", spec: given });
+
+Deno.test("explain() lists what is written to the cgroup, what is cloned, and every step", () => {
+  const explanation = of(spec({
+    linux: {
+      cgroupsPath: "/pods/one",
+      namespaces: [{ type: "pid" }, { type: "network", path: "/run/netns/x" }],
+      resources: { memory: { limit: 1 << 30 } },
+    },
+  }));
+  const lines = explanationLines(explanation);
+  assert.deepEqual(lines.slice(0, 6), [
+    "# cgroup /sys/fs/cgroup/pods/one",
+    `linux.resources.memory.limit: write "1073741824" to memory.max`,
+    "# descriptors of the agent",
+    "100: network namespace /run/netns/x",
+    "# process",
+    "create process in the cgroup: clone3(CLONE_NEWNS|CLONE_NEWPID)",
+  ]);
+  assert.ok(lines.includes("join network namespace: setns(100, CLONE_NEWNET)"));
+  assert.match(
+    lines.at(-1) ?? "",
+    /^execute program: execve\(\$path, \["sh"\], \["PATH=\/bin", "HOME=\/"\]\)$/,
+  );
+});
+
+Deno.test("explain() needs no rootfs and no sources of binds", () => {
+  const mounts = [
+    { destination: "/etc/hosts", type: "bind", source: "/nowhere/hosts", options: ["rbind"] },
+    { destination: "/data", type: "bind", source: "/nowhere/data", options: ["rbind"] },
+  ];
+  const lines = explanationLines(of(spec({ mounts }))).join("\n");
+  assert.match(lines, /make mount point \/etc\/hosts: mknodat\(/);
+  assert.match(lines, /make mount point \/data: mkdirat\(/);
+});
+
+Deno.test("explain() explains a process to be executed", () => {
+  const process = { ...spec().process, args: ["ls", "-l"] };
+  const explanation = explain({ id: "c1", bundle: "/nowhere", spec: spec(), process });
+  const lines = explanationLines(explanation);
+  assert.ok(lines.includes("100: the container's first process"));
+  assert.match(lines.join("\n"), /join the container's namespaces: setns\(100, .*\["ls", "-l"\]/s);
+});
+
+Deno.test("explain() refuses what creating the container would refuse", () => {
+  const wrong = spec({ linux: { intelRdt: { closID: "x" } } });
+  assert.throws(() => of(wrong), /^SpecError: linux\.intelRdt /);
+  const mounts = [{ destination: "/a", type: "tmpfs" }, { destination: "/b" }];
+  assert.throws(() => of(spec({ mounts })), /^SpecError: mounts\[1\]/);
+});
+
+Deno.test("as JSON every step has its call, its arguments and its line", () => {
+  const explanation = of(spec({ linux: { resources: { memory: { limit: 2n ** 60n } } } }));
+  const document = JSON.parse(explanationJson(explanation));
+  assert.deepEqual(document.clone, ["CLONE_NEWNS", "CLONE_NEWPID"]);
+  assert.equal(document.cgroup.writes[0].value, String(2n ** 60n));
+  const lines = explanationLines(explanation);
+  assert.deepEqual(
+    document.steps.map(({ text }: { text: string }) => text),
+    lines.slice(lines.indexOf("# process") + 2),
+  );
+  const first = document.steps[0];
+  assert.deepEqual([first.kind, first.call, first.args[0]], ["call", "prctl", "PR_SET_DUMPABLE"]);
+});
