@@ -11,6 +11,11 @@ export function hostCpus(): number {
   return navigator.hardwareConcurrency;
 }
 
+/** Memory of the host, in MiB. */
+export function hostMemoryMiB(): number {
+  return Math.floor(Deno.systemMemoryInfo().total / 1_048_576);
+}
+
 /** Where distributions install QEMU. */
 export function qemuPath(): string {
   return `/usr/bin/qemu-system-${arch}`;

@@ -1,7 +1,15 @@
 /** What holds between keys and between them and the host, checked once all sources are merged. */
 
 import { badSetting, ConfigError } from "./error.ts";
-import { fileSize, findVirtiofsd, hostCpus, maxCpus, qemuPath, VIRTIOFSD_PATHS } from "./host.ts";
+import {
+  fileSize,
+  findVirtiofsd,
+  hostCpus,
+  hostMemoryMiB,
+  maxCpus,
+  qemuPath,
+  VIRTIOFSD_PATHS,
+} from "./host.ts";
 import type { Config, HYPERVISOR } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 
@@ -19,6 +27,7 @@ export function finish(settings: Settings, searchPath: string | undefined): Conf
   const config = settings.config();
   const { hypervisor, runtime } = config;
   limitCpus(config);
+  limitMemory(config);
   if (hypervisor.path === "") hypervisor.path = qemuPath();
   requireFile(settings, "path", hypervisor.path);
   requireFile(settings, "kernel", hypervisor.kernel);
@@ -41,6 +50,12 @@ function limitCpus({ hypervisor }: Config): void {
   hypervisor.default_vcpus = vcpus < 0 || vcpus > host ? host : vcpus;
   const most = limit === 0 ? host : Math.min(limit, maxCpus);
   hypervisor.default_maxvcpus = Math.max(most, Math.ceil(hypervisor.default_vcpus));
+}
+
+function limitMemory({ hypervisor }: Config): void {
+  const host = hostMemoryMiB();
+  const { default_maxmemory: most } = hypervisor;
+  hypervisor.default_maxmemory = most === 0 || most > host ? host : most;
 }
 
 /** The guest starts from exactly one of initrd and image. */

@@ -78,6 +78,24 @@ export const HYPERVISOR = {
     min: MIN_MEMORY_MIB,
     annotation: {},
   }),
+  memory_slots: integer(10, {
+    doc: "How many memory modules can be plugged in; 0 = the default.",
+    unset: 0,
+    max: 255,
+    annotation: {},
+  }),
+  default_maxmemory: integer(0, {
+    doc: "Most memory that the machine can grow to; 0 or more than the host has = as much as the host has.",
+    unit: "MiB",
+    max: Number.MAX_SAFE_INTEGER,
+    annotation: {},
+  }),
+  memory_offset: integer(0, {
+    doc: "More room for memory beyond default_maxmemory, for block devices that are mapped as memory.",
+    unit: "MiB",
+    max: Number.MAX_SAFE_INTEGER,
+    annotation: {},
+  }),
   shared_fs: choice(["virtio-fs", "virtio-9p", "none"], {
     doc: "How the guest sees files of the host.",
     annotation: { allowed: ["virtio-fs", "virtio-9p"] },
@@ -165,6 +183,9 @@ export const RUNTIME = {
   sandbox_cgroup_only: flag(false, {
     doc: "Put the runtime and all its helpers into the pod's cgroup, not the virtual machine's CPUs alone.",
     annotation: {},
+  }),
+  static_sandbox_resource_mgmt: flag(false, {
+    doc: "Boot with all that the workload asks for, and never change the machine's size later.",
   }),
   create_container_timeout: integer(60, {
     doc: "Time for creating a container in the guest; 0 = the default.",

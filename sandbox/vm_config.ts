@@ -30,7 +30,7 @@ export interface VmNeeds {
 
 /** The machine's description. */
 export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds): VmConfig {
-  const { hypervisor, agent } = config;
+  const { hypervisor, runtime, agent } = config;
   const most = { vcpus: mostVcpus(hypervisor.default_maxvcpus), memoryMiB: hostMemoryMiB() };
   const defaults = { vcpus: hypervisor.default_vcpus, memoryMiB: hypervisor.default_memory };
   const { vcpus, memoryMiB } = vmSize(defaults, workloadOf(spec), most);
@@ -47,8 +47,10 @@ export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds):
     kernelParams: splitKernelParams(hypervisor.kernel_params),
     agentParams: agentParams(agent),
     vcpus,
-    maxVcpus: Math.max(vcpus, most.vcpus),
+    maxVcpus: runtime.static_sandbox_resource_mgmt ? vcpus : Math.max(vcpus, most.vcpus),
     memoryMiB,
+    memorySlots: hypervisor.memory_slots,
+    maxMemoryMiB: hypervisor.default_maxmemory + hypervisor.memory_offset,
     fileMemBackend: orUndefined(hypervisor.file_mem_backend),
     share: vmShare(hypervisor, dir, share),
     seccompSandbox: orUndefined(hypervisor.seccompsandbox),

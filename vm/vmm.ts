@@ -62,7 +62,12 @@ export interface VmConfig {
   readonly vcpus: number;
   /** Processors that the machine can grow to. */
   readonly maxVcpus: number;
+  /** Memory at boot. */
   readonly memoryMiB: number;
+  /** Sockets for memory modules that can be plugged in later; none if absent or 0: the machine cannot grow. */
+  readonly memorySlots?: number;
+  /** Memory that the machine can grow to; counts with {@linkcode memorySlots} only. */
+  readonly maxMemoryMiB?: number;
   /** Folder for files that hold guest memory; anonymous memory if absent. */
   readonly fileMemBackend?: string;
   readonly share: Share;

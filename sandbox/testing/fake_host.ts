@@ -5,6 +5,7 @@
  */
 
 import type { Config } from "../../config/schema.ts";
+import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
 import type { Vm, VmExit } from "../../vm/vmm.ts";
 import type { Helper, Host } from "../host.ts";
@@ -142,57 +143,22 @@ export class FakeHost implements Host, AsyncDisposable {
 export function testConfig(
   change: { dial_timeout?: number; shared_fs?: "virtio-fs" | "virtio-9p" } = {},
 ): Config {
-  return {
-    hypervisor: {
-      name: "qemu",
-      path: "/usr/bin/qemu",
-      kernel: "/boot/vmlinux",
-      initrd: "/boot/initrd",
-      image: "",
-      machine_type: "q35",
-      machine_accelerators: "",
-      accelerator: "tcg",
-      cpu_features: "",
-      kernel_params: "",
-      firmware: "",
-      default_vcpus: 1,
-      default_maxvcpus: 1,
-      default_memory: 256,
-      shared_fs: change.shared_fs ?? "virtio-fs",
-      virtio_fs_daemon: "/usr/bin/virtiofsd",
-      virtio_fs_cache: "auto",
-      virtio_fs_cache_size: 0,
-      virtio_fs_queue_size: 1024,
-      virtio_fs_extra_args: [],
-      msize_9p: 8192,
-      seccompsandbox: "",
-      entropy_source: "/dev/urandom",
-      file_mem_backend: "",
-      disable_vhost_net: false,
-      enable_debug: false,
-      enable_annotations: [],
-      valid_hypervisor_paths: [],
-      valid_virtio_fs_daemon_paths: [],
-      valid_entropy_sources: [],
-      valid_file_mem_backends: [],
-    },
-    runtime: {
-      enable_debug: false,
-      internetworking_model: "none",
-      disable_guest_seccomp: true,
-      disable_new_netns: false,
-      sandbox_cgroup_only: false,
-      create_container_timeout: 60,
-    },
-    agent: {
-      enable_debug: false,
-      kernel_modules: [],
-      debug_console_enabled: false,
-      dial_timeout: change.dial_timeout ?? 30,
-      container_pipe_size: 0,
-    },
-    factory: {},
-  };
+  const config = new Settings("qemu", "test.toml").config();
+  Object.assign(config.hypervisor, {
+    path: "/usr/bin/qemu",
+    kernel: "/boot/vmlinux",
+    initrd: "/boot/initrd",
+    accelerator: "tcg",
+    default_maxvcpus: 1,
+    default_memory: 256,
+    default_maxmemory: 1024,
+    shared_fs: change.shared_fs ?? "virtio-fs",
+    virtio_fs_daemon: "/usr/bin/virtiofsd",
+    seccompsandbox: "",
+  });
+  Object.assign(config.runtime, { internetworking_model: "none", disable_guest_seccomp: true });
+  if (change.dial_timeout !== undefined) config.agent.dial_timeout = change.dial_timeout;
+  return config;
 }
 
 /** A spec that runs `sh`. */

@@ -90,11 +90,27 @@ function machine(input: CommandLineInput): string[] {
     ...["-accel", accelerator === "tcg" ? "tcg,thread=multi" : "kvm"],
     ...["-cpu", [...processor(arch, accelerator), config.cpuFeatures].filter(Boolean).join(",")],
     ...["-smp", `${config.vcpus},cores=1,threads=1,sockets=${config.maxVcpus},maxcpus=${config.maxVcpus}`],
-    ...["-m", `${config.memoryMiB}M`],
+    ...["-m", memorySize(input)],
     ...["-object", memory(input)],
     ...["-rtc", arch === "x86_64" ? "base=utc,driftfix=slew,clock=host" : "base=utc,clock=host"],
     ...(arch === "x86_64" && accelerator === "kvm" ? ["-global", "kvm-pit.lost_tick_policy=discard"] : []),
   ];
+}
+
+/** Address space behind what is asked for: devices that are mapped as memory need some, too. */
+const ADDRESS_RESERVE_MIB = 1024;
+
+/** Emulated processors have 40 address bits, and QEMU reserves 1 GiB for each module besides its memory. */
+const EMULATED_MAX_MIB = 512 * 1024;
+
+function memorySize({ config, accelerator }: CommandLineInput): string {
+  const { memoryMiB, memorySlots = 0, maxMemoryMiB = 0 } = config;
+  if (memorySlots === 0) return `${memoryMiB}M`;
+  const wanted = Math.max(maxMemoryMiB, memoryMiB) + ADDRESS_RESERVE_MIB;
+  const most = accelerator === "tcg"
+    ? Math.max(Math.min(wanted, EMULATED_MAX_MIB), memoryMiB + ADDRESS_RESERVE_MIB)
+    : wanted;
+  return `${memoryMiB}M,slots=${memorySlots},maxmem=${most}M`;
 }
 
 /**

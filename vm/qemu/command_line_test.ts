@@ -16,6 +16,8 @@ const CONFIG: VmConfig = {
   vcpus: 1,
   maxVcpus: 2,
   memoryMiB: 2048,
+  memorySlots: 10,
+  maxMemoryMiB: 16_384,
   share: {
     kind: "virtio-fs",
     tag: "kataShared",
@@ -103,6 +105,17 @@ Deno.test("guest memory is shared exactly where another process has to see it", 
     memoryOf({ share: none, fileMemBackend: "/big" }, vsock),
     "memory-backend-file,id=dimm1,size=2048M,mem-path=/big,share=on",
   );
+});
+
+Deno.test("memory can grow where there are slots for it, and as far as processors can address", () => {
+  const size = (config: Partial<VmConfig>, accelerator: "kvm" | "tcg" = "kvm") =>
+    optionOf({ ...INPUT, accelerator, config: { ...CONFIG, ...config } }, "-m", /./);
+  assert.equal(size({ memorySlots: 0 }), "2048M");
+  assert.equal(size({ memorySlots: undefined }), "2048M");
+  assert.equal(size({ memorySlots: 3, maxMemoryMiB: 4096 }), "2048M,slots=3,maxmem=5120M");
+  assert.equal(size({ maxMemoryMiB: 1000 }), "2048M,slots=10,maxmem=3072M", "never less than at boot");
+  assert.equal(size({ maxMemoryMiB: 4_194_304 }), "2048M,slots=10,maxmem=4195328M");
+  assert.equal(size({ maxMemoryMiB: 4_194_304 }, "tcg"), "2048M,slots=10,maxmem=524288M");
 });
 
 Deno.test("commas in names and paths do not become options", () => {
