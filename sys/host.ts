@@ -1,7 +1,7 @@
 import { AT, O } from "./abi/file.ts";
 import { STRUCTS } from "./abi/structs.ts";
 import { closeFd, openFd } from "./fd.ts";
-import { cstr, fromCstr, syscall } from "./syscall.ts";
+import { cstr, fromCstr, syscall, trySyscall } from "./syscall.ts";
 
 /** Kinds of namespaces, for clone, unshare and setns. */
 export const CLONE = {
@@ -119,6 +119,15 @@ export function initModule(module: Uint8Array | number, parameters = "", compres
   }
 }
 
+/** ioctl requests of a namespace's descriptor. */
+export const NS = { GET_NSTYPE: 0xb703 } as const;
+
+/** The kind of namespace behind a descriptor, of {@linkcode CLONE}; undefined if it is something else. */
+export function namespaceKind(fd: number): number | undefined {
+  const kind = trySyscall("ioctl", [fd, NS.GET_NSTYPE, 0]);
+  return kind > 0 ? kind : undefined;
+}
+
 /** Moves this thread into the namespace of a descriptor; see {@linkcode withNamespace}. @param kind of CLONE, 0 any */
 export function setns(fd: number, kind: number): void {
   syscall("setns", [fd, kind], String(fd));
@@ -158,6 +167,21 @@ export function withNamespace<T>(
     return body();
   } finally {
     setns(home.fd, type);
+  }
+}
+
+/**
+ * Makes a network namespace. It lives as long as the descriptor, and as what is opened or runs in it.
+ *
+ * @returns a descriptor, which the caller owns
+ */
+export function newNetworkNamespace(): number {
+  using home = fdOf("/proc/thread-self/ns/net");
+  unshare(CLONE.NEWNET);
+  try {
+    return openFd("/proc/thread-self/ns/net", O.RDONLY);
+  } finally {
+    setns(home.fd, CLONE.NEWNET);
   }
 }
 

@@ -1,3 +1,5 @@
+import { OwnedFd } from "./fd.ts";
+import { newNetworkNamespace } from "./host.ts";
 import { cstr, Pinned } from "./syscall.ts";
 
 /** What is only used by tests. */
@@ -63,3 +65,39 @@ export function randomBytes(length: number): Uint8Array<ArrayBuffer> {
 
 export const encode = (text: string) => new TextEncoder().encode(text);
 export const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+/** A network namespace with nothing in it; it is gone at the end of its block. */
+export class TestNamespace implements Disposable {
+  readonly #fd = new OwnedFd(newNetworkNamespace());
+
+  /** A descriptor of it. */
+  get fd(): number {
+    return this.#fd.fd;
+  }
+
+  /** A path to it, for every process. */
+  get path(): string {
+    return `/proc/${Deno.pid}/fd/${this.fd}`;
+  }
+
+  /** Runs a program in it. @returns its standard output */
+  run(command: string, ...args: readonly string[]): Promise<string> {
+    return run("nsenter", [`--net=${this.path}`, command, ...args]);
+  }
+
+  /** Runs `ip` in it: each text is one command. */
+  async ip(...commands: readonly string[]): Promise<void> {
+    for (const command of commands) await this.run("ip", ...command.split(" "));
+  }
+
+  /** What `ip -json` or `tc -json` tells. */
+  async json(command: string): Promise<Record<string, unknown>[]> {
+    const [program = "", ...args] = command.split(" ");
+    const text = await this.run(program, "-json", ...args);
+    return text.trim() === "" ? [] : JSON.parse(text);
+  }
+
+  [Symbol.dispose](): void {
+    this.#fd.close();
+  }
+}

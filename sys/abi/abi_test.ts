@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import { ERRNO } from "../errors.ts";
 import { EPOLL } from "../event_loop.ts";
-import { CLONE, RND } from "../host.ts";
+import { CLONE, NS, RND } from "../host.ts";
 import { KVM } from "../kvm.ts";
 import { MNT, MOUNT_ATTR, MOVE_MOUNT, MS, OPEN_TREE } from "../mount.ts";
+import { ETHTOOL } from "../ethtool.ts";
+import { RTMGRP } from "../netlink/changes.ts";
 import { IFF } from "../netlink/link.ts";
 import { NLM, NLMSG } from "../netlink/message.ts";
 import { IFA_F, NUD, RTM } from "../netlink/route.ts";
+import { RTM_TC } from "../netlink/tc.ts";
 import { POLL } from "../poll.ts";
 import { TERMIOS, TTY } from "../pty.ts";
 import { SIGNALS } from "../signals.ts";
+import { TUN } from "../tun.ts";
 import { AARCH64 } from "./aarch64.ts";
 import { AT, O, RESOLVE, S } from "./file.ts";
 import { STRUCTS } from "./structs.ts";
@@ -22,16 +26,23 @@ const HEADERS = [
   "sched.h",
   "signal.h",
   "asm/termbits.h",
+  "linux/ethtool.h",
   "linux/if.h",
   "linux/if_addr.h",
   "linux/if_link.h",
+  "linux/if_tun.h",
   "linux/kvm.h",
   "linux/mount.h",
   "linux/neighbour.h",
   "linux/netlink.h",
+  "linux/nsfs.h",
   "linux/openat2.h",
+  "linux/pkt_cls.h",
+  "linux/pkt_sched.h",
   "linux/random.h",
   "linux/rtnetlink.h",
+  "linux/sockios.h",
+  "linux/tc_act/tc_mirred.h",
   "linux/utsname.h",
   "linux/vm_sockets.h",
   "sys/epoll.h",
@@ -117,6 +128,11 @@ Deno.test("constants are those of the C headers", async () => {
     [NLM, "NLM_F_"],
     [NLMSG, "NLMSG_"],
     [RTM, "RTM_"],
+    [RTM_TC, "RTM_"],
+    [RTMGRP, "RTMGRP_"],
+    [TUN, ""],
+    [ETHTOOL, ""],
+    [NS, "NS_"],
     [IFF, "IFF_"],
     [IFA_F, "IFA_F_"],
     [NUD, "NUD_"],

@@ -82,4 +82,13 @@ export const STRUCTS = {
     rtm_flags: 8,
   },
   ndmsg: { size: 12, ndm_family: 0, ndm_ifindex: 4, ndm_state: 8, ndm_flags: 10, ndm_type: 11 },
+  tcmsg: { size: 20, tcm_family: 0, tcm_ifindex: 4, tcm_handle: 8, tcm_parent: 12, tcm_info: 16 },
+  tc_u32_sel: { size: 16, flags: 0, nkeys: 2, offmask: 4, hmask: 12 },
+  tc_u32_key: { size: 16, mask: 0, val: 4, off: 8, offmask: 12 },
+  tc_mirred: { size: 28, index: 0, action: 8, eaction: 20, ifindex: 24 },
+  tc_ratespec: { size: 12, linklayer: 1, mpu: 6, rate: 8 },
+  tc_htb_glob: { size: 20, version: 0, rate2quantum: 4, defcls: 8 },
+  tc_htb_opt: { size: 44, rate: 0, ceil: 12, buffer: 24, cbuffer: 28, quantum: 32 },
+  ifreq: { size: 40, ifr_name: 0, ifr_flags: 16, ifr_data: 16 },
+  ethtool_drvinfo: { size: 196, cmd: 0, driver: 4, bus_info: 100 },
 } as const;

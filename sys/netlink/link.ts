@@ -19,6 +19,8 @@ const IFLA = {
   LINKINFO: 18,
   NET_NS_FD: 28,
   EXT_MASK: 29,
+  NUM_TX_QUEUES: 31,
+  NUM_RX_QUEUES: 32,
 } as const;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -68,12 +70,16 @@ export interface LinkChange {
 /** A link that is made. */
 export interface NewLink {
   readonly name: string;
+  /** Its index; default: the kernel's choice. */
+  readonly index?: number;
   /** "bridge", "dummy", "veth", "macvlan". */
   readonly kind: string;
   readonly mtu?: number;
   readonly address?: string;
   /** Index of the link below it. */
   readonly lower?: number;
+  /** Queues in each direction; default: the kind's. */
+  readonly queues?: number;
   /** Options of the kind, as attributes of its IFLA_INFO_DATA. */
   readonly data?: (payload: Payload) => void;
 }
@@ -125,9 +131,11 @@ export function linkChangeRequest(change: LinkChange): Uint8Array {
 }
 
 export function newLinkRequest(link: NewLink): Uint8Array {
-  return info(0)
+  return info(link.index ?? 0)
     .attribute(IFLA.IFNAME, checkName(link.name))
     .attribute(IFLA.MTU, link.mtu)
+    .attribute(IFLA.NUM_TX_QUEUES, link.queues)
+    .attribute(IFLA.NUM_RX_QUEUES, link.queues)
     .attribute(IFLA.ADDRESS, link.address === undefined ? undefined : parseMac(link.address))
     .attribute(IFLA.LINK, link.lower)
     .nested(IFLA.LINKINFO, (payload) => {

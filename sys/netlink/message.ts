@@ -129,6 +129,12 @@ export class Payload {
     return this;
   }
 
+  u64(value: bigint): this {
+    const at = this.#grow(8);
+    viewOf(this.#bytes).setBigUint64(at, value, true);
+    return this;
+  }
+
   bytes(value: Uint8Array): this {
     const at = this.#grow(value.length);
     this.#bytes.set(value, at);
