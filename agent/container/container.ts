@@ -1,9 +1,11 @@
 /** A container in the guest: an OCI specification turned into a cgroup, a root, and processes. */
 
 import type { Process, Resources, Spec } from "../../oci/spec.ts";
+import { hasHooks, HOOK_KINDS } from "../../oci/hooks.ts";
 import { unknownCapabilities } from "../../oci/rules.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { launch, type Launched } from "../../sys/launch.ts";
+import type { ChildProcess } from "../../sys/process.ts";
 import { StepError } from "../../sys/program.ts";
 import { SIGNALS } from "../../sys/signals.ts";
 import { failedPrecondition } from "../errors.ts";
@@ -16,7 +18,7 @@ import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
-import { CREATED } from "./plan/names.ts";
+import { CREATED, MOUNTED } from "./plan/names.ts";
 import { ContainerProcess } from "./process.ts";
 import type { StdioEnds } from "./stdio.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
@@ -47,17 +49,22 @@ interface Parts {
   readonly init: ContainerProcess;
   readonly launched: Launched;
   readonly pidNamespace: OwnedFd;
+  readonly hooks: HooksModule | undefined;
 }
+
+type HooksModule = typeof import("./hooks.ts");
 
 /** One container. Whoever created it has to destroy it. */
 export class Container {
   readonly id: string;
   /** The first process; until `start` it waits. */
   readonly init: ContainerProcess;
+  readonly #options: ContainerOptions;
   readonly #spec: Spec;
   readonly #cgroup: Cgroup;
   readonly #launched: Launched;
   readonly #pidNamespace: OwnedFd;
+  readonly #hooks: HooksModule | undefined;
   readonly #execs = new Set<ContainerProcess>();
   #state: Exclude<ContainerState, "stopped"> = "created";
   /** What it was before it was paused. */
@@ -68,11 +75,13 @@ export class Container {
 
   private constructor(options: ContainerOptions, parts: Parts) {
     this.id = options.id;
+    this.#options = options;
     this.#spec = options.spec;
     this.#cgroup = parts.cgroup;
     this.init = parts.init;
     this.#launched = parts.launched;
     this.#pidNamespace = parts.pidNamespace;
+    this.#hooks = parts.hooks;
   }
 
   /**
@@ -94,16 +103,29 @@ export class Container {
     const plan = planFrom(options, rootfs, namespaces.choices);
 
     await using taken = new AsyncDisposableStack();
+    const hooks = await loadHooks(spec);
+    let begun = false;
+    taken.defer(async () => {
+      if (begun) await hooks?.hooksAfterStop(options);
+    });
     const path = cgroupPathOf(spec.linux?.cgroupsPath, id);
     const cgroup = taken.adopt(Cgroup.create(options.cgroupRoot ?? CGROUP_ROOT, path), discard);
     cgroup.apply(spec.linux?.resources ?? {});
     const { pid } = namespaces.choices;
     const pidNamespaceFd = typeof pid === "object" ? pid.fd : undefined;
-    const launched = taken.use(await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd));
+    const launched = taken.use(
+      await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd, async (child) => {
+        begun = true;
+        using places = new DisposableStack();
+        const namespace = places.use(pidNamespaceOf(child.pid));
+        const place = { init: child, cgroupFd: cgroup.fd, pidNamespaceFd: namespace.fd };
+        await hooks?.hooksBeforeRoot(options, place);
+      }),
+    );
     const init = new ContainerProcess(launched.child);
-    const pidNamespace = new OwnedFd(openFd(`/proc/${init.pid}/ns/pid`, O.RDONLY));
+    const pidNamespace = pidNamespaceOf(init.pid);
     taken.move();
-    return new Container(options, { cgroup, init, launched, pidNamespace });
+    return new Container(options, { cgroup, init, launched, pidNamespace, hooks });
   }
 
   get state(): ContainerState {
@@ -119,11 +141,24 @@ export class Container {
    * Lets the first process run.
    *
    * @throws {ExecutableError} if the kernel refuses the program after all
+   * @throws {HookError} the processes of the container are killed then
    */
   async start(): Promise<void> {
     this.#require("start", "created");
     this.#state = "running";
+    await this.#hooksBeforeProgram();
     await run(this.#launched, this.#spec.process);
+    await this.#hooks?.hooksAfterStart(this.#options, this.init.pid);
+  }
+
+  async #hooksBeforeProgram(): Promise<void> {
+    const place = { init: this.init, cgroupFd: this.#cgroup.fd, pidNamespaceFd: this.#pidNamespace.fd };
+    try {
+      await this.#hooks?.hooksBeforeProgram(this.#options, place);
+    } catch (error) {
+      if (!this.#destroyed) this.#cgroup.kill();
+      throw error;
+    }
   }
 
   /**
@@ -237,6 +272,7 @@ export class Container {
     this.#destroyed = true;
     this.#cgroup.remove();
     this.#pidNamespace.close();
+    await this.#hooks?.hooksAfterStop(this.#options);
   }
 
   #require(verb: string, ...states: readonly ContainerState[]): void {
@@ -266,13 +302,18 @@ function planFrom(
     }));
 }
 
-/** Runs a plan up to the point where the child waits. */
+/**
+ * Runs a plan up to the point where the child waits.
+ *
+ * @param mounted is awaited where the plan waits for hooks
+ */
 async function prepare(
   plan: ProcessPlan,
   process: Process,
   io: StdioEnds,
   cgroupFd: number,
   pidNamespaceFd: number | undefined,
+  mounted?: (child: ChildProcess) => Promise<void>,
 ): Promise<LaunchedProcess> {
   await using taken = new AsyncDisposableStack();
   const launched = launch(plan.program, {
@@ -284,6 +325,11 @@ async function prepare(
   });
   const child = taken.use(launched.child);
   try {
+    if (plan.program.checkpoints.has(MOUNTED)) {
+      await launched.reached(MOUNTED);
+      await mounted?.(child);
+      launched.go();
+    }
     await launched.reached(CREATED);
   } catch (error) {
     throw processError(error, process.args[0] ?? "");
@@ -311,6 +357,16 @@ function withDefaultsOf(first: Process, process: Process): Process {
     ...(rlimits && { rlimits }),
     ...(oomScoreAdj !== undefined && { oomScoreAdj }),
   };
+}
+
+/** undefined: the container has no hooks. */
+async function loadHooks(spec: Spec): Promise<HooksModule | undefined> {
+  return hasHooks(spec.hooks, ...HOOK_KINDS) ? await import("./hooks.ts") : undefined;
+}
+
+/** The pid namespace of a process, held for processes that are to be born in it. */
+function pidNamespaceOf(pid: number): OwnedFd {
+  return new OwnedFd(openFd(`/proc/${pid}/ns/pid`, O.RDONLY));
 }
 
 /** Undoes the making of a cgroup. */

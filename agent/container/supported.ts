@@ -11,7 +11,6 @@ import type { Linux, Process, Spec } from "../../oci/spec.ts";
  * @throws {SpecError} naming the first field that is not supported, by its JSON path, and its value
  */
 export function refuseUnsupported(spec: Spec): void {
-  for (const [name, hooks] of Object.entries(spec.hooks ?? {})) refuse(`hooks.${name}`, hooks);
   refuseUnsupportedProcess(spec.process);
   for (const [index, mount] of (spec.mounts ?? []).entries()) {
     const path = `mounts[${index}]`;

@@ -18,10 +18,6 @@ function withLinux(linux: Linux): Spec {
 Deno.test("what is not supported is refused by its JSON path and value", () => {
   const map = [{ containerID: 0, hostID: 1, size: 1 }];
   const cases: [Spec, string][] = [
-    [
-      spec({ hooks: { prestart: [{ path: "/h" }] } }),
-      `hooks.prestart is not supported: it is [{"path":"/h"}]`,
-    ],
     [withProcess({ apparmorProfile: "p" }), `process.apparmorProfile is not supported: it is "p"`],
     [withProcess({ selinuxLabel: "l" }), `process.selinuxLabel is not supported: it is "l"`],
     [withProcess({ scheduler: { policy: "SCHED_FIFO" } }), "process.scheduler is not supported"],
@@ -63,7 +59,7 @@ Deno.test("what is not supported is refused by its JSON path and value", () => {
 });
 
 Deno.test("empty fields ask for nothing", () => {
-  refuseUnsupported(spec({ hooks: { prestart: [] }, mounts: [{ destination: "/a", uidMappings: [] }] }));
+  refuseUnsupported(spec({ mounts: [{ destination: "/a", uidMappings: [] }] }));
   refuseUnsupported(withProcess({ apparmorProfile: "", selinuxLabel: "" }));
   refuseUnsupported(withLinux({
     namespaces: [{ type: "mount" }, { type: "pid" }],

@@ -1,18 +1,22 @@
 /** The plan of a container: everything between the clone and the program, as one list of system calls. */
 
+import { hasHooks, type HookKind } from "../../../oci/hooks.ts";
 import { propagationOf } from "../../../oci/mount_options.ts";
 import { SpecError } from "../../../oci/check.ts";
 import type { Program } from "../../../sys/program.ts";
 import { attachConsole, fillDev, takeConsole } from "./dev.ts";
 import type { ContainerInput } from "./input.ts";
 import { attachMounts, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
+import { AWAIT_HOOKS, MOUNTED } from "./names.ts";
 import { becomeProgram, setOomScore } from "./process.ts";
 import { hidePaths, protectPaths, takeCovers } from "./restrict.ts";
 import {
   beginProcess,
+  borrowRoot,
   changeRoot,
   cloneFlags,
   enterNamespaces,
+  keepRoot,
   namespaceFds,
   sealRoot,
   separateMounts,
@@ -20,6 +24,9 @@ import {
 } from "./root.ts";
 import { Steps } from "./steps.ts";
 import { sysctlWrites } from "./sysctl.ts";
+
+/** They run when everything is mounted and the old root is still there, while the process waits at `MOUNTED`. */
+export const HOOKS_BEFORE_ROOT: readonly HookKind[] = ["prestart", "createRuntime", "createContainer"];
 
 /** What `launch` needs to run a plan. */
 export interface ProcessPlan {
@@ -55,16 +62,22 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   const console = slavePath === undefined ? undefined : takeConsole(steps, slavePath);
   const hidden = linux.maskedPaths ?? [];
   const covers = hidden.length === 0 ? undefined : takeCovers(steps);
-  const root = changeRoot(steps, input.rootfs);
+  const awaitsHooks = hasHooks(spec.hooks, ...HOOKS_BEFORE_ROOT);
+  const changed = awaitsHooks ? borrowRoot(steps, input.rootfs) : changeRoot(steps, input.rootfs);
 
   attachMounts(steps, mounts, trees);
   fillDev(steps, mounts, linux.devices ?? []);
   if (console) attachConsole(steps, console);
+  if (awaitsHooks) {
+    steps.program.checkpoint(MOUNTED);
+    steps.program.awaitGo(AWAIT_HOOKS);
+    keepRoot(steps, changed);
+  }
   steps.close(steps.folder(spec.process.cwd, "cwd"));
   protectPaths(steps, linux.readonlyPaths ?? []);
   if (covers) hidePaths(steps, hidden, covers);
   sealMounts(steps, mounts);
-  sealRoot(steps, root, propagation, spec.root.readonly ?? false);
+  sealRoot(steps, changed.root, propagation, spec.root.readonly ?? false);
 
   becomeProgram(steps, spec.process, facts);
   return { program: steps.program, flags: cloneFlags(namespaces), inherit: namespaceFds(namespaces) };

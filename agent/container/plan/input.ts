@@ -64,5 +64,7 @@ export interface ExecInput {
   readonly process: Process;
   /** Descriptor of the container's first process; its namespaces are joined, all but the pid namespace. */
   readonly initPidfd: number;
+  /** What to execute; default: what the first argument says. */
+  readonly file?: string;
   readonly facts: ProcessFacts;
 }

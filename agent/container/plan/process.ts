@@ -27,8 +27,12 @@ export function setOomScore(steps: Steps, process: Process, facts: ProcessFacts)
   steps.writeProcFile("set oom_score_adj", "/proc/self/oom_score_adj", String(wanted));
 }
 
-/** All that is the same for a container's first process and for later ones. */
-export function becomeProgram(steps: Steps, process: Process, facts: ProcessFacts): void {
+/**
+ * All that is the same for a container's first process and for later ones.
+ *
+ * @param file what to execute, if it is not what the first argument says
+ */
+export function becomeProgram(steps: Steps, process: Process, facts: ProcessFacts, file?: string): void {
   const { program } = steps;
   takeStreams(steps, facts.streams, process.user);
   const arrived = steps.slot("in cwd");
@@ -39,7 +43,7 @@ export function becomeProgram(steps: Steps, process: Process, facts: ProcessFact
   program.step("set umask", "umask", [process.user.umask ?? DEFAULT_UMASK]);
   if (process.noNewPrivileges) program.step("set no_new_privs", "prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
   const env = environmentOf(process, facts.home);
-  const path = findProgram(steps, process.args[0] ?? "", env);
+  const path = findProgram(steps, file ?? process.args[0] ?? "", env);
   program.checkpoint(CREATED);
   program.awaitGo(AWAIT_START);
   program.step(EXECUTE, "execve", [path, program.cstrings(process.args), program.cstrings(env)]);

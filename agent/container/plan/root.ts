@@ -90,13 +90,52 @@ export function separateMounts(steps: Steps): void {
   program.step("separate mounts from the agent's", "mount", args);
 }
 
+/** The container's root, while it is being changed to. */
+export interface NewRoot {
+  /** the root's mount */
+  readonly root: Slot;
+  /** Only when the root is borrowed: where the old root is. */
+  readonly old?: Slot;
+}
+
 /**
  * Makes the rootfs the root, by pivot_root on a bind of itself, and lets go of the old one. From here on
  * every path is the container's.
- *
- * @returns a cell with a descriptor of the root's mount
  */
-export function changeRoot(steps: Steps, rootfs: string): Slot {
+export function changeRoot(steps: Steps, rootfs: string): NewRoot {
+  const root = attachRoot(steps, rootfs);
+  pivot(steps);
+  return { root };
+}
+
+/**
+ * As {@linkcode changeRoot}, but only for this process and for the time being: whoever else enters the namespace
+ * finds the old root, with the container's mounts below the rootfs.
+ */
+export function borrowRoot(steps: Steps, rootfs: string): NewRoot {
+  const { program } = steps;
+  const old = steps.slot("old root");
+  program.step("open old root", "openat", [AT.FDCWD, program.cstring("/"), PLACE | O.DIRECTORY, 0], {
+    save: old,
+  });
+  const root = attachRoot(steps, rootfs);
+  program.step("borrow root", "chroot", [program.cstring(".")]);
+  return { root, old };
+}
+
+/** Makes a borrowed root the namespace's. */
+export function keepRoot(steps: Steps, { root, old }: NewRoot): void {
+  if (!old) return;
+  const { program } = steps;
+  program.step("return to old root", "fchdir", [old]);
+  program.step("give root back", "chroot", [program.cstring(".")]);
+  steps.close(old);
+  program.step("enter rootfs", "fchdir", [root]);
+  pivot(steps);
+}
+
+/** Puts a bind of the rootfs where it is, and goes there. @returns a cell with a descriptor of its mount */
+function attachRoot(steps: Steps, rootfs: string): Slot {
   const { program } = steps;
   const [place, root] = [steps.slot("rootfs"), steps.slot("root")];
   const open = [AT.FDCWD, program.cstring(rootfs), PLACE | O.DIRECTORY, 0];
@@ -105,11 +144,15 @@ export function changeRoot(steps: Steps, rootfs: string): Slot {
   steps.attach("attach rootfs", root, place);
   steps.close(place);
   program.step("enter rootfs", "fchdir", [root]);
+  return root;
+}
+
+function pivot(steps: Steps): void {
+  const { program } = steps;
   program.step("change root", "pivot_root", [program.cstring("."), program.cstring(".")]);
   // The old root now lies on top of the new one.
   program.step("detach old root", "umount2", [program.cstring("."), MNT_DETACH]);
   program.step("enter new root", "chdir", [program.cstring("/")]);
-  return root;
 }
 
 /** At the end: the root's propagation, and whether it can be written to. */
