@@ -1,6 +1,7 @@
 import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } from "@stricli/core";
 import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
+import { checkCommand } from "./check/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
@@ -24,11 +25,13 @@ export interface AppContext {
 
 const routes = buildRouteMap<string, AppContext>({
   routes: {
+    check: checkCommand,
     run: runCommand,
     explain: explainCommand,
     guest: guestRoutes,
     version: versionCommand,
   },
+  aliases: { "kata-check": "check" },
   docs: { brief: "containers with a kernel of their own", fullDescription: HELP_EXAMPLES },
 });
 
