@@ -38,8 +38,12 @@ export function refuseUnsupported(request: CreateContainerRequest): void {
 
 /** As {@link refuseUnsupported}, for a sandbox. */
 export function refuseUnsupportedSandbox(request: CreateSandboxRequest): void {
-  if (request.guestHookPath !== "") {
-    throw unimplemented(`guest hooks are not supported: "guest_hook_path" is "${request.guestHookPath}"`);
+  if (request.guestHookPath !== "" && !request.guestHookPath.startsWith("/")) {
+    throw invalidArgument(
+      `"guest_hook_path" must be an absolute path in the guest: it is ${
+        JSON.stringify(request.guestHookPath)
+      }`,
+    );
   }
   if (request.kernelModules.some((module) => !/^[A-Za-z0-9_-]+$/.test(module.name))) {
     throw invalidArgument('a kernel module needs a name of letters, digits, "_" and "-"');

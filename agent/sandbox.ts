@@ -1,11 +1,14 @@
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
-import type { Spec } from "../oci/spec.ts";
+import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
+import type { Hooks, Spec } from "../oci/spec.ts";
+import { jsonText } from "../oci/validate.ts";
 import { specFromWire } from "../oci/wire.ts";
 import type { CreateContainerRequest, CreateSandboxRequest } from "../rpc/gen/agent_pb.ts";
 import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
 import { setDns } from "./dns.ts";
 import { GuestContainer } from "./guest_container.ts";
+import { scanGuestHooks, withGuestHooks } from "./guest_hooks.ts";
 import type { Logger } from "./log.ts";
 import { SandboxNamespaces } from "./namespaces.ts";
 import { OomWatch } from "./oom.ts";
@@ -42,6 +45,7 @@ type State =
     readonly id: string;
     readonly namespaces: SandboxNamespaces;
     readonly oom: OomWatch;
+    readonly guestHooks: Hooks;
     readonly resources: DisposableStack;
   };
 
@@ -169,8 +173,10 @@ export class Sandbox {
     const oom = taken.use(new OomWatch());
     taken.use(this.storages.acquire(request.storages, undefined));
     taken.use(setDns(request.dns, `${base}/sandbox`));
+    // They may lie in one of the storages.
+    const guestHooks = scanGuestHooks(request.guestHookPath, log);
     log.debug("sandbox has its parts", { storages: request.storages.length });
-    return { kind: "ready", id: request.sandboxId, namespaces, oom, resources: taken.move() };
+    return { kind: "ready", id: request.sandboxId, namespaces, oom, guestHooks, resources: taken.move() };
   }
 
   async #make(
@@ -185,13 +191,17 @@ export class Sandbox {
     const bundle = this.#makeBundle(id, resources);
     resources.use(this.storages.acquire(request.storages, id));
     checkRoot(spec, bundle);
+    const hooked = withGuestHooks(spec, sandbox.guestHooks);
+    if (hasHooks(hooked.hooks, ...HOOK_KINDS)) {
+      Deno.writeTextFileSync(`${bundle}/config.json`, jsonText(hooked));
+    }
     using streams = openStreams(spec.process, this.#options.pipeSize);
     const namespaces = {
       ipc: sandbox.namespaces.ipc.fd,
       uts: sandbox.namespaces.uts.fd,
       ...(pid === undefined ? {} : { pid }),
     };
-    const created = await this.#createContainer(id, bundle, spec, streams.child, namespaces);
+    const created = await this.#createContainer(id, bundle, hooked, streams.child, namespaces);
     const container = undo.adopt(created, () => created.destroy());
     if (this.#state !== sandbox) {
       throw failedPrecondition(`the sandbox of container "${id}" was destroyed meanwhile`);

@@ -61,6 +61,17 @@ export function parseJson(text: string): unknown {
   }
 }
 
+/**
+ * `JSON.rawJSON` (ES2025) writes a 64-bit number with all its digits; TypeScript's library does not know it
+ * yet.
+ */
+const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
+
+/** The counterpart of `parseJson`: `bigint`s are written as numbers. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, (_, part) => typeof part === "bigint" ? rawJson(part.toString()) : part);
+}
+
 function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
   const source = context?.source ?? "";

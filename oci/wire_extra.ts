@@ -4,15 +4,9 @@
  * lost unnoticed, and empty for what container engines usually send.
  */
 
-import { parseJson } from "./validate.ts";
+import { jsonText, parseJson } from "./validate.ts";
 
 type Plain = Record<string, unknown>;
-
-/**
- * `JSON.rawJSON` (ES2025) writes a 64-bit number with all its digits; TypeScript's library does not know it
- * yet.
- */
-const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 
 /**
  * The JSON that turns `arrived` into `sent`; "" when nothing is missing. Zero values that are missing do not
@@ -21,7 +15,7 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;
 export function extraOf(sent: unknown, arrived: unknown): string {
   const missing = difference(sent, arrived);
   if (missing === undefined) return "";
-  return JSON.stringify(missing, (_, value) => typeof value === "bigint" ? rawJson(value.toString()) : value);
+  return jsonText(missing);
 }
 
 /** Lays the JSON of `extraOf` over an object; the object is not changed. */

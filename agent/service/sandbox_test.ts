@@ -42,6 +42,40 @@ Deno.test("there is one sandbox, and containers need it", async () => {
   await rejects(agent.createSandbox(), Code.AlreadyExists, /there is a sandbox already/);
 });
 
+Deno.test("the guest's hooks run for every container, with its configuration at hand", async () => {
+  await using agent = new TestAgent();
+  const { folder } = agent.machine;
+  const log = `${folder}/log`;
+  for (const kind of ["prestart", "poststart", "poststop"]) {
+    Deno.mkdirSync(`${folder}/hooks/${kind}`, { recursive: true });
+    const text =
+      `#!/usr/bin/busybox sh\nread -r state\necho "$1 $(/usr/bin/busybox grep -c ociVersion config.json)" ` +
+      `"$state" >> ${log}\n`;
+    Deno.writeTextFileSync(`${folder}/hooks/${kind}/hook`, text);
+    Deno.chmodSync(`${folder}/hooks/${kind}/hook`, 0o755);
+  }
+  await agent.client.createSandbox({ guestHookPath: `${folder}/hooks` });
+  for (const id of ["c1", "c2"]) {
+    await agent.create(id, ["true"]);
+    await agent.client.startContainer({ containerId: id });
+    await agent.client.waitProcess({ containerId: id });
+    await agent.client.removeContainer({ containerId: id });
+  }
+  const lines = Deno.readTextFileSync(log).trim().split("\n").map((line) => {
+    const [kind, count, ...state] = line.split(" ");
+    const { id, status, bundle } = JSON.parse(state.join(" "));
+    return [kind, count, id, status, bundle === `${agent.base}/${id}`].join(" ");
+  });
+  assert.deepEqual(
+    lines,
+    ["c1", "c2"].flatMap((id) => [
+      `prestart 1 ${id} creating true`,
+      `poststart 1 ${id} running true`,
+      `poststop 1 ${id} stopped true`,
+    ]),
+  );
+});
+
 Deno.test("a sandbox that failed leaves nothing, and can be tried again", async () => {
   await using agent = new TestAgent();
   const good = { driver: "ephemeral", fstype: "tmpfs", mountPoint: `${agent.base}/sandbox/shm` };
@@ -49,9 +83,9 @@ Deno.test("a sandbox that failed leaves nothing, and can be tried again", async 
   await rejects(agent.client.createSandbox({ storages: [good, bad] }), Code.Unimplemented, /driver "blk"/);
   assert.deepEqual(mountsBelow(agent.base), []);
   await rejects(
-    agent.client.createSandbox({ guestHookPath: "/hooks" }),
-    Code.Unimplemented,
-    /"guest_hook_path" is "\/hooks"/,
+    agent.client.createSandbox({ guestHookPath: "hooks" }),
+    Code.InvalidArgument,
+    /"guest_hook_path" must be an absolute path in the guest: it is "hooks"/,
   );
   await agent.client.createSandbox({ storages: [good] });
   assert.deepEqual(mountsBelow(agent.base), [good.mountPoint]);
