@@ -20,6 +20,7 @@ import { planExec } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
 import { CREATED, MOUNTED } from "./plan/names.ts";
 import { ContainerProcess } from "./process.ts";
+import { refuseLabels, refuseProcessLabels } from "./security_modules.ts";
 import type { StdioEnds } from "./stdio.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
 
@@ -94,6 +95,7 @@ export class Container {
   static async create(options: ContainerOptions): Promise<Container> {
     const { id, spec, bundle, log } = options;
     refuseUnsupported(spec);
+    refuseLabels(spec);
     const unknown = unknownCapabilities(spec.process.capabilities ?? {});
     if (unknown.length > 0) {
       log.warn("unknown capabilities are left out", { container: id, names: unknown.join(" ") });
@@ -174,6 +176,7 @@ export class Container {
     // A process that is born into a frozen cgroup would not come to the point where it can be reported.
     this.#require(`execute process "${execId}" in`, "created", "running");
     refuseUnsupportedProcess(process);
+    refuseProcessLabels(process);
     const inherited = withDefaultsOf(this.#spec.process, process);
     const facts = withRoot(`/proc/${this.init.pid}/root`, (root) => processFacts(root, inherited, io));
     const plan = planExec({ process: inherited, initPidfd: this.init.pidfd, facts });

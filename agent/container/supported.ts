@@ -24,8 +24,6 @@ export function refuseUnsupported(spec: Spec): void {
 
 /** As `refuseUnsupported`, for a process alone. */
 export function refuseUnsupportedProcess(process: Process): void {
-  refuse("process.apparmorProfile", process.apparmorProfile);
-  refuse("process.selinuxLabel", process.selinuxLabel);
   refuse("process.scheduler", process.scheduler);
   refuse("process.ioPriority", process.ioPriority);
   refuse("process.execCPUAffinity", process.execCPUAffinity);
@@ -40,8 +38,7 @@ function refuseUnsupportedLinux(linux: Linux): void {
   refuse("linux.uidMappings", linux.uidMappings);
   refuse("linux.gidMappings", linux.gidMappings);
   refuse("linux.timeOffsets", linux.timeOffsets);
-  refuse("linux.mountLabel", linux.mountLabel);
-  refuse("linux.intelRdt", linux.intelRdt);
+  refuse("linux.intelRdt", linux.intelRdt, "as a guest has no control over the processor's caches");
   refuse("linux.netDevices", linux.netDevices);
   refuse("linux.memoryPolicy", linux.memoryPolicy);
   if (linux.seccomp && (linux.seccomp.defaultAction !== "" || linux.seccomp.syscalls?.length)) {

@@ -6,6 +6,7 @@ import { SpecError } from "../../../oci/check.ts";
 import type { Program } from "../../../sys/program.ts";
 import { attachConsole, fillDev, takeConsole } from "./dev.ts";
 import type { ContainerInput } from "./input.ts";
+import { setLabels, withLabel } from "./labels.ts";
 import { attachMounts, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
 import { AWAIT_HOOKS, MOUNTED } from "./names.ts";
 import { becomeProgram, setOomScore } from "./process.ts";
@@ -52,6 +53,7 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   enterNamespaces(steps, namespaces);
   setNames(steps, spec.hostname, spec.domainname);
   setOomScore(steps, spec.process, facts);
+  setLabels(steps, spec.process);
   for (const { name, path, value } of sysctlWrites(linux.sysctl ?? {}, namespaces)) {
     steps.writeProcFile(`set ${name}`, path, value);
   }
@@ -87,7 +89,7 @@ function plannedMounts(input: ContainerInput): PlannedMount[] {
   return (input.spec.mounts ?? []).map((mount, index) => {
     const facts = input.mounts[index];
     if (facts === undefined) throw new Error(`nothing is known of mounts[${index}]`);
-    return { ...readMount(mount, index), facts };
+    return withLabel({ ...readMount(mount, index), facts }, input.spec.linux?.mountLabel);
   });
 }
 

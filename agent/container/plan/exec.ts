@@ -3,6 +3,7 @@
 import type { Hook } from "../../../oci/spec.ts";
 import type { ProcessPlan } from "./container.ts";
 import type { ExecInput } from "./input.ts";
+import { setLabels } from "./labels.ts";
 import { EXECUTE } from "./names.ts";
 import { becomeProgram, setOomScore } from "./process.ts";
 import { beginProcess, CLONE } from "./root.ts";
@@ -34,6 +35,7 @@ export function planExec(input: ExecInput): ProcessPlan {
   const steps = new Steps();
   beginProcess(steps);
   setOomScore(steps, input.process, input.facts);
+  setLabels(steps, input.process);
   steps.program.step("join the container's namespaces", "setns", [input.initPidfd, JOINED]);
   becomeProgram(steps, input.process, input.facts, input.file);
   return { program: steps.program, flags: 0, inherit: [input.initPidfd] };
