@@ -1,13 +1,17 @@
 /** Settings by annotations of a sandbox: which are allowed, how their values are written. */
 
-import { badSetting, ConfigError, type Origin } from "./error.ts";
+import type { Origin, Report } from "./error.ts";
 import { matchesGlob } from "./glob.ts";
 import { hostCpus } from "./host.ts";
-import { type AnnotationRule, type AnyRow, BadValue, checkValue, oneOf, type Section } from "./key.ts";
+import { type AnnotationRule, type AnyRow, BadValue, checkValue, oneOf } from "./key.ts";
+import { nearest } from "./nearest.ts";
 import { type SectionName, SECTIONS } from "./schema.ts";
 import type { Settings } from "./settings.ts";
 
 const PREFIX = "io.katacontainers.config.";
+
+/** Annotations that begin so need leave by `enable_annotations`. */
+const GUARDED = `${PREFIX}hypervisor.`;
 
 /** Names the configuration file of a sandbox. */
 export const CONFIG_PATH_ANNOTATION = "io.katacontainers.config_path";
@@ -25,78 +29,93 @@ interface Setting {
  * Applies annotations to the values of the file.
  *
  * Those of the hypervisor must be allowed by `enable_annotations`; all are checked before the first is applied.
- *
- * @returns names of annotations that have the form of a setting but are none that is known
- * @throws {ConfigError} for one that is not allowed, or has a value that its key cannot have
  */
 export function applyAnnotations(
   settings: Settings,
   annotations: Readonly<Record<string, string>>,
-): string[] {
+  report: Report,
+): void {
+  if (!Object.keys(annotations).some((name) => name.startsWith("io.katacontainers."))) return;
+  const names = knownNames();
   const found: Setting[] = [];
-  const unknown: string[] = [];
-  const allowed = settings.get("hypervisor", "enable_annotations") as readonly string[];
+  const allowed = (settings.get("hypervisor", "enable_annotations") as readonly string[])
+    .map((expression) => new RegExp(expression));
   for (const [name, value] of Object.entries(annotations)) {
-    if (!name.startsWith(PREFIX)) continue;
-    const [table = "", ...rest] = name.slice(PREFIX.length).split(".");
-    const short = rest.join(".");
-    if (table === "hypervisor" && !allowed.some((expression) => new RegExp(expression).test(short))) {
-      throw new ConfigError(
-        `annotation "${name}" is not enabled: no expression of enable_annotations matches it`,
-      );
+    const known = names.get(name);
+    const origin: Origin = { kind: "annotation", where: "annotation", key: name };
+    const short = name.startsWith(GUARDED) ? name.slice(GUARDED.length) : undefined;
+    if (short !== undefined && !allowed.some((expression) => expression.test(short))) {
+      report.badKey(origin, "is not enabled: no expression of enable_annotations matches it");
+    } else if (known !== undefined) found.push({ ...known, origin, value });
+    else if (name.startsWith(PREFIX)) {
+      const near = nearest(name, [...names.keys()]);
+      report.doubtfulKey(origin, "is no annotation that is known here, and has no effect", near);
     }
-    const setting = find(table, short, { where: "annotation", key: name }, value);
-    if (setting === undefined) unknown.push(name);
-    else found.push(setting);
   }
-  refuseTwoRoots(found);
-  for (const setting of found) apply(settings, setting);
-  return unknown;
+  refuseTwoRoots(found, report);
+  for (const setting of found) apply(settings, setting, report);
 }
 
-function find(table: string, short: string, origin: Origin, value: string): Setting | undefined {
-  if (!Object.hasOwn(SECTIONS, table)) return undefined;
-  const section = table as SectionName;
-  const rows: Section = SECTIONS[section];
-  for (const [key, row] of Object.entries(rows)) {
-    if (row.annotation === undefined || !(row.annotation.names ?? [key]).includes(short)) continue;
-    return { origin, row, key, section, value };
+/** What each annotation sets, by its name. */
+function knownNames(): Map<string, Pick<Setting, "section" | "key" | "row">> {
+  const names = new Map<string, Pick<Setting, "section" | "key" | "row">>();
+  for (const section of Object.keys(SECTIONS) as SectionName[]) {
+    for (const [key, row] of Object.entries<AnyRow>(SECTIONS[section])) {
+      for (const name of annotationNames(section, key, row)) names.set(name, { section, key, row });
+    }
   }
-  return undefined;
+  return names;
+}
+
+/** Names of the annotations that set a key; the first is the usual one. */
+export function annotationNames(section: SectionName, key: string, { annotation }: AnyRow): string[] {
+  if (annotation === undefined) return [];
+  const names = (annotation.names ?? [key]).map((name) => `${PREFIX}${section}.${name}`);
+  return annotation.alias === undefined ? names : [...names, annotation.alias];
 }
 
 /** Initrd and image exclude each other, and one given by an annotation takes the place of whichever the file has. */
-function refuseTwoRoots(found: readonly Setting[]): void {
-  const roots = found.filter(({ section, key }) =>
-    section === "hypervisor" && (key === "initrd" || key === "image")
-  );
-  if (roots.length > 1) throw new ConfigError("annotations cannot set both image and initrd");
+function refuseTwoRoots(found: readonly Setting[], report: Report): void {
+  const isRoot = ({ section, key }: Setting) =>
+    section === "hypervisor" && (key === "initrd" || key === "image");
+  const [first, second] = found.filter(isRoot);
+  if (first === undefined || second === undefined) return;
+  report.badKey(second.origin, `cannot be set together with ${first.origin.key}`);
 }
 
-function apply(settings: Settings, setting: Setting): void {
+function apply(settings: Settings, setting: Setting, report: Report): void {
   const { row, key, section, value, origin } = setting;
   const rule = row.annotation ?? {};
-  if (rule.ignoreEmpty && value === "") return;
+  if ((rule.ignoreEmpty && value === "") || (rule.ignoreZero && value === "0")) return;
   try {
     check(settings, setting, rule);
-    const parsed = checkValue(row, parse(row, value));
+    const parsed = checkValue(rule.refuseUnset ? { ...row, unset: undefined } : row, parse(row, value));
     if ((key === "default_vcpus" || key === "default_maxvcpus") && Number(parsed) > hostCpus()) {
       throw new BadValue(`must be at most ${hostCpus()}, the number of the host's CPUs`);
     }
     const whole = rule.mode === "append" ? append(settings.get(section, key), parsed) : parsed;
-    if (key === "initrd") settings.amend(section, "image", "");
-    if (key === "image") settings.amend(section, "initrd", "");
+    const replaced = REPLACED[key];
+    if (replaced !== undefined) settings.amend(section, replaced.key, replaced.value);
     settings.set(section, key, whole, () => origin);
   } catch (error) {
-    if (error instanceof BadValue) throw badSetting(origin, value, error.message);
-    throw error;
+    if (!(error instanceof BadValue)) throw error;
+    report.bad(origin, value, error.message, error.near);
+    settings.breakKey(section, key);
   }
 }
+
+/** What becomes of the other of two keys when an annotation sets the first. */
+const REPLACED: Readonly<Record<string, { readonly key: string; readonly value: string }>> = {
+  initrd: { key: "image", value: "" },
+  image: { key: "initrd", value: "" },
+  hot_plug_vfio: { key: "cold_plug_vfio", value: "no-port" },
+  cold_plug_vfio: { key: "hot_plug_vfio", value: "no-port" },
+};
 
 /** Rules that hold for a value only because it is an annotation's. */
 function check(settings: Settings, { row, section, value }: Setting, rule: AnnotationRule): void {
   if (rule.allowed !== undefined && !rule.allowed.includes(value)) {
-    throw new BadValue(`must be ${oneOf(rule.allowed)}`);
+    throw new BadValue(`must be ${oneOf(rule.allowed)}`, nearest(value, rule.allowed));
   }
   if (rule.within !== undefined) {
     requireValid(value, rule.within, settings.get(section, rule.within) as readonly string[]);

@@ -10,7 +10,7 @@ const ALL = { "configuration.toml": `${MINIMAL}enable_annotations = [".*"]\n` };
 
 Deno.test("annotations win over the file", async () => {
   await inFolder({ ...ALL, "config.d/a": "[hypervisor.qemu]\ndefault_memory = 300" }, async (dir) => {
-    const { config, sources } = await load(dir, {
+    const { config, warnings } = await load(dir, {
       annotations: {
         [`${HYPERVISOR}default_memory`]: "512",
         [`${HYPERVISOR}default_vcpus`]: "1.5",
@@ -33,7 +33,8 @@ Deno.test("annotations win over the file", async () => {
     assert.equal(runtime.create_container_timeout, 5);
     assert.deepEqual(agent.kernel_modules, ["e1000e Rx=1", "dm"]);
     assert.equal(agent.container_pipe_size, 4096);
-    assert.deepEqual(sources.ignored, []);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /cgroup_only.*not put into cgroups/);
   });
 });
 
@@ -64,7 +65,8 @@ Deno.test("an annotation of the hypervisor needs an expression of enable_annotat
       await failure(dir, {
         annotations: { [`${HYPERVISOR}default_memory`]: "junk", [`${HYPERVISOR}unknown`]: "x" },
       }),
-      `annotation "${HYPERVISOR}unknown" is not enabled: no expression of enable_annotations matches it`,
+      `annotation "${HYPERVISOR}unknown" is not enabled: no expression of enable_annotations matches it; ` +
+        `annotation: ${HYPERVISOR}default_memory = "junk": must be a number without sign`,
       "what is not allowed is found before any value is looked at",
     );
     await load(dir, { annotations: { [`${RUNTIME}disable_guest_seccomp`]: "1" } });
@@ -81,8 +83,12 @@ Deno.test("annotations that set nothing known are left aside, and told", async (
       [`${RUNTIME}enable_debug`]: "true",
       "io.katacontainers.config.toString.x": "x",
     };
-    const { config, sources } = await load(dir, { annotations });
-    assert.deepEqual(sources.ignored, Object.keys(annotations));
+    const { config, warnings } = await load(dir, { annotations });
+    const unknown = "is no annotation that is known here, and has no effect";
+    assert.deepEqual(
+      warnings.map((text) => text.replace(/: did you mean .*/, "")),
+      Object.keys(annotations).map((name) => `annotation "${name}" ${unknown}`),
+    );
     assert.equal(config.hypervisor.accelerator, "auto");
     assert.equal(config.runtime.enable_debug, false);
   });
@@ -98,7 +104,7 @@ Deno.test("values that a key cannot have are refused with name, value and what i
     [`${HYPERVISOR}default_vcpus`, "1e3", "must be a number without sign"],
     [`${HYPERVISOR}disable_vhost_net`, "yes", 'must be "true" or "false"'],
     [`${HYPERVISOR}shared_fs`, "none", 'must be "virtio-fs" or "virtio-9p"'],
-    [`${HYPERVISOR}machine_type`, "pc", 'must be "q35" or "virt"'],
+    [`${HYPERVISOR}machine_type`, "pc", 'must be "q35", "microvm" or "virt"'],
     [`${HYPERVISOR}virtio_fs_extra_args`, "-o x", "must be a JSON array of strings"],
     [`${HYPERVISOR}virtio_fs_extra_args`, "[1]", "must be a JSON array of strings"],
     [`${HYPERVISOR}kernel`, "vmlinux", "must be an absolute path"],
@@ -179,7 +185,7 @@ Deno.test("an image takes the initrd's place, but not both can be given", async 
     assert.deepEqual([hypervisor.image, hypervisor.initrd], [join(dir, "disk"), ""]);
     assert.equal(
       await failure(dir, { annotations: { ...image, [`${HYPERVISOR}initrd`]: join(dir, "initrd") } }),
-      "annotations cannot set both image and initrd",
+      `annotation "${HYPERVISOR}initrd" cannot be set together with ${HYPERVISOR}image`,
     );
   });
 });

@@ -1,25 +1,146 @@
-/** Errors of the configuration: one sentence that says where, what was found, and what would be right. */
+/** Mistakes of the configuration: one sentence that says where, what was found, and what would be right. */
+
+/** Where a value came from. */
+export interface Origin {
+  readonly kind: "default" | "file" | "drop-in" | "annotation";
+  /** A file with its line if known (`/etc/x.toml:12`), or "annotation". */
+  readonly where: string;
+  /** The key with its table, such as `hypervisor.qemu.kernel`, or the annotation's name. */
+  readonly key: string;
+  readonly file?: string;
+  /** Counted from 1. */
+  readonly line?: number;
+}
+
+/** One thing that is wrong. */
+export interface Mistake {
+  readonly severity: "error" | "warning";
+  /** All of it as one sentence. */
+  readonly text: string;
+  readonly file?: string;
+  readonly line?: number;
+  readonly key?: string;
+  readonly value?: unknown;
+  /** What would be right, such as "must be a string". */
+  readonly problem: string;
+  /** What may have been meant. */
+  readonly near?: string;
+}
 
 /** A configuration that cannot be used. */
 export class ConfigError extends Error {
   override name = "ConfigError";
+  /** All of them; the message has the first few. */
+  readonly mistakes: readonly Mistake[];
+
+  constructor(message: string, options?: ErrorOptions & { mistakes?: readonly Mistake[] }) {
+    super(message, options);
+    this.mistakes = options?.mistakes ?? [{ severity: "error", text: message, problem: message }];
+  }
 }
 
-/** Where a value came from. */
-export interface Origin {
-  /** A file with its line if known (`/etc/x.toml:12`), or an annotation. */
-  readonly where: string;
-  /** The key with its table, such as `hypervisor.qemu.kernel`. */
-  readonly key: string;
+/** What is found while a configuration is read; reading goes on, so that all of it is found at once. */
+export class Report {
+  readonly #mistakes: Mistake[] = [];
+
+  /** All mistakes, in the order in which they were found. */
+  get mistakes(): readonly Mistake[] {
+    return this.#mistakes;
+  }
+
+  get errors(): readonly Mistake[] {
+    return this.#mistakes.filter(({ severity }) => severity === "error");
+  }
+
+  get warnings(): readonly Mistake[] {
+    return this.#mistakes.filter(({ severity }) => severity === "warning");
+  }
+
+  /** Whether some text could not be read, so that keys may be missing through no fault of their own. */
+  get lacksText(): boolean {
+    return this.errors.some(({ key }) => key === undefined);
+  }
+
+  /** A value that cannot be. @param problem what would be right, beginning with "must" or "needs" */
+  bad(origin: Origin, value: unknown, problem: string, near?: string): void {
+    this.#add("error", origin, `${origin.key} = ${show(value)}`, problem, { value, near });
+  }
+
+  /** A value that can be, but not as its writer may believe. */
+  doubtful(origin: Origin, value: unknown, problem: string): void {
+    this.#add("warning", origin, `${origin.key} = ${show(value)}`, problem, { value });
+  }
+
+  /** A key that is wrong whatever its value is. @param problem a predicate: "is not set" */
+  badKey(origin: Origin, problem: string, near?: string): void {
+    this.#addKey("error", origin, problem, near);
+  }
+
+  /** A key that has no effect. */
+  doubtfulKey(origin: Origin, problem: string, near?: string): void {
+    this.#addKey("warning", origin, problem, near);
+  }
+
+  /** A file that is wrong as a whole, or at a line. */
+  badFile(origin: Omit<Origin, "key">, problem: string): void {
+    const { where, file, line } = origin;
+    this.#mistakes.push({ severity: "error", text: `${where}: ${problem}`, file, line, problem });
+  }
+
+  /** @throws {ConfigError} when there is an error; the message has the first few */
+  throwErrors(): void {
+    const { errors } = this;
+    if (errors.length === 0) return;
+    const texts = errors.slice(0, MAX_TOLD).map(({ text }) => text);
+    const more = errors.length - texts.length;
+    if (more > 0) {
+      texts.push(
+        `and ${more} more ${more === 1 ? "mistake" : "mistakes"}: "kata-runtime config check" lists all`,
+      );
+    }
+    throw new ConfigError(texts.join("; "), { mistakes: this.#mistakes });
+  }
+
+  #add(
+    severity: Mistake["severity"],
+    { where, file, line, key }: Origin,
+    what: string,
+    problem: string,
+    { value, near }: { value?: unknown; near?: string },
+  ): void {
+    const text = `${where}: ${what}: ${problem}${hint(near)}`;
+    this.#mistakes.push({ severity, text, file, line, key, value, problem, near });
+  }
+
+  #addKey(severity: Mistake["severity"], origin: Origin, problem: string, near?: string): void {
+    const { where, file, line, key } = origin;
+    const what = origin.kind === "annotation" ? `annotation "${key}"` : `${where}: ${key}`;
+    this.#mistakes.push({
+      severity,
+      text: `${what} ${problem}${hint(near)}`,
+      file,
+      line,
+      key,
+      problem,
+      near,
+    });
+  }
 }
 
-/** @param problem what would be right, such as "must be a string" */
-export function badSetting(origin: Origin, value: unknown, problem: string): ConfigError {
-  return new ConfigError(`${origin.where}: ${origin.key} = ${show(value)}: ${problem}`);
+function hint(near: string | undefined): string {
+  return near === undefined ? "" : `: did you mean "${near}"?`;
 }
+
+/** Mistakes that one message tells of. */
+const MAX_TOLD = 3;
+
+/** Longest text of a value in a sentence. */
+const MAX_SHOWN = 200;
 
 function show(value: unknown): string {
   // JSON knows neither large nor infinite numbers
-  const text = typeof value === "number" || typeof value === "bigint" ? String(value) : JSON.stringify(value);
-  return text.length > 200 ? `${text.slice(0, 200)}...` : text;
+  const text = typeof value === "number" || typeof value === "bigint"
+    ? String(value)
+    : JSON.stringify(value) ?? "?";
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
 }

@@ -1,4 +1,9 @@
-/** Rows of the configuration's table: one row per key says how it is read, checked, defaulted and explained. */
+/**
+ * Rows of the configuration's table: one row per key says how it is read, checked and defaulted. What explains it to
+ * people stands in `texts/`, with a type that demands it for each row: no start has to load it.
+ */
+
+import { nearest } from "./nearest.ts";
 
 /** How an annotation may set a key. */
 export interface AnnotationRule {
@@ -6,20 +11,34 @@ export interface AnnotationRule {
   readonly names?: readonly string[];
   /** `append` adds to the value of the file; default: replace it. */
   readonly mode?: "append";
+  /** Another name, with all that stands before the key. */
+  readonly alias?: string;
   /** An empty value leaves the key as it is. */
   readonly ignoreEmpty?: boolean;
+  /** "0" leaves the key as it is. */
+  readonly ignoreZero?: boolean;
+  /** The value that stands for the default in the file is none here. */
+  readonly refuseUnset?: boolean;
   /** The value must be a file that a pattern of this list of the same section matches. */
   readonly within?: string;
   /** Form of a list: `json` = a JSON array of strings, otherwise the separator. */
-  readonly list?: "json" | ";";
+  readonly list?: "json" | ";" | " ";
   /** Allowed values where they are fewer than in the file. */
   readonly allowed?: readonly string[];
 }
 
+/** What this version does with a value that asks for something it does not have. */
+export interface Missing<T> {
+  /** `refuse`: a user must not believe that it is there; `warn`: all else works without it. */
+  readonly say: "refuse" | "warn";
+  /** Values that ask for it; default: all but the key's default. */
+  when?(value: T): boolean;
+  /** What is missing, and what happens instead: "templates are not part of this version: …". */
+  readonly why: string;
+}
+
 /** What a builder takes besides the default. */
 interface RowOptions {
-  /** One sentence for the reference page. */
-  readonly doc: string;
   /** Unit of a number. */
   readonly unit?: string;
   /** Absent: no annotation can set the key. */
@@ -42,6 +61,9 @@ export interface Row<T> extends RowOptions {
   readonly aliases?: Readonly<Record<string, string>>;
   readonly min?: number;
   readonly max?: number;
+  /** A larger number counts as this one. */
+  readonly cap?: number;
+  readonly missing?: Missing<T>;
   /** Says what is wrong with a value, beginning with "must"; undefined = nothing. */
   check?(value: T): string | undefined;
 }
@@ -55,9 +77,9 @@ export type Section = Readonly<Record<string, AnyRow>>;
 /** The values of a table. */
 export type Values<S extends Section> = { -readonly [K in keyof S]: S[K] extends Row<infer T> ? T : never };
 
-type Extra<T> = RowOptions & Pick<Row<T>, "unset" | "check">;
+type Extra<T> = RowOptions & Pick<Row<T>, "unset" | "check" | "cap" | "missing">;
 
-export function text(initial: string | (() => string), options: Extra<string>): Row<string> {
+export function text(initial: string | (() => string), options: Extra<string> = {}): Row<string> {
   return { type: "string", default: initial, ...options };
 }
 
@@ -69,13 +91,13 @@ export function choice<const A extends readonly [string, ...string[]]>(
   return { type: "string", default: allowed[0], allowed, ...options };
 }
 
-export function flag(initial: boolean, options: Extra<boolean>): Row<boolean> {
+export function flag(initial: boolean, options: Extra<boolean> = {}): Row<boolean> {
   return { type: "boolean", default: initial, ...options };
 }
 
 export function integer(
   initial: number | (() => number),
-  options: Extra<number> & { min?: number; max?: number },
+  options: Extra<number> & { min?: number; max?: number } = {},
 ): Row<number> {
   return { type: "integer", default: initial, min: 0, max: 2 ** 32 - 1, ...options };
 }
@@ -88,7 +110,10 @@ export function float(
   return { type: "float", default: initial, ...options };
 }
 
-export function list(initial: readonly string[], options: Extra<readonly string[]>): Row<readonly string[]> {
+export function list(
+  initial: readonly string[],
+  options: Extra<readonly string[]> = {},
+): Row<readonly string[]> {
   return { type: "array of strings", default: initial, ...options };
 }
 
@@ -102,6 +127,11 @@ export function defaultOf(row: AnyRow): unknown {
 /** A value that a key cannot have. The message begins with "must" and says what it can have. */
 export class BadValue extends Error {
   override name = "BadValue";
+
+  /** @param near what may have been meant */
+  constructor(message: string, readonly near?: string) {
+    super(message);
+  }
 }
 
 /**
@@ -118,11 +148,14 @@ export function readValue(row: AnyRow, raw: unknown): unknown {
 /** Checks a value of the right type. @returns the value, or what it stands for */
 export function checkValue(row: AnyRow, raw: unknown): unknown {
   if (row.unset !== undefined && raw === row.unset) return defaultOf(row);
-  const value = row.aliases !== undefined ? row.aliases[raw as string] ?? raw : raw;
+  const value = row.aliases !== undefined && Object.hasOwn(row.aliases, String(raw))
+    ? row.aliases[String(raw)]
+    : raw;
   if (row.allowed !== undefined && !row.allowed.includes(value)) {
-    throw new BadValue(`must be ${oneOf(row.allowed)}`);
+    throw new BadValue(`must be ${oneOf(row.allowed)}`, nearest(String(value), row.allowed.map(String)));
   }
   if (typeof value === "number") checkRange(row, value);
+  checkCharacters(value);
   const problem = row.check?.(value);
   if (problem !== undefined) throw new BadValue(problem);
   return value;
@@ -132,6 +165,18 @@ export function checkValue(row: AnyRow, raw: unknown): unknown {
 export function oneOf(values: readonly unknown[]): string {
   const quoted = values.map((value) => JSON.stringify(value));
   return quoted.length < 2 ? quoted.join() : `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;
+}
+
+/** No program and no kernel takes them; white space may stand between words. */
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\0-\x08\x0e-\x1f\x7f]/;
+
+function checkCharacters(value: unknown): void {
+  for (const text of Array.isArray(value) ? value : [value]) {
+    if (typeof text === "string" && CONTROL.test(text)) {
+      throw new BadValue("must not have control characters");
+    }
+  }
 }
 
 function checkRange({ min, max, unit }: AnyRow, value: number): void {

@@ -1,47 +1,78 @@
 /** What holds between keys and between them and the host, checked once all sources are merged. */
 
-import { badSetting, ConfigError } from "./error.ts";
+import type { Report } from "./error.ts";
 import {
+  arch,
   fileSize,
   findVirtiofsd,
   hostCpus,
   hostMemoryMiB,
+  isFolder,
   maxCpus,
   qemuPath,
   VIRTIOFSD_PATHS,
 } from "./host.ts";
-import type { Config, HYPERVISOR } from "./schema.ts";
+import { defaultOf, type Section } from "./key.ts";
+import { rulesOfDevices, rulesOfMemory, rulesOfRuntime, rulesOfTemplates } from "./pair_rules.ts";
+import { type Config, type SectionName, SECTIONS } from "./schema.ts";
+import { bad, type HypervisorKey, type Rules } from "./rule.ts";
 import type { Settings } from "./settings.ts";
 
 const MIB = 1024 * 1024;
-
-type HypervisorKey = keyof typeof HYPERVISOR;
 
 /**
  * Fills in what depends on the host, and checks the whole.
  *
  * @param searchPath the value of PATH
- * @throws {ConfigError}
  */
-export function finish(settings: Settings, searchPath: string | undefined): Config {
-  const config = settings.config();
-  const { hypervisor, runtime } = config;
-  limitCpus(config);
-  limitMemory(config);
-  if (hypervisor.path === "") hypervisor.path = qemuPath();
-  requireFile(settings, "path", hypervisor.path);
-  requireFile(settings, "kernel", hypervisor.kernel);
-  checkRootFs(settings, config);
-  if (hypervisor.firmware !== "") requireFile(settings, "firmware", hypervisor.firmware);
-  if (hypervisor.shared_fs === "virtio-fs") findDaemon(settings, config, searchPath);
-  if (runtime.disable_new_netns && runtime.internetworking_model !== "none") {
-    throw badSetting(
-      settings.origin("runtime", "disable_new_netns"),
-      true,
-      `needs internetworking_model = "none", which is "${runtime.internetworking_model}"`,
-    );
+export async function finish(
+  settings: Settings,
+  report: Report,
+  searchPath: string | undefined,
+): Promise<void> {
+  const rules: Rules = { config: settings.config(), settings, report };
+  reportMissing(settings, report);
+  capNumbers(settings, report);
+  limitCpus(rules.config);
+  limitMemory(rules.config);
+  checkFiles(rules);
+  checkRootFs(rules);
+  findDaemon(rules, searchPath);
+  rulesOfMemory(rules);
+  rulesOfDevices(rules);
+  rulesOfTemplates(rules);
+  rulesOfRuntime(rules);
+  await checkHashes(rules);
+}
+
+/** Values that ask for what this version does not have. */
+function reportMissing(settings: Settings, report: Report): void {
+  for (const section of Object.keys(SECTIONS) as SectionName[]) {
+    const rows: Section = SECTIONS[section];
+    for (const [key, row] of Object.entries(rows)) {
+      const { missing } = row;
+      if (missing === undefined || !settings.isSet(section, key)) continue;
+      const value = settings.get(section, key);
+      if (missing.when?.(value) ?? String(value) !== String(defaultOf(row))) {
+        const say = missing.say === "refuse" ? "bad" : "doubtful";
+        report[say](settings.origin(section, key), value, missing.why);
+      }
+    }
   }
-  return config;
+}
+
+function capNumbers(settings: Settings, report: Report): void {
+  const rows: Section = SECTIONS.hypervisor;
+  for (const [key, { cap }] of Object.entries(rows)) {
+    const value = settings.get("hypervisor", key);
+    if (cap === undefined || typeof value !== "number" || value <= cap) continue;
+    report.doubtful(
+      settings.origin("hypervisor", key),
+      value,
+      `counts as ${cap}, which is the most there can be`,
+    );
+    settings.amend("hypervisor", key, cap);
+  }
 }
 
 function limitCpus({ hypervisor }: Config): void {
@@ -58,60 +89,123 @@ function limitMemory({ hypervisor }: Config): void {
   hypervisor.default_maxmemory = most === 0 || most > host ? host : most;
 }
 
-/** The guest starts from exactly one of initrd and image. */
-function checkRootFs(settings: Settings, { hypervisor }: Config): void {
-  const { initrd, image, default_memory: memory } = hypervisor;
-  if (initrd !== "" && image !== "") {
-    throw badSetting(
-      settings.origin("hypervisor", "image"),
-      image,
-      `cannot be set together with initrd "${initrd}"`,
-    );
+function checkFiles(rules: Rules): void {
+  const { hypervisor } = rules.config;
+  if (hypervisor.path === "") hypervisor.path = qemuPath();
+  requireFile(rules, "path", hypervisor.path);
+  requireFile(rules, "kernel", hypervisor.kernel);
+  if (hypervisor.firmware !== "") requireFile(rules, "firmware", hypervisor.firmware);
+  if (hypervisor.firmware_volume !== "") requireFile(rules, "firmware_volume", hypervisor.firmware_volume);
+  for (const file of hypervisor.pflashes) requireFile(rules, "pflashes", file);
+  const { file_mem_backend: folder } = hypervisor;
+  if (folder !== "" && !isFolder(folder)) bad(rules, "file_mem_backend", "must be an existing folder");
+  if (arch === "aarch64" && hypervisor.pflashes.length % 2 !== 0) {
+    bad(rules, "pflashes", "must be none or two files on this architecture: firmware and its variables");
   }
-  if (image !== "") {
-    requireContent(settings, "image", image);
+}
+
+/** The guest starts from exactly one of initrd and image. */
+function checkRootFs(rules: Rules): void {
+  const { initrd, image, default_memory: memory } = rules.config.hypervisor;
+  if (initrd !== "" && image !== "") {
+    bad(rules, "image", `cannot be set together with initrd "${initrd}"`);
     return;
   }
-  const size = requireContent(settings, "initrd", initrd);
+  if (image !== "") {
+    const size = requireContent(rules, "image", image);
+    if (size !== undefined && size / MIB > memory) {
+      const problem = `is larger than the ${memory} MiB of default_memory, which can slow the guest down`;
+      rules.report.doubtful(rules.settings.origin("hypervisor", "image"), image, problem);
+    }
+    return;
+  }
+  if (rules.settings.isBroken("hypervisor", "image")) return;
+  const size = requireContent(rules, "initrd", initrd);
   // it is unpacked into memory
-  if (size > MIB && size / MIB >= memory) {
-    throw badSetting(
-      settings.origin("hypervisor", "default_memory"),
-      memory,
+  if (size !== undefined && size > MIB && size / MIB >= memory) {
+    bad(
+      rules,
+      "default_memory",
       `must be more than the ${Math.ceil(size / MIB)} MiB of the initrd "${initrd}"`,
     );
   }
 }
 
-function findDaemon(settings: Settings, { hypervisor }: Config, searchPath: string | undefined): void {
+function findDaemon(rules: Rules, searchPath: string | undefined): void {
+  const { hypervisor } = rules.config;
+  if (hypervisor.shared_fs !== "virtio-fs" || rules.settings.isBroken("hypervisor", "shared_fs")) return;
   if (hypervisor.virtio_fs_daemon !== "") {
-    requireFile(settings, "virtio_fs_daemon", hypervisor.virtio_fs_daemon);
+    requireFile(rules, "virtio_fs_daemon", hypervisor.virtio_fs_daemon);
     return;
   }
+  if (rules.report.lacksText) return;
   const found = findVirtiofsd(searchPath);
-  if (found === undefined) {
-    const places = VIRTIOFSD_PATHS.map((path) => `"${path}"`).join(", ");
-    throw badSetting(
-      settings.origin("hypervisor", "shared_fs"),
-      hypervisor.shared_fs,
-      `needs virtiofsd, which is not in ${places} or PATH: install it, set virtio_fs_daemon, ` +
-        'or set shared_fs = "virtio-9p"',
-    );
+  if (found !== undefined) {
+    hypervisor.virtio_fs_daemon = found;
+    return;
   }
-  hypervisor.virtio_fs_daemon = found;
+  const places = VIRTIOFSD_PATHS.map((path) => `"${path}"`).join(", ");
+  bad(
+    rules,
+    "shared_fs",
+    `needs virtiofsd, which is not in ${places} or PATH: install it, set virtio_fs_daemon, ` +
+      'or set shared_fs = "virtio-9p"',
+  );
 }
 
-function requireContent(settings: Settings, key: HypervisorKey, path: string): number {
-  const size = requireFile(settings, key, path);
-  if (size === 0) throw badSetting(settings.origin("hypervisor", key), path, "must not be an empty file");
-  return size;
+/** Keys of files, and the annotations that say what must be in them. */
+const HASHES = [
+  ["hypervisor_hash", "path"],
+  ["kernel_hash", "kernel"],
+  ["image_hash", "image"],
+  ["initrd_hash", "initrd"],
+  ["firmware_hash", "firmware"],
+  ["firmware_volume_hash", "firmware_volume"],
+] as const satisfies readonly (readonly [HypervisorKey, HypervisorKey])[];
+
+async function checkHashes(rules: Rules): Promise<void> {
+  const { hypervisor } = rules.config;
+  for (const [hash, key] of HASHES) {
+    const wanted = hypervisor[hash];
+    const path = hypervisor[key];
+    if (wanted === "" || rules.settings.isBroken("hypervisor", key)) continue;
+    if (path === "") {
+      bad(rules, hash, `needs ${key}, which is not set`);
+      continue;
+    }
+    const found = await sha512(path);
+    if (found === undefined || found === wanted.toLowerCase()) continue;
+    bad(rules, hash, `must be the SHA-512 of "${path}", which is ${found}`);
+  }
+}
+
+/** @returns undefined for a file that cannot be read, which is reported where it is named */
+async function sha512(path: string): Promise<string | undefined> {
+  try {
+    return new Uint8Array(await crypto.subtle.digest("SHA-512", await Deno.readFile(path))).toHex();
+  } catch {
+    return undefined;
+  }
 }
 
 /** @returns the file's size in bytes */
-function requireFile(settings: Settings, key: HypervisorKey, path: string): number {
+function requireContent(rules: Rules, key: HypervisorKey, path: string): number | undefined {
+  const size = requireFile(rules, key, path);
+  if (size === 0) {
+    rules.report.bad(rules.settings.origin("hypervisor", key), path, "must not be an empty file");
+  }
+  return size;
+}
+
+/** @returns the file's size in bytes; undefined when there is none, which is reported */
+function requireFile({ settings, report }: Rules, key: HypervisorKey, path: string): number | undefined {
+  if (settings.isBroken("hypervisor", key)) return undefined;
   const origin = settings.origin("hypervisor", key);
-  if (path === "") throw new ConfigError(`${origin.where}: ${origin.key} is not set: must name a file`);
+  if (path === "") {
+    if (!report.lacksText) report.badKey(origin, "is not set: must name a file");
+    return undefined;
+  }
   const size = fileSize(path);
-  if (size === undefined) throw badSetting(origin, path, "must be an existing file");
+  if (size === undefined) report.bad(origin, path, "must be an existing file");
   return size;
 }

@@ -2,7 +2,7 @@
 
 import type { Origin } from "./error.ts";
 import { defaultOf, type Section } from "./key.ts";
-import { type Config, type HypervisorName, type SectionName, SECTIONS } from "./schema.ts";
+import { type Config, type HypervisorName, type SectionName, SECTIONS, tableName } from "./schema.ts";
 
 /** Values by key. */
 export type Table = Record<string, unknown>;
@@ -12,6 +12,7 @@ export class Settings {
   readonly #tables: Record<SectionName, Table>;
   /** the place is only worked out for a message */
   readonly #origins = new Map<string, () => Origin>();
+  readonly #broken = new Set<string>();
   readonly #file: string;
 
   /** All keys with their defaults. @param file the main file, where a missing key should be */
@@ -43,14 +44,28 @@ export class Settings {
     this.#tables[section][key] = value;
   }
 
+  /** Notes that a value could not be taken, so that what follows from it is not held against anybody. */
+  breakKey(section: SectionName, key: string): void {
+    this.#broken.add(`${section}.${key}`);
+  }
+
+  isBroken(section: SectionName, key: string): boolean {
+    return this.#broken.has(`${section}.${key}`);
+  }
+
+  /** Whether somebody set the key, to whatever value. */
+  isSet(section: SectionName, key: string): boolean {
+    return this.#origins.has(`${section}.${key}`);
+  }
+
   /** Where a value came from; for a default, where it could be set. */
   origin(section: SectionName, key: string): Origin {
-    const table = section === "hypervisor"
-      ? `hypervisor.${this.name}`
-      : section === "agent"
-      ? "agent.kata"
-      : section;
-    return this.#origins.get(`${section}.${key}`)?.() ?? { where: this.#file, key: `${table}.${key}` };
+    return this.#origins.get(`${section}.${key}`)?.() ?? {
+      kind: "default",
+      where: this.#file,
+      file: this.#file,
+      key: `${tableName(section, this.name)}.${key}`,
+    };
   }
 
   /** The values; changes of them change the settings. */

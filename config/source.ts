@@ -1,8 +1,8 @@
 /** Where the configuration comes from: the search for the main file, and the drop-ins beside it. */
 
-import { parse, TomlError } from "smol-toml";
-import { basename, dirname, resolve } from "../sys/path.ts";
-import { ConfigError } from "./error.ts";
+import { dirname, resolve } from "../sys/path.ts";
+import { ConfigError, type Report } from "./error.ts";
+import { parseLines } from "./toml.ts";
 
 /** One file that was read. */
 export interface Layer {
@@ -61,52 +61,56 @@ export function findMainFile(search: Search): string {
   throw new ConfigError(`no configuration file is there: looked for ${places}`);
 }
 
-/** The main file and its drop-ins, in the order in which they count. @throws {ConfigError} */
-export function readLayers(main: string): Layer[] {
+/**
+ * The main file and its drop-ins, in the order in which they count. A drop-in that cannot be read and lines that are no
+ * TOML are reported, and left out.
+ *
+ * @throws {ConfigError} the main file cannot be read
+ */
+export function readLayers(main: string, report: Report): Layer[] {
   const folder = `${dirname(main)}/config.d`;
-  return [readLayer(main, false), ...dropIns(folder).map((name) => readLayer(`${folder}/${name}`, true))];
-}
-
-/** The line of a key in a file's text, counted from 1; undefined when it is written in an unusual way. */
-export function lineOf(text: string, table: string, key: string): number | undefined {
-  let current = "";
-  for (const [index, line] of text.split("\n").entries()) {
-    const header = /^\s*\[\s*([^\[\]]+?)\s*\]/.exec(line)?.[1];
-    if (header !== undefined) current = header.replace(/\s*\.\s*/g, ".").replaceAll('"', "");
-    const name = /^\s*"?([\w.-]+)"?\s*=/.exec(line)?.[1];
-    if (name !== undefined && [current, name].filter(Boolean).join(".") === `${table}.${key}`) {
-      return index + 1;
-    }
-  }
-  return undefined;
+  const layers: Layer[] = [];
+  const read = (file: string, dropIn: boolean) => {
+    const layer = readLayer(file, dropIn, report);
+    if (layer !== undefined) layers.push(layer);
+  };
+  read(main, false);
+  for (const name of dropIns(folder, report)) read(`${folder}/${name}`, true);
+  return layers;
 }
 
 /** File names in byte order. */
-function dropIns(folder: string): string[] {
+function dropIns(folder: string, report: Report): string[] {
   try {
     const names = [...Deno.readDirSync(folder)].map((entry) => entry.name);
     return names.map((name) => ({ name, key: new TextEncoder().encode(name).toHex() }))
       .sort((a, b) => a.key < b.key ? -1 : 1).map(({ name }) => name);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotFound) return [];
-    throw new ConfigError(`cannot read the folder "${folder}": ${reason(cause)}`, { cause });
+    if (!(cause instanceof Deno.errors.NotFound)) {
+      const origin = { kind: "drop-in", where: folder, file: folder } as const;
+      report.badFile(origin, `cannot read the folder: ${reason(cause)}`);
+    }
+    return [];
   }
 }
 
-function readLayer(file: string, dropIn: boolean): Layer {
+function readLayer(file: string, dropIn: boolean, report: Report): Layer | undefined {
+  const kind = dropIn ? "drop-in" : "file";
   let text: string;
   try {
     text = Deno.readTextFileSync(file);
   } catch (cause) {
-    throw new ConfigError(`cannot read the configuration file "${file}": ${reason(cause)}`, { cause });
+    if (!dropIn) {
+      throw new ConfigError(`cannot read the configuration file "${file}": ${reason(cause)}`, { cause });
+    }
+    report.badFile({ kind, where: file, file }, `cannot read the file: ${reason(cause)}`);
+    return undefined;
   }
-  try {
-    return { file, text, tables: parse(text), dropIn };
-  } catch (cause) {
-    if (!(cause instanceof TomlError)) throw cause;
-    const problem = cause.message.split("\n")[0]?.replace(/^Invalid TOML document: /, "") ?? "";
-    throw new ConfigError(`${file}:${cause.line}: ${basename(file)} is no valid TOML: ${problem}`, { cause });
+  const { tables, problems } = parseLines(text);
+  for (const { line, problem } of problems) {
+    report.badFile({ kind, where: `${file}:${line}`, file, line }, `no valid TOML: ${problem}`);
   }
+  return { file, text, tables, dropIn };
 }
 
 function reason(cause: unknown): string {

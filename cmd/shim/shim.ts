@@ -168,12 +168,12 @@ export class Shim implements AsyncDisposable {
   }
 
   async #loadConfig(request: CreateTaskRequest, spec: Spec): Promise<Config> {
-    const { config, path, sources } = await loadConfig({
+    const { config, path, warnings } = await loadConfig({
       explicit: configPathOf(request.options),
       annotations: spec.annotations,
     });
     this.log.write("info", `configuration: ${path}`);
-    for (const ignored of sources.ignored) this.log.write("warning", `configuration: ${ignored}`);
+    for (const warning of warnings) this.log.write("warning", `configuration: ${warning}`);
     return config;
   }
 

@@ -33,11 +33,12 @@ export async function run(this: AppContext, flags: RunFlags, ...args: string[]):
 async function runContainer(flags: RunFlags, args: readonly string[], log: Log): Promise<number> {
   const id = flags.name ?? `run-${crypto.randomUUID().slice(0, 8)}`;
   const bundle = await describe(id, flags, args);
-  const { config } = await loadConfig({
+  const { config, warnings } = await loadConfig({
     explicit: flags.config,
     annotations: bundle.spec.annotations ?? {},
     beside: Deno.execPath().replace(/\/[^/]*$/, ""),
   });
+  for (const warning of warnings) log.write("warning", `configuration: ${warning}`);
   const sized = {
     ...config,
     hypervisor: {

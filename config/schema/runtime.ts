@@ -1,0 +1,90 @@
+/** `[runtime]`, `[agent.kata]` and `[factory]`. */
+
+import { choice, flag, integer, list, type Missing, text } from "../key.ts";
+import { badBase64, LARGEST } from "./checks.ts";
+
+const NO_TRACES: Missing<unknown> = {
+  say: "warn",
+  why: "traces are not exported in this version",
+};
+
+const NO_TEMPLATES: Missing<unknown> = {
+  say: "warn",
+  why: "machines are not cloned or kept waiting in this version: every sandbox boots its own",
+};
+
+/** `[runtime]` */
+export const RUNTIME = {
+  enable_debug: flag(false),
+  internetworking_model: choice(["tcfilter", "macvtap", "none"], {
+    aliases: { default: "tcfilter" },
+    annotation: {},
+  }),
+  disable_new_netns: flag(false, { annotation: {} }),
+  dan_conf: text("", { path: true }),
+  disable_guest_seccomp: flag(false, { annotation: {} }),
+  sandbox_cgroup_only: flag(false, {
+    annotation: {},
+    missing: {
+      say: "warn",
+      why: "the host's processes of a pod are not put into cgroups in this version",
+    },
+  }),
+  static_sandbox_resource_mgmt: flag(false),
+  enable_vcpus_pinning: flag(false, {
+    annotation: { alias: "io.katacontainers.enable_vcpus_pinning" },
+    missing: { say: "warn", why: "threads of virtual CPUs are not bound to CPUs in this version" },
+  }),
+  sandbox_bind_mounts: list([], { path: true }),
+  disable_guest_empty_dir: flag(false),
+  vfio_mode: choice(["guest-kernel", "vfio"], {
+    annotation: {},
+    missing: { say: "warn", why: "devices of the host are not handed to machines in this version" },
+  }),
+  guest_selinux_label: text(""),
+  create_container_timeout: integer(60, { unit: "seconds", unset: 0, max: LARGEST, annotation: {} }),
+  experimental_force_guest_pull: flag(false, {
+    annotation: {},
+    missing: { say: "refuse", why: "must be false: this version does not pull images in the guest" },
+  }),
+  experimental: list([], {
+    annotation: { list: " " },
+    check: ([name]) =>
+      name === undefined
+        ? undefined
+        : `must be empty: there is no experimental feature ${JSON.stringify(name)}`,
+  }),
+  enable_tracing: flag(false, { missing: NO_TRACES }),
+  jaeger_endpoint: text("", { missing: NO_TRACES }),
+  jaeger_user: text("", { missing: NO_TRACES }),
+  jaeger_password: text("", { missing: NO_TRACES }),
+  enable_pprof: flag(false, {
+    annotation: {},
+    missing: { say: "warn", why: "the shim does not serve profiles in this version" },
+  }),
+} as const;
+
+/** `[agent.kata]` */
+export const AGENT = {
+  enable_debug: flag(false),
+  enable_tracing: flag(false, { annotation: {}, missing: NO_TRACES }),
+  kernel_modules: list([], { annotation: { list: ";" } }),
+  debug_console_enabled: flag(false),
+  dial_timeout: integer(30, { unit: "seconds", unset: 0 }),
+  cdh_api_timeout: integer(0, { unit: "seconds", annotation: {} }),
+  container_pipe_size: integer(0, { unit: "bytes", annotation: {}, annotationOnly: true }),
+  policy: text("", {
+    annotation: {},
+    annotationOnly: true,
+    check: badBase64,
+    missing: { say: "refuse", why: "must not be set: the agent of this version does not enforce policies" },
+  }),
+} as const;
+
+/** `[factory]` */
+export const FACTORY = {
+  enable_template: flag(false, { missing: NO_TEMPLATES }),
+  template_path: text("/run/vc/vm/template", { path: true, unset: "" }),
+  vm_cache_number: integer(0, { missing: NO_TEMPLATES }),
+  vm_cache_endpoint: text("/var/run/kata-containers/cache.sock", { path: true, unset: "" }),
+} as const;
