@@ -9,7 +9,9 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import { AgentService } from "../rpc/gen/agent_pb.ts";
 import { Health } from "../rpc/gen/health_pb.ts";
 import type { ByteStream } from "../rpc/stream.ts";
+import { Durations } from "../rpc/metrics_text.ts";
 import { type CallOptions, TtrpcClient } from "../rpc/ttrpc/client.ts";
+import type { Methods, Service } from "../rpc/service.ts";
 import { type ServiceClient, serviceClient } from "../rpc/ttrpc/typed.ts";
 import { type Log, reason } from "./log.ts";
 import { abortable, pause } from "./timing.ts";
@@ -51,12 +53,14 @@ export class AgentClient {
   readonly health: ServiceClient<typeof Health.methods>;
   /** Settles when the connection has ended, for whatever reason. */
   readonly closed: Promise<Error | undefined>;
+  /** How long calls took, by the names of their requests. */
+  readonly durations = new Durations();
   readonly #client: TtrpcClient;
 
   constructor(stream: ByteStream) {
     this.#client = new TtrpcClient(stream);
-    this.agent = withNamedDeadlines(serviceClient(AgentService, this.#client));
-    this.health = withNamedDeadlines(serviceClient(Health, this.#client));
+    this.agent = observed(AgentService, this.#client, this.durations);
+    this.health = observed(Health, this.#client, this.durations);
     this.closed = this.#client.closed;
   }
 
@@ -99,13 +103,23 @@ export class AgentClient {
   }
 }
 
-/** The same calls; one that took too long says which it was, and how long it had. */
-function withNamedDeadlines<C extends object>(client: C): C {
+/** Calls that stream output: they last as long as nobody writes, which says nothing about the agent. */
+const NOT_MEASURED = ["readStdout", "readStderr"];
+
+/** Typed calls that are measured; one that took too long says which it was, and how long it had. */
+function observed<M extends Methods>(
+  service: Service<M>,
+  client: TtrpcClient,
+  durations: Durations,
+): ServiceClient<M> {
   type Call = (request: unknown, options?: CallOptions) => Promise<unknown>;
-  const named = Object.entries(client as Record<string, Call>).map(([name, call]) => {
+  const calls = serviceClient(service, client) as Record<string, Call>;
+  const wrapped = Object.entries(calls).map(([name, call]) => {
+    const action = service.methods[name]?.input.typeName ?? name;
     const named: Call = async (request, options) => {
       try {
-        return await call(request, options);
+        const made = () => call(request, options);
+        return await (NOT_MEASURED.includes(name) ? made() : durations.measure(action, made));
       } catch (error) {
         const isLate = error instanceof RpcError && error.code === Code.DeadlineExceeded;
         if (!isLate || options?.timeoutMs === undefined) throw error;
@@ -115,7 +129,7 @@ function withNamedDeadlines<C extends object>(client: C): C {
     };
     return [name, named];
   });
-  return Object.fromEntries(named) as C;
+  return Object.fromEntries(wrapped) as ServiceClient<M>;
 }
 
 async function connectOnce(address: AgentAddress, signal: AbortSignal, leftMs: number): Promise<AgentClient> {

@@ -114,6 +114,11 @@ export interface Vm extends AsyncDisposable {
   readonly pids: readonly number[];
   readonly accelerator: Accelerator;
   readonly agentTransport: AgentTransport;
+  /**
+   * Where tools on the host find the agent: `vsock://<cid>:1024`, `hvsock://<socket>:1024`, or, of our own,
+   * `virtio-serial://<socket>`.
+   */
+  readonly agentUrl: string;
   /** The console's last lines up to now, oldest first. */
   readonly consoleTail: readonly string[];
   /** Resolves when the virtual machine is gone, for whatever reason; never rejects. */

@@ -10,6 +10,7 @@ import { Code, ConnectionClosed, RpcError } from "../../rpc/errors.ts";
 import type { StateResponse, Task } from "../../rpc/gen/task_pb.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import type { Init } from "../../rpc/message.ts";
+import type { Durations } from "../../rpc/metrics_text.ts";
 import type { CallContext } from "../../rpc/ttrpc/server.ts";
 import type { Handlers } from "../../rpc/ttrpc/typed.ts";
 import type { Container, ContainerStatus } from "../../sandbox/container.ts";
@@ -68,17 +69,22 @@ export function toStatus(thrown: unknown): RpcError {
   return RpcError.from(thrown);
 }
 
-/** Handlers whose failures have become statuses. */
-export function withStatus(handlers: TaskHandlers): TaskHandlers {
+/** Handlers whose failures have become statuses, and whose durations are measured. */
+export function withStatus(handlers: TaskHandlers, durations: Durations): TaskHandlers {
   const wrapped = Object.entries(handlers).map(([name, handler]) => [
     name,
     async (request: never, context: CallContext) => {
       try {
-        return await handler(request, context);
+        return await durations.measure(snakeCase(name), () => handler(request, context));
       } catch (error) {
         throw toStatus(error);
       }
     },
   ]);
   return Object.fromEntries(wrapped);
+}
+
+/** `resizePty` as `resize_pty`, which is what metrics call it. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -56,6 +56,7 @@ export class FakeHost implements Host, AsyncDisposable {
       pids: [NO_PID],
       accelerator: "tcg",
       agentTransport: "virtio-serial",
+      agentUrl: `virtio-serial://${this.folder}/vm/kata.sock`,
       consoleTail: ["Linux version 6.1", "waiting"],
       exited: this.#vmExit.promise,
       connectAgent: async () => {

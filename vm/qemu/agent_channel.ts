@@ -24,6 +24,8 @@ const VHOST_USER_VSOCK = "vhost-device-vsock";
 /** The host's side of the channel. Disposing of it ends its processes and removes its files. */
 export interface AgentChannel extends AsyncDisposable {
   readonly device: ChannelDevice;
+  /** See `Vm.agentUrl`. */
+  readonly url: string;
   /** Descriptors that QEMU inherits. */
   readonly fds: ReadonlyMap<FdName, number>;
   /** Processes that serve the device. */
@@ -83,6 +85,7 @@ function findVhostUserVsock(config: VmConfig): string {
 /** vhost-vsock: the host's kernel is the other end. */
 class KernelVsock implements AgentChannel {
   readonly device: ChannelDevice;
+  readonly url: string;
   readonly fds: ReadonlyMap<FdName, number>;
   readonly pids: readonly number[] = [];
   readonly #cid: number;
@@ -92,6 +95,7 @@ class KernelVsock implements AgentChannel {
     this.#fd = fd;
     this.#cid = cid;
     this.device = { kind: "vsock", cid };
+    this.url = `vsock://${cid}:${AGENT_PORT_NUMBER}`;
     this.fds = new Map([["vhost-vsock", fd]]);
   }
 
@@ -114,6 +118,7 @@ class KernelVsock implements AgentChannel {
 /** vhost-user-vsock: a helper process is the other end. */
 class HybridVsock implements AgentChannel {
   readonly device: ChannelDevice;
+  readonly url: string;
   readonly fds: ReadonlyMap<FdName, number> = new Map();
   readonly pids: readonly number[];
   readonly failed: Promise<string>;
@@ -122,6 +127,7 @@ class HybridVsock implements AgentChannel {
   private constructor(helper: VhostUserVsock) {
     this.#helper = helper;
     this.device = { kind: "vhost-user-vsock", socketPath: helper.deviceSocket };
+    this.url = `hvsock://${helper.hybridSocket}:${AGENT_PORT_NUMBER}`;
     this.pids = [helper.pid];
     this.failed = helper.failed;
   }
@@ -144,12 +150,14 @@ class HybridVsock implements AgentChannel {
 /** A virtio-serial port: one connection at a time, which QEMU answers whether or not the guest has opened the port. */
 class SerialPort implements AgentChannel {
   readonly device: ChannelDevice = { kind: "virtio-serial" };
+  readonly url: string;
   readonly fds: ReadonlyMap<FdName, number>;
   readonly pids: readonly number[] = [];
   readonly #socket: ServedSocket;
 
   constructor(dir: string) {
     this.#socket = ServedSocket.create(`${dir}/kata.sock`);
+    this.url = `virtio-serial://${this.#socket.path}`;
     this.fds = new Map([["agent", this.#socket.fd]]);
   }
 

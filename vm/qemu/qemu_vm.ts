@@ -30,6 +30,7 @@ const STATUS_MS = 2000;
 export class QemuVm implements Vm {
   readonly accelerator: Accelerator;
   readonly agentTransport: AgentTransport;
+  readonly agentUrl: string;
   readonly exited: Promise<VmExit>;
   readonly #parts: QemuParts;
   readonly #taken: AsyncDisposableStack;
@@ -44,6 +45,7 @@ export class QemuVm implements Vm {
     this.#taken = taken;
     this.accelerator = parts.accelerator;
     this.agentTransport = parts.channel.device.kind;
+    this.agentUrl = parts.channel.url;
     this.exited = this.#watch();
     parts.channel.failed?.then((reason) => this.#fail(reason));
     parts.events.halted.then(() => this.#failHalted());
