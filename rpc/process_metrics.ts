@@ -47,7 +47,12 @@ export function processMetrics(pid: number, options: ProcessMetricsOptions): Fam
       const { threads, utime, stime, cutime, cstime } = parseProcessStat(read(`${folder}/stat`));
       return [
         single(`${prefix}threads`, `Threads of the ${what}.`, threads),
-        labelled(`${prefix}proc_stat`, "Processor time in ticks of the clock.", { utime, stime, cutime, cstime }),
+        labelled(`${prefix}proc_stat`, "Processor time in ticks of the clock.", {
+          utime,
+          stime,
+          cutime,
+          cstime,
+        }),
       ];
     },
     () => [single(`${prefix}fds`, `Open FDs for ${what}.`, countDescriptors(pid))],
@@ -60,7 +65,9 @@ export function processMetrics(pid: number, options: ProcessMetricsOptions): Fam
     ],
     () => {
       const values = parseColonLines(read(`${folder}/io`));
-      const items = [...values].map(([name, value]) => [underscores ? name : name.replaceAll("_", ""), value]);
+      const items = [...values].map((
+        [name, value],
+      ) => [underscores ? name : name.replaceAll("_", ""), value]);
       return [labelled(`${prefix}io_stat`, "Process IO statistics.", Object.fromEntries(items))];
     },
   ]);
@@ -95,7 +102,11 @@ export function standardProcessMetrics(prefix: string): Family[] {
     () => {
       const limits = read("/proc/self/limits");
       return [
-        single(name("max_fds"), "Most file descriptors that may be open.", softLimit(limits, "Max open files")),
+        single(
+          name("max_fds"),
+          "Most file descriptors that may be open.",
+          softLimit(limits, "Max open files"),
+        ),
         single(
           name("virtual_memory_max_bytes"),
           "Most bytes that the address space may have.",

@@ -6,6 +6,7 @@
 
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
+import type { Durations } from "../rpc/metrics_text.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
@@ -13,7 +14,9 @@ import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, withFields } from "./log.ts";
 import { networkNamespace, reportLinks } from "./network.ts";
-import { HOST_PATHS, type HostPaths } from "./paths.ts";
+import { serveManagement } from "./management/serve.ts";
+import { ManagementSocket } from "./management/socket.ts";
+import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
@@ -31,6 +34,8 @@ export interface CreateSandboxOptions {
   /** whether the container with the sandbox's id only stands for a pod (default false) */
   readonly isPod?: boolean;
   readonly log: Log;
+  /** how long calls of the front end took, for the sandbox's metrics */
+  readonly taskDurations?: Durations;
   /** gives up; its reason becomes the error */
   readonly signal?: AbortSignal;
   /** where files are kept on the host; default: `/run/…` */
@@ -84,7 +89,21 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     createTimeoutMs: (config.runtime.create_container_timeout || CREATE_CONTAINER_TIMEOUT_S) * MS,
     disableSeccomp: config.runtime.disable_guest_seccomp,
   };
-  return new Sandbox({ id, vm, shareServer, share, client, host, record, log, policy, taken: taken.move() });
+  const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
+  const sandbox = new Sandbox({
+    id,
+    vm,
+    shareServer,
+    share,
+    client,
+    host,
+    record,
+    log,
+    policy,
+    taken: taken.move(),
+  });
+  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations: options.taskDurations });
+  return sandbox;
 }
 
 /** The agent's first answer is the end of the boot; so is the end of anything that the boot needs. */

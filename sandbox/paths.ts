@@ -21,6 +21,14 @@ export const HOST_PATHS: HostPaths = {
   shared: "/run/kata-containers/shared/sandboxes",
 };
 
+/** Name of the socket by which tools ask a sandbox's owner, in the folder of its saved state. */
+export const MANAGEMENT_SOCKET = "shim-monitor.sock";
+
+/** Path of a sandbox's management socket. */
+export function managementSocketPath(paths: HostPaths, id: string): string {
+  return `${paths.state}/${id}/${MANAGEMENT_SOCKET}`;
+}
+
 /** Where the guest sees the shared folder. */
 export const GUEST_SHARED_FOLDER = "/run/kata-containers/shared/containers";
 

@@ -64,6 +64,8 @@ export class Sandbox implements AsyncDisposable {
   readonly pid: number;
   /** Settles, with the reason, when the sandbox breaks down by itself; its processes are reported as ended then. */
   readonly failed: Promise<Error>;
+  /** Guest paths of mounted volumes, by the host's block devices that they are on. */
+  readonly volumes = new Map<string, string>();
   readonly #parts: SandboxParts;
   readonly #containers = new Map<string, Container | "creating">();
   readonly #creations = new Set<Promise<Container>>();

@@ -1,8 +1,6 @@
 import type { AgentService } from "../../rpc/gen/agent_pb.ts";
-import { VolumeUsage_Unit } from "../../rpc/gen/csi_pb.ts";
 import type { Handlers } from "../../rpc/ttrpc/typed.ts";
 import { addEntropy, setTime } from "../../sys/host.ts";
-import { statfs } from "../../sys/statfs.ts";
 import { copyFile } from "../copy_file.ts";
 import { invalidArgument } from "../errors.ts";
 import { guestDetails } from "../guest_details.ts";
@@ -43,22 +41,6 @@ export function machineHandlers(
     updateEphemeralMounts({ storages }) {
       updateEphemeralMounts(storages, options.base);
       return {};
-    },
-    getVolumeStats({ volumeGuestPath }) {
-      const { blockSize, blocks, blocksFree, files, filesFree } = statfs(volumeGuestPath);
-      const usage = (unit: VolumeUsage_Unit, total: number, available: number) => ({
-        unit,
-        total: BigInt(total),
-        available: BigInt(available),
-        used: BigInt(total - available),
-      });
-      return {
-        usage: [
-          usage(VolumeUsage_Unit.BYTES, blocks * blockSize, blocksFree * blockSize),
-          usage(VolumeUsage_Unit.INODES, files, filesFree),
-        ],
-        volumeCondition: { abnormal: false, message: "OK" },
-      };
     },
   };
 }

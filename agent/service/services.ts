@@ -8,6 +8,7 @@ import { containerHandlers } from "./containers.ts";
 import { healthHandlers } from "./health.ts";
 import { machineHandlers } from "./machine.ts";
 import { networkHandlers } from "./network.ts";
+import { operationHandlers } from "./operations.ts";
 import { sandboxHandlers } from "./sandbox_calls.ts";
 import { toStatus } from "./status.ts";
 import { streamHandlers } from "./streams.ts";
@@ -39,6 +40,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers(options),
+    ...operationHandlers(options),
   };
   return [implement(AgentService, guarded(handlers, options.log)), implement(Health, healthHandlers)];
 }

@@ -6,6 +6,8 @@ import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
 import { appendToLog } from "./log_file.ts";
+import { listCommand } from "./list/command.ts";
+import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
@@ -28,6 +30,8 @@ const routes = buildRouteMap<string, AppContext>({
     check: checkCommand,
     run: runCommand,
     explain: explainCommand,
+    list: listCommand,
+    metrics: metricsCommand,
     guest: guestRoutes,
     version: versionCommand,
   },

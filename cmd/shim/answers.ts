@@ -86,5 +86,5 @@ export function withStatus(handlers: TaskHandlers, durations: Durations): TaskHa
 
 /** `resizePty` as `resize_pty`, which is what metrics call it. */
 function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return name.replace(/([a-z])([A-Z])/g, "$1_$2").toLowerCase();
 }

@@ -11,6 +11,7 @@ import type { Spec } from "../../oci/spec.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { TaskCreateSchema, TaskOOMSchema } from "../../rpc/gen/events_pb.ts";
 import type { CreateTaskRequest } from "../../rpc/gen/task_pb.ts";
+import { Durations } from "../../rpc/metrics_text.ts";
 import type { Container } from "../../sandbox/container.ts";
 import { checkContainer } from "../../sandbox/create_container.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
@@ -19,7 +20,7 @@ import type { Host } from "../../sandbox/host.ts";
 import { validateId } from "../../sandbox/ids.ts";
 import { clientIo } from "../../sandbox/io_open.ts";
 import { type Log, reason } from "../../sandbox/log.ts";
-import type { HostPaths } from "../../sandbox/paths.ts";
+import { HOST_PATHS, type HostPaths, managementSocketPath } from "../../sandbox/paths.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { EventPublisher } from "./events.ts";
 import { ExitReports } from "./exit_reports.ts";
@@ -54,6 +55,8 @@ export class Shim implements AsyncDisposable {
   readonly events: EventPublisher;
   /** Settles when the server shall end. */
   readonly exitRequested: Promise<void>;
+  /** How long task calls took, by method. */
+  readonly durations = new Durations();
   readonly #options: ShimOptions;
   readonly #containers = new Map<string, ShimContainer>();
   readonly #creations = new Map<string, { abort: AbortController; done: Promise<unknown> }>();
@@ -161,10 +164,32 @@ export class Shim implements AsyncDisposable {
     this.#options.onConfig?.(config);
     const { id, bundle } = request;
     const isPod = group.kind === "pod_sandbox";
-    const sandbox = await createSandbox({ id, bundle, isPod, spec, config, log, signal, host, paths });
+    const sandbox = await createSandbox({
+      id,
+      bundle,
+      isPod,
+      spec,
+      config,
+      log,
+      signal,
+      host,
+      paths,
+      taskDurations: this.durations,
+    });
     this.#sandbox = sandbox;
+    await this.#tellAddress(bundle, id);
     this.#watchMemory(sandbox).catch((error) => log.write("warning", reason(error)));
     return sandbox;
+  }
+
+  /** Where tools find the management socket. */
+  async #tellAddress(bundle: string, id: string): Promise<void> {
+    const path = managementSocketPath(this.#options.paths ?? HOST_PATHS, id);
+    try {
+      await Deno.writeTextFile(`${bundle}/monitor_address`, `unix://${path}`);
+    } catch (error) {
+      this.log.write("warning", `cannot write "${bundle}/monitor_address": ${reason(error)}`);
+    }
   }
 
   async #loadConfig(request: CreateTaskRequest, spec: Spec): Promise<Config> {

@@ -115,7 +115,7 @@ export function taskHandlers(shim: Shim): TaskHandlers {
       if (shim.isEmpty) shim.requestExit();
       return {};
     },
-  });
+  }, shim.durations);
 }
 
 async function start(shim: Shim, { id, execId }: StartRequest): Promise<number> {

@@ -23,7 +23,7 @@ export interface ManagedSandbox {
   readonly agentUrl: string;
   readonly processes: readonly ManagedProcess[];
   /** Durations of what clients of the front end have asked, if it measures them. */
-  readonly taskDurations?: Durations;
+  readonly taskDurations: Durations | undefined;
   /** Whether what concerns the program itself may be asked (`enable_pprof`). */
   readonly profiling: boolean;
   /** Guest paths of mounted volumes by the block devices they are on. */

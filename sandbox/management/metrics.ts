@@ -154,12 +154,12 @@ export class SandboxMetrics {
       atMs,
       hostCpu: sum(host.map(({ cpu }) => cpu)),
       hostMemory: sum(host.map(({ memory }) => memory)),
-      guestCpu: sum(stats.map(({ cgroupStats }) =>
-        Number(cgroupStats?.cpuStats?.cpuUsage?.totalUsage ?? 0n) / NANOSECONDS
-      )),
-      guestMemory: sum(stats.map(({ cgroupStats }) =>
-        Number(cgroupStats?.memoryStats?.usage?.usage ?? 0n)
-      )),
+      guestCpu: sum(
+        stats.map(({ cgroupStats }) =>
+          Number(cgroupStats?.cpuStats?.cpuUsage?.totalUsage ?? 0n) / NANOSECONDS
+        ),
+      ),
+      guestMemory: sum(stats.map(({ cgroupStats }) => Number(cgroupStats?.memoryStats?.usage?.usage ?? 0n))),
     };
   }
 }

@@ -6,7 +6,6 @@
 
 import type { HttpAnswer, HttpHandler, HttpRequest, HttpUpgrade } from "../../rpc/http/server.ts";
 import { HttpError } from "../../rpc/http/message.ts";
-import { VolumeUsage_Unit } from "../../rpc/gen/csi_pb.ts";
 import { CALL_TIMEOUT_MS } from "../agent_client.ts";
 import { reason } from "../log.ts";
 import type { ManagedSandbox } from "./managed.ts";
@@ -58,7 +57,7 @@ async function volumeStats(sandbox: ManagedSandbox, { query }: HttpRequest): Pro
         available: Number(available),
         total: Number(total),
         used: Number(used),
-        unit: unit as VolumeUsage_Unit,
+        unit,
       })
     ),
     volume_condition: withoutZeros({

@@ -11,9 +11,6 @@ import type { AsyncFd } from "../../sys/poll.ts";
 import { type Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
 import { type Log, reason } from "../log.ts";
 
-/** Name of the socket in a sandbox's folder of saved state. */
-export const MANAGEMENT_SOCKET = "shim-monitor.sock";
-
 const SOCKET_MODE = 0o600;
 
 /** How many requests are served at a time; more wait in the kernel's queue. */
@@ -34,11 +31,11 @@ export class ManagementSocket implements Disposable {
   /**
    * Listens in a sandbox's folder. A sandbox that cannot be asked is better than none: that it fails is logged.
    *
-   * @param folder of the saved state; the socket goes when it is removed
+   * @param path in the folder of the saved state; the socket's file goes when that is removed
    */
-  static listen(folder: string, log: Log): ManagementSocket {
+  static listen(path: string, log: Log): ManagementSocket {
     try {
-      return new ManagementSocket(listenUnix(`${folder}/${MANAGEMENT_SOCKET}`, { mode: SOCKET_MODE }), log);
+      return new ManagementSocket(listenUnix(path, { mode: SOCKET_MODE }), log);
     } catch (error) {
       log.write("warning", `the sandbox has no management socket: ${reason(error)}`);
       return new ManagementSocket(undefined, log);
