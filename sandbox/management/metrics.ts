@@ -134,7 +134,7 @@ export class SandboxMetrics {
       const code = error instanceof RpcError ? error.code : undefined;
       // an agent that has none will not have any later
       if (code === Code.NotFound || code === Code.Unimplemented) this.#guestHasNone = true;
-      this.#sandbox.log.write("warning", `the guest's metrics are left out: ${reason(error)}`);
+      this.#sandbox.log.write("info", `the guest's metrics are left out: ${reason(error)}`);
       return "";
     }
   }

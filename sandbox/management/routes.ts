@@ -40,7 +40,7 @@ export function managementHandler(sandbox: ManagedSandbox): HttpHandler {
       return await route(request);
     } catch (error) {
       if (error instanceof HttpError) throw error;
-      sandbox.log.write("warning", `${request.method} ${request.path} failed: ${reason(error)}`);
+      sandbox.log.write("info", `${request.method} ${request.path} failed: ${reason(error)}`);
       return { status: 500, body: `${reason(error)}\n` };
     }
   };
