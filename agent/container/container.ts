@@ -118,10 +118,10 @@ export class Container {
     const launched = taken.use(
       await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd, async (child) => {
         begun = true;
-        using places = new DisposableStack();
-        const namespace = places.use(pidNamespaceOf(child.pid));
+        using namespace = pidNamespaceOf(child.pid);
         const place = { init: child, cgroupFd: cgroup.fd, pidNamespaceFd: namespace.fd };
         await hooks?.hooksBeforeRoot(options, place);
+        namespace.close();
       }),
     );
     const init = new ContainerProcess(launched.child);
