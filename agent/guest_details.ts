@@ -17,7 +17,7 @@ export function guestDetails(request: GuestDetailsRequest, init: boolean): Guest
       initDaemon: init,
       deviceHandlers: [],
       storageHandlers: [...STORAGE_DRIVERS],
-      supportsSeccomp: false,
+      supportsSeccomp: true,
       extraFeatures: [],
     },
   };

@@ -188,7 +188,7 @@ const SECCOMP: readonly Row[] = [
     nestedList([
       ["names", "Names", required],
       ["action", "Action", required],
-      ["errnoRet", "errnoret", required],
+      ["errnoRet", "errnoret", scalar],
       [
         "args",
         "Args",

@@ -8,6 +8,9 @@ import { jsonText, parseJson } from "./validate.ts";
 
 type Plain = Record<string, unknown>;
 
+/** Fields whose zero says something else than their absence does. */
+const MEANT_ZEROS = new Set(["errnoRet", "defaultErrnoRet"]);
+
 /**
  * The JSON that turns `arrived` into `sent`; "" when nothing is missing. Zero values that are missing do not
  * count, since the messages have no presence.
@@ -28,9 +31,13 @@ function difference(sent: unknown, arrived: unknown): unknown {
   if (Array.isArray(sent) && Array.isArray(arrived) && sent.length !== arrived.length) return sent;
   if (!isContainer(sent) || !isContainer(arrived)) return equalScalars(sent, arrived) ? undefined : sent;
   const entries = Object.entries(sent)
-    .map(([key, value]) => [key, difference(value, ownValue(arrived, key))] as const)
+    .map(([key, value]) => [key, fieldDifference(key, value, ownValue(arrived, key))] as const)
     .filter(([, value]) => value !== undefined);
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+function fieldDifference(key: string, sent: unknown, arrived: unknown): unknown {
+  return sent === 0 && arrived === undefined && MEANT_ZEROS.has(key) ? sent : difference(sent, arrived);
 }
 
 function overlay(base: unknown, extra: unknown): unknown {

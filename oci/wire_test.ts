@@ -85,7 +85,7 @@ const FULL: Spec = {
       syscalls: [{
         names: ["read"],
         action: "SCMP_ACT_ERRNO",
-        errnoRet: 0,
+        errnoRet: 38,
         args: [{ index: 0, value: 0xffff_ffff_ffff_ffffn, op: "SCMP_CMP_EQ" }],
       }],
     },
@@ -199,4 +199,17 @@ Deno.test("any resources survive the wire", () => {
   fc.assert(fc.property(resources, (value) => {
     assert.deepEqual(throughResources(structuredClone(value)), structuredClone(value));
   }));
+});
+
+Deno.test("an error number of zero is something else than none", () => {
+  const seccomp = {
+    defaultAction: "SCMP_ACT_ERRNO",
+    defaultErrnoRet: 0,
+    syscalls: [
+      { names: ["read"], action: "SCMP_ACT_ERRNO", errnoRet: 0 },
+      { names: ["write"], action: "SCMP_ACT_ERRNO" },
+    ],
+  };
+  const spec: Spec = { ...FULL, linux: { ...FULL.linux, seccomp } };
+  assert.deepEqual(throughSpec(spec).linux?.seccomp, seccomp);
 });

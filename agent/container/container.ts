@@ -19,9 +19,11 @@ import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
 import { CREATED, MOUNTED } from "./plan/names.ts";
+import type { SeccompFilter } from "./plan/seccomp.ts";
 import { ContainerProcess } from "./process.ts";
 import { refuseLabels, refuseProcessLabels } from "./security_modules.ts";
 import type { StdioEnds } from "./stdio.ts";
+import { seccompFilter } from "./seccomp/filter.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
 
 export { ContainerProcess } from "./process.ts";
@@ -51,6 +53,7 @@ interface Parts {
   readonly launched: Launched;
   readonly pidNamespace: OwnedFd;
   readonly hooks: HooksModule | undefined;
+  readonly filter: SeccompFilter | undefined;
 }
 
 type HooksModule = typeof import("./hooks.ts");
@@ -66,6 +69,7 @@ export class Container {
   readonly #launched: Launched;
   readonly #pidNamespace: OwnedFd;
   readonly #hooks: HooksModule | undefined;
+  readonly #filter: SeccompFilter | undefined;
   readonly #execs = new Set<ContainerProcess>();
   #state: Exclude<ContainerState, "stopped"> = "created";
   /** What it was before it was paused. */
@@ -83,6 +87,7 @@ export class Container {
     this.#launched = parts.launched;
     this.#pidNamespace = parts.pidNamespace;
     this.#hooks = parts.hooks;
+    this.#filter = parts.filter;
   }
 
   /**
@@ -100,9 +105,10 @@ export class Container {
     if (unknown.length > 0) {
       log.warn("unknown capabilities are left out", { container: id, names: unknown.join(" ") });
     }
+    const filter = await seccompFilter(spec.linux?.seccomp);
     using namespaces = chooseNamespaces(spec, options.namespaces);
     const rootfs = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
-    const plan = planFrom(options, rootfs, namespaces.choices);
+    const plan = planFrom(options, rootfs, namespaces.choices, filter);
 
     await using taken = new AsyncDisposableStack();
     const hooks = await loadHooks(spec);
@@ -127,7 +133,7 @@ export class Container {
     const init = new ContainerProcess(launched.child);
     const pidNamespace = pidNamespaceOf(init.pid);
     taken.move();
-    return new Container(options, { cgroup, init, launched, pidNamespace, hooks });
+    return new Container(options, { cgroup, init, launched, pidNamespace, hooks, filter });
   }
 
   get state(): ContainerState {
@@ -179,7 +185,13 @@ export class Container {
     refuseProcessLabels(process);
     const inherited = withDefaultsOf(this.#spec.process, process);
     const facts = withRoot(`/proc/${this.init.pid}/root`, (root) => processFacts(root, inherited, io));
-    const plan = planExec({ process: inherited, initPidfd: this.init.pidfd, facts });
+    const filter = this.#filter;
+    const plan = planExec({
+      process: inherited,
+      initPidfd: this.init.pidfd,
+      facts,
+      ...(filter && { filter }),
+    });
     await using taken = new AsyncDisposableStack();
     const launched = taken.use(await this.#prepareExec(plan, inherited, io));
     await run(launched, inherited);
@@ -293,6 +305,7 @@ function planFrom(
   { spec, bundle, io }: ContainerOptions,
   rootfs: string,
   namespaces: NamespaceChoices,
+  filter: SeccompFilter | undefined,
 ): ProcessPlan {
   return withRoot(rootfs, (root) =>
     planContainer({
@@ -302,6 +315,7 @@ function planFrom(
       namespaces,
       mounts: mountFacts(root, spec, bundle),
       facts: processFacts(root, spec.process, io),
+      ...(filter && { filter }),
     }));
 }
 

@@ -41,9 +41,6 @@ function refuseUnsupportedLinux(linux: Linux): void {
   refuse("linux.intelRdt", linux.intelRdt, "as a guest has no control over the processor's caches");
   refuse("linux.netDevices", linux.netDevices);
   refuse("linux.memoryPolicy", linux.memoryPolicy);
-  if (linux.seccomp && (linux.seccomp.defaultAction !== "" || linux.seccomp.syscalls?.length)) {
-    refuse("linux.seccomp", linux.seccomp);
-  }
   const { personality } = linux;
   if (personality && (personality.domain !== "LINUX" || personality.flags?.length)) {
     refuse("linux.personality", personality);

@@ -44,7 +44,6 @@ Deno.test("what is not supported is refused by its JSON path and value", () => {
       withLinux({ intelRdt: { closID: "x" } }),
       "linux.intelRdt is not supported, as a guest has no control over",
     ],
-    [withLinux({ seccomp: { defaultAction: "SCMP_ACT_ALLOW" } }), "linux.seccomp is not supported"],
     [withLinux({ personality: { domain: "LINUX32" } }), "linux.personality is not supported"],
     [withLinux({ netDevices: { eth0: {} } }), "linux.netDevices is not supported"],
     [withLinux({ memoryPolicy: { mode: "MPOL_BIND" } }), "linux.memoryPolicy is not supported"],
@@ -64,7 +63,6 @@ Deno.test("empty fields ask for nothing", () => {
     namespaces: [{ type: "mount" }, { type: "pid" }],
     uidMappings: [],
     timeOffsets: {},
-    seccomp: { defaultAction: "" },
     personality: { domain: "LINUX" },
   }));
 });

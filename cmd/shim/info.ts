@@ -16,7 +16,24 @@ const FEATURES = {
   linux: {
     namespaces: ["cgroup", "ipc", "mount", "network", "pid", "uts"],
     cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: false },
-    seccomp: { enabled: false },
+    seccomp: {
+      enabled: true,
+      actions: [
+        "SCMP_ACT_ALLOW",
+        "SCMP_ACT_ERRNO",
+        "SCMP_ACT_KILL",
+        "SCMP_ACT_KILL_PROCESS",
+        "SCMP_ACT_KILL_THREAD",
+        "SCMP_ACT_LOG",
+        "SCMP_ACT_TRACE",
+        "SCMP_ACT_TRAP",
+      ],
+      operators: ["EQ", "GE", "GT", "LE", "LT", "MASKED_EQ", "NE"].map((name) => `SCMP_CMP_${name}`),
+      archs: ["AARCH64", "ARM", "X32", "X86", "X86_64"].map((name) => `SCMP_ARCH_${name}`),
+      supportedFlags: ["LOG", "SPEC_ALLOW", "TSYNC", "WAIT_KILLABLE_RECV"].map((name) =>
+        `SECCOMP_FILTER_FLAG_${name}`
+      ),
+    },
     apparmor: { enabled: false },
     selinux: { enabled: false },
   },

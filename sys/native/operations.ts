@@ -51,6 +51,8 @@ export const CHECKPOINT = 0;
 export const BEFORE_EXECVE = 1;
 export const FINISHED = 2;
 
+const LAST_CALLS: ReadonlySet<SyscallName> = new Set(["seccomp", "execve", "execveat"]);
+
 const CLONE_NEWPID = 0x2000_0000;
 const CLONE_PIDFD = 0x1000n;
 const CLONE_INTO_CGROUP = 0x2_0000_0000n;
@@ -81,6 +83,7 @@ class Builder {
   readonly list: Operation[] = [];
   readonly labels = new Map<Label, number>();
   readonly pidfd = new Slot("pidfd", 32);
+  #filtered = false;
 
   constructor(readonly plan: Plan, readonly numbers: CallNumbers) {}
 
@@ -100,7 +103,7 @@ class Builder {
   step(step: Step): void {
     switch (step.kind) {
       case "call":
-        if (step.call === "execve" || step.call === "execveat") this.record(step.name, BEFORE_EXECVE);
+        this.#announceExecve(step.name, step.call);
         return this.call(step.name, step.call, step.args, step);
       case "compute": {
         const args = [step.value, step.and, step.or];
@@ -188,6 +191,13 @@ class Builder {
       const [from, to] = [fd + 1, (kept[i + 1] ?? LAST_FD + 1) - 1];
       if (from <= to) this.call("close other fds", "close_range", [from, to, 0]);
     });
+  }
+
+  /** Tells that execve is next: before a filter of system calls is loaded, which may forbid to write it. */
+  #announceExecve(name: string, call: SyscallName): void {
+    if (this.#filtered || !LAST_CALLS.has(call)) return;
+    this.#filtered = call === "seccomp";
+    this.record(name, BEFORE_EXECVE);
   }
 
   #awaitGo(name: string): void {

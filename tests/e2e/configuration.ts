@@ -24,7 +24,7 @@ export function writeConfiguration(folder: string, change: ConfigurationChange =
       ...change.hypervisor,
     },
     // many machines may boot at once, and without hardware support
-    runtime: { disable_guest_seccomp: true, create_container_timeout: 300, ...change.runtime },
+    runtime: { create_container_timeout: 300, ...change.runtime },
     "agent.kata": { dial_timeout: 120, ...change.agent },
   };
   const lines = Object.entries(tables).flatMap(([name, keys]) => [

@@ -81,7 +81,7 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   sealMounts(steps, mounts);
   sealRoot(steps, changed.root, propagation, spec.root.readonly ?? false);
 
-  becomeProgram(steps, spec.process, facts);
+  becomeProgram(steps, spec.process, facts, input);
   return { program: steps.program, flags: cloneFlags(namespaces), inherit: namespaceFds(namespaces) };
 }
 

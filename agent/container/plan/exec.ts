@@ -37,6 +37,6 @@ export function planExec(input: ExecInput): ProcessPlan {
   setOomScore(steps, input.process, input.facts);
   setLabels(steps, input.process);
   steps.program.step("join the container's namespaces", "setns", [input.initPidfd, JOINED]);
-  becomeProgram(steps, input.process, input.facts, input.file);
+  becomeProgram(steps, input.process, input.facts, input);
   return { program: steps.program, flags: 0, inherit: [input.initPidfd] };
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Process, Spec } from "../../../oci/spec.ts";
+import type { SeccompFilter } from "./seccomp.ts";
 
 /** A namespace of the child: of its own, the agent's, or the one behind a descriptor of the agent. */
 export type NamespaceChoice = "new" | "inherit" | { readonly fd: number };
@@ -57,6 +58,8 @@ export interface ContainerInput {
   readonly namespaces: NamespaceChoices;
   readonly mounts: readonly MountFacts[];
   readonly facts: ProcessFacts;
+  /** What `linux.seccomp` comes to. */
+  readonly filter?: SeccompFilter;
 }
 
 /** What the plan of a process in an existing container is made from. */
@@ -67,4 +70,6 @@ export interface ExecInput {
   /** What to execute; default: what the first argument says. */
   readonly file?: string;
   readonly facts: ProcessFacts;
+  /** The container's, which holds for all its processes. */
+  readonly filter?: SeccompFilter;
 }

@@ -8,12 +8,14 @@ import type { Process, Rlimit, User } from "../../../oci/spec.ts";
 import { environmentOf, programCandidates } from "./environment.ts";
 import type { ProcessFacts, StreamFacts } from "./input.ts";
 import { AWAIT_START, CREATED, EXECUTE, FIND_PROGRAM } from "./names.ts";
+import { loadFilter, type SeccompFilter } from "./seccomp.ts";
 import { PLACE, type Steps, words } from "./steps.ts";
 
 const PR_SET_KEEPCAPS = 8, PR_CAPBSET_DROP = 24, PR_SET_NO_NEW_PRIVS = 38, PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const CAPABILITY_VERSION_3 = 0x2008_0522;
 const HIGHEST_CAPABILITY = 63;
+const CAP_SYS_ADMIN = 1n << 21n;
 const TIOCSCTTY = 0x540e;
 const X_OK = 1, AT_EACCESS = 0x200;
 const DEFAULT_UMASK = 0o022;
@@ -30,15 +32,24 @@ export function setOomScore(steps: Steps, process: Process, facts: ProcessFacts)
 /**
  * All that is the same for a container's first process and for later ones.
  *
+ * A filter of system calls comes as late as can be: what follows it has to be allowed by it. Without
+ * no_new_privs loading it is a privilege, which is then the last one to be given up.
+ *
  * @param file what to execute, if it is not what the first argument says
  */
-export function becomeProgram(steps: Steps, process: Process, facts: ProcessFacts, file?: string): void {
+export function becomeProgram(
+  steps: Steps,
+  process: Process,
+  facts: ProcessFacts,
+  { filter, file }: { readonly filter?: SeccompFilter; readonly file?: string } = {},
+): void {
   const { program } = steps;
   takeStreams(steps, facts.streams, process.user);
   const arrived = steps.slot("in cwd");
   enterCwdAsRoot(steps, process.cwd, arrived);
   setLimits(steps, process.rlimits ?? []);
-  changeUser(steps, process, facts.capabilities);
+  const lent = filter && !process.noNewPrivileges ? CAP_SYS_ADMIN & facts.capabilities : 0n;
+  const giveBack = changeUser(steps, process, facts.capabilities, lent);
   enterCwdAsUser(steps, process.cwd, arrived);
   program.step("set umask", "umask", [process.user.umask ?? DEFAULT_UMASK]);
   if (process.noNewPrivileges) program.step("set no_new_privs", "prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
@@ -46,6 +57,8 @@ export function becomeProgram(steps: Steps, process: Process, facts: ProcessFact
   const path = findProgram(steps, file ?? process.args[0] ?? "", env);
   program.checkpoint(CREATED);
   program.awaitGo(AWAIT_START);
+  if (filter) loadFilter(steps, filter);
+  giveBack();
   program.step(EXECUTE, "execve", [path, program.cstrings(process.args), program.cstrings(env)]);
 }
 
@@ -104,25 +117,35 @@ function setLimits(steps: Steps, rlimits: readonly Rlimit[]): void {
 
 /**
  * Bounding set, groups, user, then the other sets: after the user's change they can only be kept by asking.
+ *
+ * @param lent capabilities that the process has for some more steps, whatever its sets are
+ * @returns adds the step that takes them away
  */
-function changeUser(steps: Steps, process: Process, available: bigint): void {
+function changeUser(steps: Steps, process: Process, available: bigint, lent: bigint): () => void {
   const { program } = steps;
   const { uid, gid, additionalGids = [] } = process.user;
   const masks = process.capabilities && capabilityMasks(process.capabilities);
+  const keeps = uid !== 0 && (masks !== undefined || lent !== 0n);
   if (masks) dropFromBoundingSet(steps, masks.bounding, available);
-  if (masks && uid !== 0) program.step("keep capabilities", "prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]);
+  if (keeps) program.step("keep capabilities", "prctl", [PR_SET_KEEPCAPS, 1, 0, 0, 0]);
   const groups = additionalGids.length === 0 ? 0 : program.bytes(words(additionalGids));
   program.step("set groups", "setgroups", [additionalGids.length, groups]);
   program.step(`set gid ${gid}`, "setresgid", [gid, gid, gid]);
   program.step(`set uid ${uid}`, "setresuid", [uid, uid, uid]);
-  if (!masks) return;
-  if (uid !== 0) program.step("do not keep capabilities", "prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0]);
-  const permitted = masks.permitted & available;
+  if (keeps) program.step("do not keep capabilities", "prctl", [PR_SET_KEEPCAPS, 0, 0, 0, 0]);
+  if (!masks && uid === 0) return () => {};
+  const permitted = (masks?.permitted ?? 0n) & available;
   // Neither can have what is not permitted, or not within bounds.
-  const effective = masks.effective & permitted;
-  const inheritable = masks.inheritable & available;
-  setCapabilities(steps, effective, permitted, inheritable);
-  const ambient = masks.ambient & permitted & inheritable;
+  const effective = (masks?.effective ?? 0n) & permitted;
+  const inheritable = (masks?.inheritable ?? 0n) & available;
+  if (masks || lent !== 0n) setCapabilities(steps, effective | lent, permitted | lent, inheritable);
+  if (masks) setAmbientCapabilities(steps, masks.ambient & permitted & inheritable);
+  if ((effective & lent) === lent) return () => {};
+  return () => setCapabilities(steps, effective, permitted, inheritable);
+}
+
+function setAmbientCapabilities(steps: Steps, ambient: bigint): void {
+  const { program } = steps;
   program.step("clear ambient capabilities", "prctl", [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
   for (const number of members(ambient)) {
     const args = [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0];
