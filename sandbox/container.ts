@@ -12,6 +12,7 @@ import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import { type Exit, KILLED_STATUS } from "./exit.ts";
 import { AgentProcess } from "./guest_process.ts";
 import { guestResources } from "./guest_spec.ts";
+import type { HostHooks } from "./host_hooks.ts";
 import { validateId } from "./ids.ts";
 import type { IoSource } from "./io.ts";
 import { type Log, reason, withFields } from "./log.ts";
@@ -52,6 +53,9 @@ export interface ContainerOptions {
   readonly bundle: string;
   readonly io: IoSource;
   readonly context: ContainerContext;
+  readonly hooks?: HostHooks;
+  /** of the virtual machine, for hooks */
+  readonly pid: number;
   /** what the host holds for it; released when it is deleted */
   readonly taken: AsyncDisposableStack;
 }
@@ -90,6 +94,8 @@ export class Container {
   readonly init: Process;
   readonly #context: ContainerContext;
   readonly #taken: AsyncDisposableStack;
+  readonly #hooks: HostHooks | undefined;
+  readonly #pid: number;
   readonly #execs = new Map<string, Exec>();
   #freezer: "thawed" | "freezing" | "frozen" = "thawed";
   #execCount = 0;
@@ -100,6 +106,8 @@ export class Container {
     this.bundle = options.bundle;
     this.#context = options.context;
     this.#taken = options.taken;
+    this.#hooks = options.hooks;
+    this.#pid = options.pid;
     this.init = new Process({
       id: this.id,
       guest: new AgentProcess(options.context.client, this.id, this.id),
@@ -132,6 +140,7 @@ export class Container {
     await this.init.start(async () => {
       await this.#context.client.agent.startContainer(request, { timeoutMs: CALL_TIMEOUT_MS });
     });
+    await this.#hooks?.started(this.#pid);
   }
 
   /**
@@ -261,6 +270,7 @@ export class Container {
       );
     }
     await this.#taken.disposeAsync();
+    await this.#hooks?.stopped();
   }
 
   /** Ends every process here, without the guest's word. */

@@ -9,7 +9,8 @@ import type { Spec } from "../oci/spec.ts";
 import { specToWire } from "../oci/wire.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { Container, type ContainerContext } from "./container.ts";
-import { guestSpec, refuseHooks } from "./guest_spec.ts";
+import { guestSpec } from "./guest_spec.ts";
+import { HostHooks, refuseHooks } from "./host_hooks.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
 import type { IoSource } from "./io.ts";
 import { reason } from "./log.ts";
@@ -68,7 +69,8 @@ export async function createContainer(
 
   const { disableSeccomp, createTimeoutMs } = parts.policy;
   const guest = guestSpec(spec, { rootPath, mounts, terminal: io.names.terminal, disableSeccomp });
-  const container = new Container({ id, bundle, io, context, taken: taken.move() });
+  const hooks = HostHooks.of({ id, bundle, spec, log: parts.log });
+  const container = new Container({ id, bundle, io, context, hooks, pid: parts.vm.pid, taken: taken.move() });
   try {
     await container.init.openIo();
     await parts.client.agent.createContainer(
@@ -76,6 +78,7 @@ export async function createContainer(
       { timeoutMs: createTimeoutMs, signal: options.signal },
     );
     options.signal?.throwIfAborted();
+    await hooks?.created(parts.vm.pid);
   } catch (error) {
     await container.forceExit(UNKNOWN_STATUS);
     await container.release();

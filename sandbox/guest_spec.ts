@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Code, RpcError } from "../rpc/errors.ts";
-import type { Hooks, Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+import type { Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+import { guestHooks } from "./host_hooks.ts";
 
 /** What the host decided. */
 export interface GuestSpecOptions {
@@ -29,12 +29,14 @@ const DROPPED_NAMESPACES = new Set(["network", "cgroup", "pid"]);
 
 /** @see host.md A.7 for each of the changes */
 export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
-  const { hooks: _hooks, ...rest } = spec;
+  const { hooks, ...rest } = spec;
+  const inside = hooks && guestHooks(hooks);
   const pid = spec.linux?.namespaces?.find((namespace) => namespace.type === "pid");
   return {
     sandboxPidns: (pid?.path ?? "") !== "",
     spec: {
       ...rest,
+      ...(inside && { hooks: inside }),
       root: { ...spec.root, path: options.rootPath },
       mounts: [...options.mounts],
       process: guestProcess(spec, options.terminal),
@@ -69,20 +71,4 @@ export function guestResources(resources: Resources): Resources {
 
 function guestNamespaces(namespaces: readonly Namespace[]): Namespace[] {
   return namespaces.filter(({ type }) => !DROPPED_NAMESPACES.has(type)).map(({ type }) => ({ type }));
-}
-
-/**
- * Hooks run on the host, and this runtime does not run any: a network or a device that one of them would have set
- * up must not be missing in silence.
- *
- * @throws {RpcError} `INVALID_ARGUMENT`
- */
-export function refuseHooks(hooks: Hooks | undefined): void {
-  for (const [kind, list] of Object.entries(hooks ?? {})) {
-    if (!Array.isArray(list) || list.length === 0) continue;
-    throw new RpcError(
-      Code.InvalidArgument,
-      `config.json: hooks.${kind} is not supported: it has "${list[0].path}"`,
-    );
-  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Spec } from "../oci/spec.ts";
-import { guestSpec, refuseHooks } from "./guest_spec.ts";
+import { guestSpec } from "./guest_spec.ts";
 import { testSpec } from "./testing/fake_host.ts";
 
 const options = { rootPath: "/guest/rootfs", mounts: [], terminal: false, disableSeccomp: true };
@@ -64,10 +64,8 @@ Deno.test("the client's spec is left as it is", () => {
   assert.deepEqual(spec, full());
 });
 
-Deno.test("hooks are refused by name, empty lists of them are not", () => {
-  refuseHooks({ prestart: [], poststop: [] });
-  refuseHooks(undefined);
-  assert.throws(() => refuseHooks({ createRuntime: [{ path: "/bin/hook" }] }), {
-    message: 'config.json: hooks.createRuntime is not supported: it has "/bin/hook"',
-  });
+Deno.test("of the hooks only those that are the container's own files go to the guest", () => {
+  const startContainer = [{ path: "/bin/inside" }];
+  const { spec } = guestSpec(testSpec({ hooks: { ...full().hooks, startContainer } }), options);
+  assert.deepEqual(spec.hooks, { startContainer });
 });

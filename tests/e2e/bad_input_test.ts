@@ -169,8 +169,9 @@ Deno.test("a specification that cannot be run is refused by its JSON path and va
         'cannot mount "/d": its source "/nowhere" does not exist',
       ],
       "a hook": [
-        { hooks: { prestart: [{ path: "/bin/hook" }] } },
-        'config.json: hooks.prestart is not supported: it has "/bin/hook"',
+        { hooks: { createContainer: [{ path: "/bin/hook" }] } },
+        "config.json: hooks.createContainer is not supported, as its programs are the host's and the container's " +
+        'namespaces the guest\'s: it has "/bin/hook"',
       ],
       "a network namespace that is not there": [
         { linux: { namespaces: [{ type: "uts" }, { type: "network", path: "/run/netns/nowhere" }] } },

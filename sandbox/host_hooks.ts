@@ -1,0 +1,111 @@
+/**
+ * Hooks of a container that run on the host, in the network namespace of its pod. The process that they are told of is
+ * the virtual machine: it stands for all that runs in it.
+ *
+ * @module
+ */
+
+import { hasHooks, type HookKind } from "../oci/hooks.ts";
+import type { HookState } from "../oci/run_hooks.ts";
+import type { Hooks, Spec } from "../oci/spec.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { Log } from "./log.ts";
+
+/** Kinds that concern the host; a `startContainer` hook is a file of the container, and the guest's to run. */
+const KINDS: readonly HookKind[] = ["prestart", "createRuntime", "poststart", "poststop"];
+
+/** Whose hooks they are. */
+export interface HookedContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly spec: Spec;
+  readonly log: Log;
+}
+
+/** The hooks of one container. */
+export class HostHooks {
+  readonly #container: HookedContainer;
+  #phase: "new" | "begun" | "over" = "new";
+
+  private constructor(container: HookedContainer) {
+    this.#container = container;
+  }
+
+  /** undefined: there are none for the host. */
+  static of(container: HookedContainer): HostHooks | undefined {
+    return hasHooks(container.spec.hooks, ...KINDS) ? new HostHooks(container) : undefined;
+  }
+
+  /** When the container is created. @throws {HookError} for the first that fails */
+  async created(pid: number): Promise<void> {
+    this.#phase = "begun";
+    const { runHooks } = await this.#runner();
+    for (const kind of ["prestart", "createRuntime"] as const) {
+      await runHooks(kind, this.#container.spec.hooks, this.#state("creating", pid), await this.#start());
+    }
+  }
+
+  /** When its program runs. What fails is logged. */
+  started(pid: number): Promise<void> {
+    return this.#runAnyway("poststart", this.#state("running", pid));
+  }
+
+  /** When nothing is left of it. What fails is logged; another call does nothing. */
+  async stopped(): Promise<void> {
+    const begun = this.#phase === "begun";
+    this.#phase = "over";
+    if (begun) await this.#runAnyway("poststop", this.#state("stopped"));
+  }
+
+  async #runAnyway(kind: HookKind, state: HookState): Promise<void> {
+    const { runHooksAnyway } = await this.#runner();
+    const { id, spec, log } = this.#container;
+    const report = (error: string) => log.write("error", `a hook of container "${id}" failed: ${error}`);
+    await runHooksAnyway(kind, spec.hooks, state, await this.#start(), report);
+  }
+
+  /** Few containers have hooks, and every start would pay for it. */
+  #runner(): Promise<typeof import("../oci/run_hooks.ts")> {
+    return import("../oci/run_hooks.ts");
+  }
+
+  async #start() {
+    const { startHere } = await this.#runner();
+    const { bundle, spec } = this.#container;
+    const netns = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path;
+    return startHere({ cwd: bundle, ...(netns && { netns }) });
+  }
+
+  #state(status: HookState["status"], pid?: number): HookState {
+    const { id, bundle, spec } = this.#container;
+    const { ociVersion, annotations } = spec;
+    return {
+      ociVersion,
+      id,
+      status,
+      bundle,
+      ...(pid !== undefined && { pid }),
+      ...(annotations && { annotations }),
+    };
+  }
+}
+
+/** What the guest runs itself. */
+export function guestHooks({ startContainer = [] }: Hooks): Hooks | undefined {
+  return startContainer.length === 0 ? undefined : { startContainer };
+}
+
+/**
+ * A program of the host cannot run in namespaces of the guest. What it would have done must not be missing in silence.
+ *
+ * @throws {RpcError} `INVALID_ARGUMENT`
+ */
+export function refuseHooks(hooks: Hooks | undefined): void {
+  const [hook] = hooks?.createContainer ?? [];
+  if (!hook) return;
+  throw new RpcError(
+    Code.InvalidArgument,
+    `config.json: hooks.createContainer is not supported, as its programs are the host's and the container's ` +
+      `namespaces the guest's: it has "${hook.path}"`,
+  );
+}

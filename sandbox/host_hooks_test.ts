@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import type { Hook, Hooks } from "../oci/spec.ts";
+import { TestNamespace } from "../sys/test_helpers.ts";
+import { createSandbox } from "./create_sandbox.ts";
+import { refuseHooks } from "./host_hooks.ts";
+import { noIo } from "./io.ts";
+import type { Log } from "./log.ts";
+import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
+
+/** A sandbox whose containers are made of these hooks; what is logged is kept. */
+async function make(host: FakeHost, hooks: Hooks, netns?: string) {
+  const logged: string[] = [];
+  const log: Log = { write: (level, message) => void logged.push(`${level}: ${message}`) };
+  const spec = testSpec({ hooks, annotations: { a: "b" } });
+  if (netns) spec.linux = { ...spec.linux, namespaces: [{ type: "network", path: netns }] };
+  const sandbox = await createSandbox({
+    id: "s1",
+    spec: testSpec(),
+    config: testConfig({}),
+    log,
+    host,
+    paths: host.paths,
+  });
+  const create = () =>
+    sandbox.createContainer({ id: "s1", bundle: host.bundle, spec, rootfs: [], io: noIo() });
+  return { sandbox, create, logged };
+}
+
+const hook = (script: string): Hook => ({ path: "/bin/sh", args: ["sh", "-c", script] });
+
+Deno.test("hooks run on the host at their time, and are told of the virtual machine", async () => {
+  await using host = new FakeHost();
+  const log = `${host.bundle}/log`;
+  const report = (kind: string) => hook(`read -r state; echo ${kind} "$PWD" "$state" >> ${log}`);
+  const { sandbox, create } = await make(host, {
+    prestart: [report("prestart")],
+    createRuntime: [report("createRuntime")],
+    poststart: [report("poststart")],
+    poststop: [report("poststop")],
+  });
+  const lines = () => Deno.readTextFileSync(log).trim().split("\n");
+  const container = await create();
+  assert.equal(lines().length, 2);
+  await container.start();
+  assert.equal(lines().length, 3);
+  host.guest.process("s1").exit(0);
+  await container.init.exited;
+  await container.delete();
+  await sandbox[Symbol.asyncDispose]();
+  const state = { ociVersion: testSpec().ociVersion, id: "s1", bundle: host.bundle, annotations: { a: "b" } };
+  assert.deepEqual(
+    lines().map((line) => {
+      const [kind, cwd, ...told] = line.split(" ");
+      assert.equal(cwd, host.bundle);
+      return [kind, JSON.parse(told.join(" "))];
+    }),
+    [
+      ["prestart", { ...state, status: "creating", pid: sandbox.pid }],
+      ["createRuntime", { ...state, status: "creating", pid: sandbox.pid }],
+      ["poststart", { ...state, status: "running", pid: sandbox.pid }],
+      ["poststop", { ...state, status: "stopped" }],
+    ],
+  );
+});
+
+Deno.test("hooks run in the network namespace of the pod", async () => {
+  await using host = new FakeHost();
+  using namespace = new TestNamespace();
+  const log = `${host.bundle}/log`;
+  const hooks = { createRuntime: [hook(`readlink /proc/self/ns/net > ${log}`)] };
+  const { sandbox, create } = await make(host, hooks, namespace.path);
+  await create();
+  assert.match(Deno.readTextFileSync(log), /^net:\[\d+\]\n$/);
+  assert.notEqual(Deno.readTextFileSync(log).trim(), Deno.readLinkSync("/proc/self/ns/net"));
+  await sandbox[Symbol.asyncDispose]();
+});
+
+Deno.test("a hook that fails before the start fails the container, and nothing is left of it", async () => {
+  await using host = new FakeHost();
+  const log = `${host.bundle}/log`;
+  const hooks = { createRuntime: [hook("echo no >&2; exit 2")], poststop: [hook(`echo stopped >> ${log}`)] };
+  const { sandbox, create } = await make(host, hooks);
+  await assert.rejects(create(), { message: 'hooks.createRuntime[0]: "/bin/sh" exited with 2: no' });
+  assert.equal(Deno.readTextFileSync(log), "stopped\n");
+  assert.ok(host.guest.calls.includes("removeContainer"));
+  await assert.rejects(create(), /exited with 2/);
+  await sandbox[Symbol.asyncDispose]();
+});
+
+Deno.test("hooks that fail after the start are logged", async () => {
+  await using host = new FakeHost();
+  const { sandbox, create, logged } = await make(host, {
+    poststart: [hook("exit 3")],
+    poststop: [hook("exit 4")],
+  });
+  const container = await create();
+  await container.start();
+  host.guest.process("s1").exit(0);
+  await container.init.exited;
+  await container.delete();
+  assert.deepEqual(logged.filter((line) => line.includes("hook")), [
+    'error: a hook of container "s1" failed: hooks.poststart[0]: "/bin/sh" exited with 3',
+    'error: a hook of container "s1" failed: hooks.poststop[0]: "/bin/sh" exited with 4',
+  ]);
+  await sandbox[Symbol.asyncDispose]();
+});
+
+Deno.test("hooks that neither host nor guest can run are refused by name", () => {
+  refuseHooks({ createContainer: [], poststop: [] });
+  refuseHooks(undefined);
+  assert.throws(() => refuseHooks({ createContainer: [{ path: "/bin/hook" }] }), {
+    message:
+      "config.json: hooks.createContainer is not supported, as its programs are the host's and the container's " +
+      `namespaces the guest's: it has "/bin/hook"`,
+  });
+});
