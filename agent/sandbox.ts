@@ -1,4 +1,5 @@
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import { SIGNALS } from "../sys/signals.ts";
 import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import { jsonText } from "../oci/validate.ts";
@@ -206,6 +207,8 @@ export class Sandbox {
     if (this.#state !== sandbox) {
       throw failedPrecondition(`the sandbox of container "${id}" was destroyed meanwhile`);
     }
+    // In a namespace of its own the kernel does that; here the others of the container would go on without their first.
+    if (pid !== undefined) created.init.exit.then(() => created.signalAll(SIGNALS.SIGKILL));
     if (id !== sandbox.id) resources.use(sandbox.oom.watch(id, container.cgroupPath));
     const { pipeSize } = this.#options;
     const made = new GuestContainer(id, { container, io: streams.take(), resources, pipeSize });

@@ -34,6 +34,10 @@ export const NEEDS: readonly Need[] = [
   ...MACHINE_NEEDS,
   { package: VIRTIOFSD.newer, places: [["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "virtiofsd"]] },
   { package: "containerd", places: ["containerd", "ctr"] },
+  {
+    package: "containernetworking-plugins",
+    places: [["/usr/lib/cni/bridge"], ["/usr/lib/cni/host-local"], ["/usr/lib/cni/loopback"]],
+  },
   { package: "runc", places: ["runc"] },
   { package: "crun", places: ["crun"] },
   { package: "busybox-static", places: ["busybox"] },

@@ -38,10 +38,13 @@ type Handler<M> = M extends Method<infer I, infer O, infer K>
 /** Implementations by camel-case method name; what is missing is answered with UNIMPLEMENTED. */
 export type Handlers<M extends Methods> = { readonly [K in keyof M]?: Handler<M[K]> };
 
+/** A connection that carries calls. */
+export type Connection = Pick<TtrpcClient, "call" | "stream">;
+
 /** Typed calls over a connection. @param name replaces the service's wire name */
 export function serviceClient<M extends Methods>(
   service: Service<M>,
-  client: TtrpcClient,
+  client: Connection,
   { name = service.typeName }: { name?: string } = {},
 ): ServiceClient<M> {
   const entries = Object.entries(service.methods).map(([local, method]) => [
@@ -93,7 +96,7 @@ function definition(
 }
 
 function clientMethod(
-  client: TtrpcClient,
+  client: Connection,
   service: string,
   { name, kind, input, output }: Method<unknown, unknown>,
 ) {

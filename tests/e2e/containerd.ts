@@ -17,6 +17,8 @@ export interface ContainerdOptions {
   readonly configuration?: string;
   /** shims log more */
   readonly debug?: boolean;
+  /** settings of the container runtime interface for node agents; default: it is off */
+  readonly cri?: (folder: string) => string;
 }
 
 /** How a program ended, and what it wrote. */
@@ -90,11 +92,11 @@ export class Containerd implements AsyncDisposable {
 
   #config(): string {
     const level = this.#options.debug === false ? "info" : "debug";
+    const { cri } = this.#options;
     return `version = 2
 root = "${this.folder}/root"
 state = "${this.folder}/state"
-disabled_plugins = [
-  "io.containerd.grpc.v1.cri",
+disabled_plugins = [${cri === undefined ? '"io.containerd.grpc.v1.cri",' : ""}
   "io.containerd.internal.v1.opt",
   "io.containerd.snapshotter.v1.btrfs",
   "io.containerd.snapshotter.v1.devmapper",
@@ -110,7 +112,7 @@ disabled_plugins = [
 
 [debug]
   level = "${level}"
-`;
+${cri?.(this.folder) ?? ""}`;
   }
 
   /** Starts it, or starts it again after {@linkcode stop}. */

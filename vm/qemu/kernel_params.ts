@@ -43,7 +43,7 @@ const CONSOLE: Readonly<Record<Arch, string>> = { x86_64: "console=ttyS0", aarch
  */
 export function kernelCommandLine(
   arch: Arch,
-  config: Pick<VmConfig, "debug" | "maxVcpus" | "agentParams" | "kernelParams">,
+  config: Pick<VmConfig, "debug" | "initrd" | "maxVcpus" | "agentParams" | "kernelParams">,
 ): string {
   const text = [
     ...BASE[arch],
@@ -52,6 +52,8 @@ export function kernelCommandLine(
     "panic=-1", // restart at once; the machine is started so that a restart ends it
     `nr_cpus=${config.maxVcpus}`,
     "selinux=0",
+    // an initrd is unpacked into a file system that may hold half of the memory, which in a small guest is too little
+    ...(config.initrd === undefined ? [] : ["rootfstype=ramfs"]),
     ...config.agentParams,
     ...config.kernelParams,
   ].join(" ");

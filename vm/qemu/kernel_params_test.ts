@@ -37,3 +37,8 @@ Deno.test("kernelCommandLine() refuses what the kernel would cut, and line ends"
     assert.throws(() => kernelCommandLine("x86_64", { ...config, kernelParams: [bad] }), /line end or NUL/);
   }
 });
+
+Deno.test("kernelCommandLine() lets an initrd take what memory there is", () => {
+  assert.doesNotMatch(kernelCommandLine("x86_64", config), /rootfstype/);
+  assert.match(kernelCommandLine("x86_64", { ...config, initrd: "/initrd" }), / rootfstype=ramfs /);
+});

@@ -1,0 +1,39 @@
+/**
+ * Pods as a node agent makes them, over the socket of a stock containerd.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { NamespaceMode } from "../../rpc/gen/cri_pb.ts";
+import { startNode } from "./cri/node.ts";
+import { leaksSince, traces } from "./leaks.ts";
+
+Deno.test("a pod", async (t) => {
+  const before = await traces();
+  {
+    await using node = await startNode();
+    const pod = await node.runPod();
+    await t.step("two containers talk over localhost", async () => {
+      const server = await pod.run("server", "while true; do echo hello | nc -l -p 8080; done");
+      const client = await pod.runToEnd(
+        "client",
+        "until nc 127.0.0.1 8080 2>/dev/null; do sleep 0.1; done; exit 7",
+      );
+      assert.deepEqual(client, { output: "hello\n", code: 7, reason: "Error" });
+      assert.deepEqual(await pod.exec(server, "hostname; exit 3"), { code: 3, stdout: `pod1\n`, stderr: "" });
+    });
+    await t.step("containers that share the pod's processes", async () => {
+      const linux = { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } };
+      const other = await pod.run("other", "sleep 1000 & sleep 1000; true", { linux });
+      const probe = await pod.run("probe", "sleep 1000", { linux });
+      assert.match((await pod.exec(probe, "ps")).stdout, / sleep 1000\n.* sleep 1000\n.* sleep 1000\n/);
+      // without one that the kernel would end with it, the rest of a container has to be ended
+      await node.runtime.stopContainer({ containerId: other });
+      assert.doesNotMatch((await pod.exec(probe, "ps")).stdout, / sleep 1000\n.* sleep 1000\n/);
+    });
+    await pod.stop();
+    await pod.remove();
+  }
+  assert.deepEqual(await leaksSince(before), []);
+});
