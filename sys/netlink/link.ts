@@ -1,12 +1,19 @@
 import { STRUCTS } from "../abi/structs.ts";
-import { formatMac, parseMac } from "./address.ts";
+import { AF, formatMac, parseMac } from "./address.ts";
 import { type Message, parseAttributes, Payload, text, u32 } from "./message.ts";
 
 /** Messages about links. */
 export const RTM_LINK = { NEW: 16, DEL: 17, GET: 18, SET: 19 } as const;
 
 /** Flags of a link. */
-export const IFF = { UP: 0x1, LOOPBACK: 0x8, NOARP: 0x80, PROMISC: 0x100, MULTICAST: 0x1000 } as const;
+export const IFF = {
+  UP: 0x1,
+  LOOPBACK: 0x8,
+  NOARP: 0x80,
+  PROMISC: 0x100,
+  MULTICAST: 0x1000,
+  LOWER_UP: 0x10000,
+} as const;
 
 const IFLA = {
   ADDRESS: 1,
@@ -18,10 +25,13 @@ const IFLA = {
   OPERSTATE: 16,
   LINKINFO: 18,
   NET_NS_FD: 28,
+  AF_SPEC: 26,
   EXT_MASK: 29,
   NUM_TX_QUEUES: 31,
   NUM_RX_QUEUES: 32,
 } as const;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const ADDR_GEN_MODE = { eui64: 0, none: 1 } as const;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const RTEXT_FILTER_SKIP_STATS = 8;
@@ -63,6 +73,8 @@ export interface LinkChange {
   /** Index of the bridge to join; 0 to leave. */
   readonly master?: number;
   readonly txQueueLength?: number;
+  /** false: the kernel gives it no IPv6 address of its own accord. */
+  readonly linkLocal?: boolean;
   /** Descriptor of the network namespace to move it to. */
   readonly namespaceFd?: number;
 }
@@ -120,7 +132,16 @@ export function linkChangeRequest(change: LinkChange): Uint8Array {
   set(IFF.UP, change.up);
   set(IFF.NOARP, change.arp === undefined ? undefined : !change.arp);
   set(IFF.PROMISC, change.promiscuous);
-  return info(change.index, flags, mask)
+  const payload = info(change.index, flags, mask);
+  const { linkLocal } = change;
+  if (linkLocal !== undefined) {
+    const mode = new Uint8Array([linkLocal ? ADDR_GEN_MODE.eui64 : ADDR_GEN_MODE.none]);
+    payload.nested(
+      IFLA.AF_SPEC,
+      (families) => families.nested(AF.INET6, (six) => six.attribute(IFLA_INET6_ADDR_GEN_MODE, mode)),
+    );
+  }
+  return payload
     .attribute(IFLA.IFNAME, change.name === undefined ? undefined : checkName(change.name))
     .attribute(IFLA.MTU, change.mtu)
     .attribute(IFLA.ADDRESS, change.address === undefined ? undefined : parseMac(change.address))
