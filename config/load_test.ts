@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { arch, maxCpus } from "./host.ts";
 import { loadConfig } from "./load.ts";
-import { DEFAULT_FILES, fallbackFiles } from "./source.ts";
+import { DEFAULT_FILES } from "./files.ts";
+import { fallbackFiles } from "./source.ts";
 import { failure, type Files, inFolder, load, MINIMAL } from "./test_files.ts";
 
 const main = (text: string) => ({ "configuration.toml": MINIMAL + text });

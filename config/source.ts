@@ -2,6 +2,7 @@
 
 import { dirname, resolve } from "../sys/path.ts";
 import { ConfigError, type Report } from "./error.ts";
+import { DEFAULT_FILES, FILE_NAME } from "./files.ts";
 import { parseLines } from "./toml.ts";
 
 /** One file that was read. */
@@ -11,15 +12,6 @@ export interface Layer {
   readonly tables: Readonly<Record<string, unknown>>;
   readonly dropIn: boolean;
 }
-
-/** Name of the main file in the folders that are searched. */
-const FILE_NAME = "configuration.toml";
-
-/** Where administrators and packages put the main file; the first that exists counts. */
-export const DEFAULT_FILES: readonly string[] = [
-  `/etc/kata-containers/${FILE_NAME}`,
-  `/usr/share/defaults/kata-containers/${FILE_NAME}`,
-];
 
 /** What decides on the main file. */
 export interface Search {

@@ -26,12 +26,6 @@ export const CHECK_TIMEOUT_MS = 30_000;
 /** Pause between two tries to reach an agent that does not listen yet, in milliseconds. */
 const RETRY_MS = 20;
 
-/**
- * Most bytes asked for in one call, and how much the guest's pipes hold. With the kernel's 64 KiB each call carries
- * so little that its own cost halves the throughput of an emulated machine.
- */
-export const STREAM_CHUNK_BYTES = 1_048_576;
-
 /** The part of a virtual machine that a connection needs. */
 export interface AgentAddress {
   /** One try; rejects if nobody answers yet. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type AgentClient, CALL_TIMEOUT_MS, CHECK_TIMEOUT_MS, STREAM_CHUNK_BYTES } from "./agent_client.ts";
+import { type AgentClient, CALL_TIMEOUT_MS, CHECK_TIMEOUT_MS } from "./agent_client.ts";
+import { STREAM_CHUNK_BYTES } from "./agent_params.ts";
 import type { GuestStreams } from "./copy.ts";
 
 /** What can be asked of a process in the guest. */

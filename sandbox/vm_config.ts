@@ -8,7 +8,7 @@ import { splitKernelParams } from "../config/kernel_params.ts";
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { VmConfig } from "../vm/vmm.ts";
-import { STREAM_CHUNK_BYTES } from "./agent_client.ts";
+import { agentParams } from "./agent_params.ts";
 import type { Log } from "./log.ts";
 import { SHARE_TAG } from "./sandbox_request.ts";
 import { vmSize, workloadOf } from "./sizing.ts";
@@ -76,15 +76,6 @@ function vmShare(hypervisor: Config["hypervisor"], dir: string, path: string): V
     default:
       return { kind: "none" };
   }
-}
-
-/** Settings of the agent that it reads from the kernel's command line. */
-function agentParams(agent: Config["agent"]): string[] {
-  const params: string[] = [];
-  if (agent.enable_debug) params.push("agent.log=debug");
-  params.push(`agent.container_pipe_size=${agent.container_pipe_size || STREAM_CHUNK_BYTES}`);
-  if (agent.debug_console_enabled) params.push("agent.debug_console", "agent.debug_console_vport=1026");
-  return params;
 }
 
 function mostVcpus(configured: number): number {

@@ -2,6 +2,7 @@ import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } fro
 import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { checkCommand } from "./check/command.ts";
+import { envCommand } from "./env/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
@@ -28,6 +29,7 @@ export interface AppContext {
 const routes = buildRouteMap<string, AppContext>({
   routes: {
     check: checkCommand,
+    env: envCommand,
     run: runCommand,
     explain: explainCommand,
     list: listCommand,
@@ -35,7 +37,7 @@ const routes = buildRouteMap<string, AppContext>({
     guest: guestRoutes,
     version: versionCommand,
   },
-  aliases: { "kata-check": "check" },
+  aliases: { "kata-check": "check", "kata-env": "env" },
   docs: { brief: "containers with a kernel of their own", fullDescription: HELP_EXAMPLES },
 });
 

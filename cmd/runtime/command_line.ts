@@ -32,13 +32,15 @@ export async function runLine(name: string, args: readonly string[]): Promise<nu
 async function runParsed(name: string, { globals, question, rest }: CommandLine): Promise<number> {
   switch (question) {
     case "default config paths":
-      print((await import("../../config/source.ts")).DEFAULT_FILES.map((path) => `${path}\n`).join(""));
+      print((await import("../../config/files.ts")).DEFAULT_FILES.map((path) => `${path}\n`).join(""));
       return 0;
     case "version":
       return (await import("./version.ts")).printVersion(name, rest);
     case "help":
       return await (await import("./app.ts")).runApp([...rest, "--help"], globals);
   }
+  const quick = await (await import("./quick.ts")).runQuickly(rest, globals);
+  if (quick !== undefined) return quick;
   const { runApp } = await import("./app.ts");
   const [word, ...others] = rest;
   if (word === "help" || word === "h") return await runApp([...others, "--help"], globals);

@@ -42,13 +42,14 @@ export async function checkCapability(host: CheckHost, { strict }: Judgement): P
   const platform = platformOf(host, cpuinfo);
   // "Unknow" is how users know the message
   if (platform === undefined) findings.push(problem(strict, "Unknow CPU Type", {}));
+  const loading = await loadModules(host, platform?.requirements ?? []);
   for (const requirement of platform?.requirements ?? []) {
     const isThere = requirement.type === "attribute"
       ? new RegExp(`\\b${requirement.name}\\b`).test(cpu)
       : requirement.type === "flag"
       ? flags?.includes(requirement.name) ?? false
       : undefined;
-    if (isThere === undefined) findings.push(...await checkModule(host, requirement, strict, flags ?? []));
+    if (isThere === undefined) findings.push(...checkModule(host, requirement, strict, flags ?? [], loading));
     else findings.push(propertyFinding(host, requirement, isThere, strict));
   }
   return { findings, capable: findings.every(({ level }) => level !== "error") };
@@ -95,17 +96,32 @@ function mendField(mend: string | undefined): Record<string, string> {
   return mend === undefined ? {} : { mend };
 }
 
-async function checkModule(
+function isModuleThere(host: CheckHost, { name, device }: Requirement): boolean {
+  return host.exists(`/sys/module/${name}`) || device !== undefined && host.exists(device);
+}
+
+/** As root. @returns what became of each module that was not there: why it could not be loaded, or undefined */
+async function loadModules(
+  host: CheckHost,
+  requirements: readonly Requirement[],
+): Promise<ReadonlyMap<string, string | undefined>> {
+  const missing = requirements.filter((one) => one.type === "module" && !isModuleThere(host, one));
+  if (host.uid !== 0 || missing.length === 0) return new Map();
+  const names = missing.map(({ name }) => name);
+  const errors = await host.modprobe(names);
+  return new Map(names.map((name) => [name, errors.get(name)]));
+}
+
+function checkModule(
   host: CheckHost,
   module: Requirement,
   strict: boolean,
   flags: readonly string[],
-): Promise<Finding[]> {
+  loading: ReadonlyMap<string, string | undefined>,
+): Finding[] {
   const isError = strict && !module.optional;
   const findings: Finding[] = [];
-  const isThere = () =>
-    host.exists(`/sys/module/${module.name}`) || module.device !== undefined && host.exists(module.device);
-  let loaded = isThere();
+  let loaded = isModuleThere(host, module);
   if (!loaded && host.uid !== 0) {
     findings.push(problem(
       isError,
@@ -113,7 +129,7 @@ async function checkModule(
       { module: module.name },
     ));
   } else if (!loaded) {
-    const error = await host.modprobe(module.name);
+    const error = loading.get(module.name);
     loaded = error === undefined;
     if (error !== undefined) {
       const [first = "", ...output] = error.split("\n");

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DEFAULT_FILES } from "../../../config/files.ts";
 import { qemuPath } from "../../../config/host.ts";
 import { VERSION } from "../../../version.ts";
 import type { Globals } from "../globals.ts";
@@ -64,12 +65,10 @@ export async function runCheck(flags: CheckFlags, options: CheckOptions): Promis
   const hasProgram = checkProgram(options);
   if (!capable || !hasProgram) throw new Error(NOT_CAPABLE);
   output.print("System is capable of running Kata Containers\n");
-  if (host.uid === 0) {
-    const kvm = checkKvm(host, { strict });
-    for (const finding of kvm.findings) output.log(finding);
-    if (kvm.error !== undefined) throw new Error(kvm.error);
-  }
-  output.log(acceleratorFinding(host));
+  const report = host.uid === 0 ? checkKvm(host, { strict }) : undefined;
+  for (const finding of report?.findings ?? []) output.log(finding);
+  if (report?.error !== undefined) throw new Error(report.error);
+  output.log(acceleratorFinding(host, report?.kvm));
   if (host.uid === 0) output.print("System can currently create Kata Containers\n");
 }
 
@@ -115,7 +114,6 @@ function checkProgram({ host, output, hypervisor }: CheckOptions): boolean {
 
 /** The one that the configuration names, or where distributions have it. */
 async function hypervisorPath(globals: Globals, output: CheckOutput): Promise<string> {
-  const { DEFAULT_FILES } = await import("../../../config/source.ts");
   const isThere = (path: string) => thisHost().exists(path);
   if (globals.config === undefined && !DEFAULT_FILES.some(isThere)) return qemuPath();
   const { loadConfig } = await import("../../../config/load.ts");

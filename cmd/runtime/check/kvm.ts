@@ -25,6 +25,8 @@ const FULL = { "check-type": "full" } as const;
 export interface KvmReport {
   readonly findings: readonly Finding[];
   readonly error?: string;
+  /** what KVM says of itself; undefined: it cannot be opened */
+  readonly kvm?: Kvm;
 }
 
 /** Opens the device, asks for its version and capabilities, and makes a virtual machine. */
@@ -69,14 +71,14 @@ export function checkKvm(host: CheckHost, { strict }: KvmJudgement): KvmReport {
       findings.push({ level: "debug", message: "kvm extension is supported", fields });
     }
   }
-  return { findings, ...(failure !== undefined && { error: failure }) };
+  return { findings, kvm, ...(failure !== undefined && { error: failure }) };
 }
 
-/** What will run virtual machines here: hardware, or software and why. */
-export function acceleratorFinding(host: CheckHost): Finding {
+/** What will run virtual machines here: hardware, or software and why. @param kvm what is known of KVM */
+export function acceleratorFinding(host: CheckHost, kvm?: Kvm): Finding {
   const flags = () =>
     /^flags\s*:(.*)$/m.exec(firstProcessor(host.read("/proc/cpuinfo") ?? ""))?.[1]?.trim().split(/\s+/);
-  const choice = chooseAccelerator("auto", { openKvm: () => host.openKvm(), cpuFlags: flags });
+  const choice = chooseAccelerator("auto", { openKvm: () => kvm ?? host.openKvm(), cpuFlags: flags });
   if (choice.because === undefined) {
     return { level: "info", message: "virtual machines run on KVM", fields: { accelerator: "kvm" } };
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CheckHost } from "./host.ts";
+import { type CheckHost, kernelRelease } from "./host.ts";
 import type { Requirement } from "./table.ts";
 
 /** Families of distributions, by the command that installs packages. */
@@ -86,7 +86,7 @@ export function mendRequirement(host: CheckHost, requirement: Requirement): stri
 /** A module that modprobe does not find comes with a package. */
 function mendModule(host: CheckHost, module: string): string {
   if (host.uid !== 0) return `sudo modprobe ${module}`;
-  const release = (host.read("/proc/version") ?? "").split(" ")[2] ?? "$(uname -r)";
+  const release = kernelRelease(host.read("/proc/version")) ?? "$(uname -r)";
   if (host.exists(`/lib/modules/${release}`)) return `modprobe ${module}`;
   switch (familyOf(host)) {
     case "debian":

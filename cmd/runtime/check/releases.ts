@@ -84,8 +84,10 @@ export async function fetchReleases(
 
 function transportError(error: unknown): string {
   if (error instanceof DOMException && error.name === "TimeoutError") return "no answer in time";
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error);
+  const cause = error instanceof Error ? error.cause ?? error : error;
+  const message = cause instanceof Error ? cause.message : String(cause);
+  // the address is in the sentence already
+  return message.replace(/^error sending request for url \([^)]*\): (client error \(\w+\): )?/, "");
 }
 
 /** Entries that lack something, or point elsewhere, are left out. */

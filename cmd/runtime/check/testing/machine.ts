@@ -33,10 +33,12 @@ export function makeMachine(folder: string, machine: Machine): CheckHost {
     ...thisHost(folder),
     arch,
     uid,
-    modprobe: (module) =>
-      Promise.resolve(
-        loadable.includes(module) ? undefined : `modprobe: FATAL: Module ${module} not found in directory /x`,
-      ),
+    modprobe: (modules) => {
+      const failing = modules.filter((module) => !loadable.includes(module));
+      return Promise.resolve(
+        new Map(failing.map((module) => [module, `modprobe: FATAL: Module ${module} not found`])),
+      );
+    },
     openKvm() {
       if (typeof kvm === "string") throw new SysError("openat", ERRNO[kvm] ?? 0, "/dev/kvm");
       return { apiVersion: 12, maxVcpus: 255, canCreateVm: true, capabilities: ALL_CAPABILITIES, ...kvm };
