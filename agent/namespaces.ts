@@ -1,6 +1,12 @@
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
 import { CLONE, setHostname, setns, unshare } from "../sys/host.ts";
 
+/** A kernel setting. */
+export interface Setting {
+  readonly path: string;
+  readonly value: string;
+}
+
 /**
  * The namespaces that all containers of a sandbox share: ipc, and uts with the sandbox's host name.
  *
@@ -22,12 +28,14 @@ export class SandboxNamespaces implements Disposable {
    * thread that runs JavaScript, so nothing else can happen inside, and threads that exist already are not affected.
    *
    * @param hostname kept as it is in the guest if empty
+   * @param sysctls what to write into which files of /proc/sys
    */
-  static create(hostname: string): SandboxNamespaces {
+  static create(hostname: string, sysctls: readonly Setting[] = []): SandboxNamespaces {
     using before = openCurrent();
     unshare(CLONE.NEWIPC | CLONE.NEWUTS);
     try {
       if (hostname !== "") setHostname(hostname);
+      for (const { path, value } of sysctls) Deno.writeTextFileSync(path, value, { create: false });
       using inside = openCurrent();
       const [ipc, uts] = [inside.ipc.release(), inside.uts.release()];
       return new SandboxNamespaces(new OwnedFd(ipc), new OwnedFd(uts));

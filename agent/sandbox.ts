@@ -8,10 +8,11 @@ import type { CreateContainerRequest, CreateSandboxRequest } from "../rpc/gen/ag
 import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
 import { setDns } from "./dns.ts";
+import { sysctlWrites } from "./container/plan/sysctl.ts";
 import { GuestContainer } from "./guest_container.ts";
 import { scanGuestHooks, withGuestHooks } from "./guest_hooks.ts";
 import type { Logger } from "./log.ts";
-import { SandboxNamespaces } from "./namespaces.ts";
+import { SandboxNamespaces, type Setting } from "./namespaces.ts";
 import { OomWatch } from "./oom.ts";
 import { type ChildEnds, openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
@@ -170,7 +171,7 @@ export class Sandbox {
     const { base, devices, log } = this.#options;
     for (const { name, parameters } of request.kernelModules) devices.loadByName(name, parameters);
     using taken = new DisposableStack();
-    const namespaces = taken.use(SandboxNamespaces.create(request.hostname));
+    const namespaces = taken.use(SandboxNamespaces.create(request.hostname, podSettings(request.sysctls)));
     const oom = taken.use(new OomWatch());
     taken.use(this.storages.acquire(request.storages, undefined));
     taken.use(setDns(request.dns, `${base}/sandbox`));
@@ -265,6 +266,11 @@ export class Sandbox {
     if (this.#state.kind === "ready") return this.#state;
     throw failedPrecondition(`cannot ${what} as there is no sandbox: it is ${this.#state.kind}`);
   }
+}
+
+/** The pod has ipc and uts namespaces of its own, and the machine's network. */
+function podSettings(sysctls: Readonly<Record<string, string>>): Setting[] {
+  return sysctlWrites(sysctls, { ipc: "new", uts: "new" });
 }
 
 /** Said before anything is tried with it: the most likely mistake of a host that shares folders. */

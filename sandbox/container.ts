@@ -5,13 +5,10 @@
  */
 
 import type { Process as ProcessSpec, Resources } from "../oci/spec.ts";
-import { processToWire, resourcesToWire } from "../oci/wire.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { CgroupStats } from "../rpc/gen/agent_pb.ts";
-import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import { type Exit, KILLED_STATUS } from "./exit.ts";
-import { AgentProcess } from "./guest_process.ts";
-import { guestResources } from "./guest_spec.ts";
+import type { GuestContainer } from "./guest_container.ts";
 import type { HostHooks } from "./host_hooks.ts";
 import { validateId } from "./ids.ts";
 import type { IoSource } from "./io.ts";
@@ -20,9 +17,6 @@ import { Process } from "./process.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { SavedContainer } from "./state.ts";
 import { within } from "./timing.ts";
-
-/** How long the guest may take to remove a container, in seconds. */
-const REMOVE_TIMEOUT_S = 10;
 
 /** How long execs may take to be reported after their container's init, in milliseconds. */
 const EXEC_END_MS = 15_000;
@@ -35,7 +29,6 @@ export type ContainerStatus = Exclude<SavedContainer["state"], "creating">;
 
 /** What a container needs from its sandbox. */
 export interface ContainerContext {
-  readonly client: AgentClient;
   readonly log: Log;
   /** the connection to the guest, or the guest, is gone */
   isLost(): boolean;
@@ -51,6 +44,7 @@ export interface ContainerContext {
 export interface ContainerOptions {
   readonly id: string;
   readonly bundle: string;
+  readonly guest: GuestContainer;
   readonly io: IoSource;
   readonly context: ContainerContext;
   readonly hooks?: HostHooks;
@@ -92,6 +86,7 @@ export class Container {
   readonly id: string;
   readonly bundle: string;
   readonly init: Process;
+  readonly #guest: GuestContainer;
   readonly #context: ContainerContext;
   readonly #taken: AsyncDisposableStack;
   readonly #hooks: HostHooks | undefined;
@@ -104,13 +99,14 @@ export class Container {
   constructor(options: ContainerOptions) {
     this.id = options.id;
     this.bundle = options.bundle;
+    this.#guest = options.guest;
     this.#context = options.context;
     this.#taken = options.taken;
     this.#hooks = options.hooks;
     this.#pid = options.pid;
     this.init = new Process({
       id: this.id,
-      guest: new AgentProcess(options.context.client, this.id, this.id),
+      guest: options.guest.init,
       io: options.io,
       log: withFields(options.context.log, { container: this.id }),
       isInit: true,
@@ -130,16 +126,18 @@ export class Container {
     return this.#freezer === "frozen" ? "paused" : "pausing";
   }
 
+  /** Whether there is anything of it in the guest. */
+  get isInGuest(): boolean {
+    return this.#guest.exists;
+  }
+
   get execs(): ReadonlyMap<string, Exec> {
     return this.#execs;
   }
 
   /** @throws {RpcError} `FAILED_PRECONDITION` when it was started before; what the guest says when it cannot be */
   async start(): Promise<void> {
-    const request = { containerId: this.id };
-    await this.init.start(async () => {
-      await this.#context.client.agent.startContainer(request, { timeoutMs: CALL_TIMEOUT_MS });
-    });
+    await this.init.start(() => this.#guest.start());
     await this.#hooks?.started(this.#pid);
   }
 
@@ -158,21 +156,18 @@ export class Container {
     // an exec id may be used again after its deletion, but the guest may still hold on to the earlier process
     const token = `${id}.${this.#execCount++}`;
     const { apparmorProfile: _profile, selinuxLabel: _label, ...spec } = options.process;
-    const wire = processToWire({ ...spec, terminal: io.names.terminal });
+    const exec = this.#guest.exec(token, { ...spec, terminal: io.names.terminal });
     const process = new Process({
       id,
-      guest: new AgentProcess(this.#context.client, this.id, token),
+      guest: exec.process,
       io,
       log: withFields(this.#context.log, { container: this.id, exec: id }),
       isInit: false,
       onChange: () => Promise.resolve(),
     });
-    const exec = new Exec(this, process, async () => {
-      const request = { containerId: this.id, execId: token, process: wire };
-      await this.#context.client.agent.execProcess(request, { timeoutMs: CALL_TIMEOUT_MS });
-    });
-    this.#execs.set(id, exec);
-    return exec;
+    const registered = new Exec(this, process, () => exec.begin());
+    this.#execs.set(id, registered);
+    return registered;
   }
 
   /** @throws {RpcError} `FAILED_PRECONDITION` unless it runs */
@@ -180,9 +175,7 @@ export class Container {
     this.expect(["running"], "pause");
     this.#freezer = "freezing";
     try {
-      await this.#context.client.agent.pauseContainer({ containerId: this.id }, {
-        timeoutMs: CALL_TIMEOUT_MS,
-      });
+      await this.#guest.pause();
       this.#freezer = "frozen";
     } catch (error) {
       this.#freezer = "thawed";
@@ -194,9 +187,7 @@ export class Container {
   /** @throws {RpcError} `FAILED_PRECONDITION` unless it is paused */
   async resume(): Promise<void> {
     this.expect(["paused"], "resume");
-    await this.#context.client.agent.resumeContainer({ containerId: this.id }, {
-      timeoutMs: CALL_TIMEOUT_MS,
-    });
+    await this.#guest.resume();
     this.#freezer = "thawed";
     await this.#context.save();
   }
@@ -206,18 +197,13 @@ export class Container {
     if (this.status === "stopped") {
       throw new RpcError(Code.NotFound, `container "${this.id}" has ended: no statistics`);
     }
-    const request = { containerId: this.id };
-    const { cgroupStats } = await this.#context.client.agent.statsContainer(request, {
-      timeoutMs: CALL_TIMEOUT_MS,
-    });
-    return cgroupStats;
+    return await this.#guest.stats();
   }
 
   /** Changes limits. @throws {RpcError} `FAILED_PRECONDITION` when it has ended */
   async update(resources: Resources): Promise<void> {
     this.expect(["created", "running", "paused"], "update");
-    const request = { containerId: this.id, resources: resourcesToWire(guestResources(resources)) };
-    await this.#context.client.agent.updateContainer(request, { timeoutMs: CALL_TIMEOUT_MS });
+    await this.#guest.update(resources);
   }
 
   /**
@@ -261,13 +247,10 @@ export class Container {
   /** Takes the container away from the guest and the host; its exit is not needed for that. */
   async release(): Promise<void> {
     if (!this.#context.isLost()) {
-      const request = { containerId: this.id, timeout: REMOVE_TIMEOUT_S };
-      await this.#context.client.agent.removeContainer(request, { timeoutMs: CALL_TIMEOUT_MS }).catch(
-        (error) => {
-          // when the machine goes, so does the container
-          this.#context.log.write("debug", `cannot remove container "${this.id}": ${reason(error)}`);
-        },
-      );
+      await this.#guest.remove().catch((error) => {
+        // when the machine goes, so does the container
+        this.#context.log.write("debug", `cannot remove container "${this.id}": ${reason(error)}`);
+      });
     }
     await this.#taken.disposeAsync();
     await this.#hooks?.stopped();

@@ -12,9 +12,11 @@ import { Container, type ContainerContext } from "./container.ts";
 import { guestSpec } from "./guest_spec.ts";
 import { HostHooks, refuseHooks } from "./host_hooks.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
+import { AgentContainer } from "./guest_container.ts";
 import type { IoSource } from "./io.ts";
 import { reason } from "./log.ts";
 import { hostFileKind, type MountPlan, planMounts } from "./mounts.ts";
+import { PodStandIn } from "./pod_stand_in.ts";
 import type { SandboxParts } from "./sandbox.ts";
 
 /** What container to create. */
@@ -70,7 +72,9 @@ export async function createContainer(
   const { disableSeccomp, createTimeoutMs } = parts.policy;
   const guest = guestSpec(spec, { rootPath, mounts, terminal: io.names.terminal, disableSeccomp });
   const hooks = HostHooks.of({ id, bundle, spec, log: parts.log });
-  const container = new Container({ id, bundle, io, context, hooks, pid: parts.vm.pid, taken: taken.move() });
+  const { pid } = parts.vm;
+  const known = new AgentContainer(parts.client, id);
+  const container = new Container({ id, bundle, guest: known, io, context, hooks, pid, taken: taken.move() });
   try {
     await container.init.openIo();
     await parts.client.agent.createContainer(
@@ -78,10 +82,35 @@ export async function createContainer(
       { timeoutMs: createTimeoutMs, signal: options.signal },
     );
     options.signal?.throwIfAborted();
-    await hooks?.created(parts.vm.pid);
+    await hooks?.created(pid);
   } catch (error) {
     await container.forceExit(UNKNOWN_STATUS);
     await container.release();
+    throw error;
+  }
+  return container;
+}
+
+/**
+ * Makes the container known that stands for a pod: nothing of it is in the guest.
+ *
+ * @throws {Error} its streams cannot be opened, or a hook fails
+ */
+export async function createStandIn(
+  { id, bundle, io, spec }: CreateContainerOptions,
+  parts: SandboxParts,
+  context: ContainerContext,
+): Promise<Container> {
+  const { log, vm: { pid } } = parts;
+  const hooks = HostHooks.of({ id, bundle, spec, log });
+  const guest = new PodStandIn(id);
+  const taken = new AsyncDisposableStack();
+  const container = new Container({ id, bundle, guest, io, context, hooks, pid, taken });
+  try {
+    await container.init.openIo();
+    await hooks?.created(pid);
+  } catch (error) {
+    await container.forceExit(UNKNOWN_STATUS);
     throw error;
   }
   return container;

@@ -99,6 +99,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     host,
     record,
     log,
+    isPod: options.isPod ?? false,
     policy,
     taken: taken.move(),
   });

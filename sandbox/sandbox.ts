@@ -12,7 +12,7 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
 import type { Container, ContainerContext } from "./container.ts";
-import { createContainer, type CreateContainerOptions } from "./create_container.ts";
+import { createContainer, type CreateContainerOptions, createStandIn } from "./create_container.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
@@ -45,6 +45,8 @@ export interface SandboxParts {
   readonly host: Host;
   readonly record: SavedRecord;
   readonly log: Log;
+  /** whether the container with the sandbox's own id only stands for a pod */
+  readonly isPod: boolean;
   /** limits and switches that concern containers */
   readonly policy: ContainerPolicy;
   /** releases all of the above */
@@ -122,7 +124,8 @@ export class Sandbox implements AsyncDisposable {
     if (this.isStopped) throw new RpcError(Code.FailedPrecondition, `sandbox "${this.id}" has stopped`);
     if (this.#containers.has(id)) throw new RpcError(Code.AlreadyExists, `container "${id}" exists already`);
     this.#containers.set(id, "creating");
-    const creation = createContainer(options, this.#parts, this.#context());
+    const create = this.#parts.isPod && id === this.id ? createStandIn : createContainer;
+    const creation = create(options, this.#parts, this.#context());
     this.#creations.add(creation);
     try {
       const container = await creation;
@@ -233,7 +236,6 @@ export class Sandbox implements AsyncDisposable {
 
   #context(): ContainerContext {
     return {
-      client: this.#parts.client,
       log: this.log,
       isLost: () => this.#lost,
       outOfMemory: (id) => this.#memory.struck(id),

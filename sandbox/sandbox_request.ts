@@ -29,6 +29,8 @@ export function sandboxRequest(id: string, spec: Spec, config: Config): Init<Cre
     hostname: (spec.hostname ?? "").slice(0, MAX_HOSTNAME),
     dns: resolverLines(mounts),
     storages: [...shareStorage(config), shmStorage(mounts)],
+    // the container that would have them is not in the guest
+    sysctls: id === "" ? {} : { ...spec.linux?.sysctl },
     kernelModules: config.agent.kernel_modules.map(kernelModule),
   };
 }

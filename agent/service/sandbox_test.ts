@@ -42,6 +42,21 @@ Deno.test("there is one sandbox, and containers need it", async () => {
   await rejects(agent.createSandbox(), Code.AlreadyExists, /there is a sandbox already/);
 });
 
+Deno.test("the pod's kernel settings are those of all its containers, and not the machine's", async () => {
+  await using agent = new TestAgent();
+  const setting = "/proc/sys/kernel/shmmni";
+  const before = Deno.readTextFileSync(setting);
+  await rejects(
+    agent.client.createSandbox({ sysctls: { "kernel.panic": "1" } }),
+    Code.InvalidArgument,
+    /^linux.sysctl\["kernel.panic"\] is not a setting of a container's own, it would change the whole machine's$/,
+  );
+  await agent.client.createSandbox({ sysctls: { "kernel.shmmni": "1234" } });
+  await agent.run("c1", ["cat", setting]);
+  assert.equal(await agent.readAll("c1"), "1234\n");
+  assert.equal(Deno.readTextFileSync(setting), before);
+});
+
 Deno.test("the guest's hooks run for every container, with its configuration at hand", async () => {
   await using agent = new TestAgent();
   const { folder } = agent.machine;

@@ -466,6 +466,8 @@ export interface CreateSandboxRequest {
   /** folder with prestart/, poststart/, poststop/ sub-folders of executables; empty = none */
   guestHookPath: string;
   kernelModules: KernelModule[];
+  /** kernel settings of the pod, by their names as in a specification; a field of this implementation's own */
+  sysctls: { [key: string]: string };
 }
 
 export const CreateSandboxRequestSchema: Schema<CreateSandboxRequest> = message("grpc.CreateSandboxRequest", () => [
@@ -476,6 +478,7 @@ export const CreateSandboxRequestSchema: Schema<CreateSandboxRequest> = message(
   [5, "sandboxId", "string"],
   [6, "guestHookPath", "string"],
   [7, "kernelModules", KernelModuleSchema, "repeated"],
+  [1000, "sysctls", "string", "map"],
 ]);
 
 export type DestroySandboxRequest = Record<never, never>;

@@ -36,7 +36,7 @@ export function serveManagement(socket: ManagementSocket, sandbox: Sandbox, need
       taskDurations,
       profiling: false,
       volumes: sandbox.volumes,
-      containerIds: () => sandbox.containers.map(({ id }) => id),
+      containerIds: () => sandbox.containers.filter(({ isInGuest }) => isInGuest).map(({ id }) => id),
     });
   });
 }

@@ -30,7 +30,7 @@ export function sysctlFile(name: string): string {
  */
 export function sysctlWrites(
   settings: Readonly<Record<string, string>>,
-  namespaces: NamespaceChoices,
+  namespaces: Pick<NamespaceChoices, "ipc" | "uts">,
 ): { name: string; path: string; value: string }[] {
   return Object.entries(settings).map(([name, value]) => {
     const file = sysctlFile(name);
@@ -40,7 +40,7 @@ export function sysctlWrites(
   });
 }
 
-function problemWith(file: string, namespaces: NamespaceChoices): string | undefined {
+function problemWith(file: string, namespaces: Pick<NamespaceChoices, "ipc" | "uts">): string | undefined {
   if (file.split("/").some((part) => part === "" || part === "." || part === "..")) {
     return "is not a setting's name";
   }

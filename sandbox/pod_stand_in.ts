@@ -1,0 +1,105 @@
+/**
+ * The container that stands for a pod.
+ *
+ * Engines have one in each pod, with a program that does nothing but wait: on a host it keeps the pod's namespaces
+ * alive. Here the sandbox does that, so the guest has neither the container nor its process; what clients see of them
+ * is made up.
+ *
+ * @module
+ */
+
+import { Code, RpcError } from "../rpc/errors.ts";
+import { SIGNALS } from "../sys/signals.ts";
+import { KILLED_STATUS } from "./exit.ts";
+import type { GuestContainer, GuestExec } from "./guest_container.ts";
+import type { GuestProcess } from "./guest_process.ts";
+
+/** Signals that a program which waits to be ended takes for that, with exit status 0. */
+const ENDING: ReadonlySet<number> = new Set([SIGNALS.SIGINT, SIGNALS.SIGTERM]);
+
+const NO_OUTPUT = new Uint8Array();
+
+/** The container. */
+export class PodStandIn implements GuestContainer {
+  readonly exists = false;
+  readonly init: GuestProcess;
+  readonly #id: string;
+
+  constructor(id: string) {
+    this.#id = id;
+    this.init = new WaitingProcess();
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** @throws {RpcError} `FAILED_PRECONDITION` */
+  exec(): GuestExec {
+    throw new RpcError(
+      Code.FailedPrecondition,
+      `cannot execute in container "${this.#id}": it only stands for its pod, and has no files in the guest`,
+    );
+  }
+
+  pause(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** It uses nothing, so there is nothing to tell. */
+  stats(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  /** Limits of what uses nothing. */
+  update(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  remove(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A process that waits for a signal to end it. */
+class WaitingProcess implements GuestProcess {
+  readonly #end = Promise.withResolvers<number>();
+
+  wait(): Promise<number> {
+    return this.#end.promise;
+  }
+
+  /** As the first process of a pid namespace it would not notice any other signal. */
+  signal(signal: number): Promise<void> {
+    if (signal === SIGNALS.SIGKILL) this.#end.resolve(KILLED_STATUS);
+    else if (ENDING.has(signal)) this.#end.resolve(0);
+    return Promise.resolve();
+  }
+
+  resize(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** It writes nothing, and closes its outputs when it ends. */
+  async readOutput(): Promise<Uint8Array> {
+    await this.#end.promise;
+    return NO_OUTPUT;
+  }
+
+  /** It never reads. */
+  async writeInput(): Promise<void> {
+    await this.#end.promise;
+  }
+
+  closeInput(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  roundTrip(): Promise<void> {
+    return Promise.resolve();
+  }
+}
