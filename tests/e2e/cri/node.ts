@@ -47,7 +47,7 @@ export async function startNode(options: NodeOptions = {}): Promise<CriNode> {
   const network = options.network ?? pointToPoint;
   await Deno.mkdir(`${rootfs.folder}/cni`);
   await Deno.writeTextFile(`${rootfs.folder}/cni/10-test.conflist`, JSON.stringify(network(rootfs.folder)));
-  const hypervisor = { default_memory: 320, default_vcpus: 1, ...options.hypervisor };
+  const hypervisor = { default_memory: 384, default_vcpus: 1, ...options.hypervisor };
   const configuration = options.configuration ?? writeConfiguration(rootfs.folder, { hypervisor });
   const cri = (folder: string) => criSettings(folder, rootfs.folder, configuration) + (options.more ?? "");
   const containerd = taken.use(await startContainerd({ ...options, configuration, cri }));
