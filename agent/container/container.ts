@@ -160,7 +160,13 @@ export class Container {
   }
 
   async #hooksBeforeProgram(): Promise<void> {
-    const place = { init: this.init, cgroupFd: this.#cgroup.fd, pidNamespaceFd: this.#pidNamespace.fd };
+    const filter = this.#filter;
+    const place = {
+      init: this.init,
+      cgroupFd: this.#cgroup.fd,
+      pidNamespaceFd: this.#pidNamespace.fd,
+      ...(filter && { filter }),
+    };
     try {
       await this.#hooks?.hooksBeforeProgram(this.#options, place);
     } catch (error) {

@@ -5,7 +5,7 @@
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
 import { SpecError } from "../../oci/check.ts";
-import type { Hook, Process, Spec } from "../../oci/spec.ts";
+import type { Hook, Process, Seccomp, Spec } from "../../oci/spec.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
 import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
@@ -15,6 +15,8 @@ import { chooseNamespaces } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
 import type { MountFacts, ProcessFacts } from "./plan/input.ts";
+import type { SeccompFilter } from "./plan/seccomp.ts";
+import { seccompFilter } from "./seccomp/filter.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
 
 /** What is to be explained. */
@@ -47,7 +49,14 @@ export interface Explanation {
   readonly cgroup: { readonly folder: string; readonly writes: readonly CgroupWrite[] };
   readonly hooks: readonly ExplainedHook[];
   readonly descriptors: readonly NamedDescriptor[];
+  readonly seccomp: ExplainedSeccomp | undefined;
   readonly plan: ProcessPlan;
+}
+
+/** A filter of system calls, and what it was made of. */
+export interface ExplainedSeccomp {
+  readonly profile: Seccomp;
+  readonly filter: SeccompFilter;
 }
 
 /** Placeholders for descriptors: nothing is opened. */
@@ -58,7 +67,7 @@ const FIRST_DESCRIPTOR = 100;
  *
  * @throws {SpecError} for what the specification asks and cannot have, as creating the container would
  */
-export function explain(options: ExplainOptions): Explanation {
+export async function explain(options: ExplainOptions): Promise<Explanation> {
   const { id, spec, process } = options;
   refuseUnsupported(spec);
   if (process) refuseUnsupportedProcess(process);
@@ -68,22 +77,35 @@ export function explain(options: ExplainOptions): Explanation {
     descriptors.push({ fd, what });
     return fd;
   };
+  const profile = spec.linux?.seccomp;
+  const filter = await seccompFilter(profile);
+  const seccomp = profile && filter && { profile, filter };
   const folder = `${CGROUP_ROOT}/${cgroupPathOf(spec.linux?.cgroupsPath, id)}`;
   if (process) {
     const initPidfd = named("the container's first process");
-    const plan = planExec({ process, initPidfd, facts: assumedFacts(options, process) });
-    return { id, cgroup: { folder, writes: [] }, hooks: [], descriptors, plan };
+    const plan = planExec({
+      process,
+      initPidfd,
+      facts: assumedFacts(options, process),
+      ...(filter && { filter }),
+    });
+    return { id, cgroup: { folder, writes: [] }, hooks: [], descriptors, seccomp, plan };
   }
   return {
     id,
     cgroup: { folder, writes: resourceWrites(spec.linux?.resources ?? {}) },
     hooks: explainedHooks(spec),
     descriptors,
-    plan: containerPlan(options, named),
+    seccomp,
+    plan: containerPlan(options, filter, named),
   };
 }
 
-function containerPlan(options: ExplainOptions, named: (what: string) => number): ProcessPlan {
+function containerPlan(
+  options: ExplainOptions,
+  filter: SeccompFilter | undefined,
+  named: (what: string) => number,
+): ProcessPlan {
   const { spec, bundle } = options;
   using namespaces = chooseNamespaces(spec, {}, (path, type) => ({
     fd: named(`${type} namespace ${path}`),
@@ -96,6 +118,7 @@ function containerPlan(options: ExplainOptions, named: (what: string) => number)
     namespaces: namespaces.choices,
     mounts: assumedMounts(options),
     facts: assumedFacts(options, spec.process),
+    ...(filter && { filter }),
   });
 }
 

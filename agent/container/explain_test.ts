@@ -14,8 +14,8 @@ function spec(change: Partial<Spec> = {}): Spec {
 
 const of = (given: Spec) => explain({ id: "c1", bundle: "/nowhere", spec: given });
 
-Deno.test("explain() lists what is written to the cgroup, what is cloned, and every step", () => {
-  const explanation = of(spec({
+Deno.test("explain() lists what is written to the cgroup, what is cloned, and every step", async () => {
+  const explanation = await of(spec({
     linux: {
       cgroupsPath: "/pods/one",
       namespaces: [{ type: "pid" }, { type: "network", path: "/run/netns/x" }],
@@ -38,33 +38,33 @@ Deno.test("explain() lists what is written to the cgroup, what is cloned, and ev
   );
 });
 
-Deno.test("explain() needs no rootfs and no sources of binds", () => {
+Deno.test("explain() needs no rootfs and no sources of binds", async () => {
   const mounts = [
     { destination: "/etc/hosts", type: "bind", source: "/nowhere/hosts", options: ["rbind"] },
     { destination: "/data", type: "bind", source: "/nowhere/data", options: ["rbind"] },
   ];
-  const lines = explanationLines(of(spec({ mounts }))).join("\n");
+  const lines = explanationLines(await of(spec({ mounts }))).join("\n");
   assert.match(lines, /make mount point \/etc\/hosts: mknodat\(/);
   assert.match(lines, /make mount point \/data: mkdirat\(/);
 });
 
-Deno.test("explain() explains a process to be executed", () => {
+Deno.test("explain() explains a process to be executed", async () => {
   const process = { ...spec().process, args: ["ls", "-l"] };
-  const explanation = explain({ id: "c1", bundle: "/nowhere", spec: spec(), process });
+  const explanation = await explain({ id: "c1", bundle: "/nowhere", spec: spec(), process });
   const lines = explanationLines(explanation);
   assert.ok(lines.includes("100: the container's first process"));
   assert.match(lines.join("\n"), /join the container's namespaces: setns\(100, .*\["ls", "-l"\]/s);
 });
 
-Deno.test("explain() refuses what creating the container would refuse", () => {
+Deno.test("explain() refuses what creating the container would refuse", async () => {
   const wrong = spec({ linux: { intelRdt: { closID: "x" } } });
-  assert.throws(() => of(wrong), /^SpecError: linux\.intelRdt /);
+  await assert.rejects(of(wrong), /linux\.intelRdt /);
   const mounts = [{ destination: "/a", type: "tmpfs" }, { destination: "/b" }];
-  assert.throws(() => of(spec({ mounts })), /^SpecError: mounts\[1\]/);
+  await assert.rejects(of(spec({ mounts })), /mounts\[1\]/);
 });
 
-Deno.test("as JSON every step has its call, its arguments and its line", () => {
-  const explanation = of(spec({ linux: { resources: { memory: { limit: 2n ** 60n } } } }));
+Deno.test("as JSON every step has its call, its arguments and its line", async () => {
+  const explanation = await of(spec({ linux: { resources: { memory: { limit: 2n ** 60n } } } }));
   const document = JSON.parse(explanationJson(explanation));
   assert.deepEqual(document.clone, ["CLONE_NEWNS", "CLONE_NEWPID"]);
   assert.equal(document.cgroup.writes[0].value, String(2n ** 60n));

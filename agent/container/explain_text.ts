@@ -2,17 +2,24 @@
 
 import { cloneFlagsText, stepFields } from "../../sys/program_text.ts";
 import type { CgroupWrite } from "./cgroup/resources.ts";
-import type { ExplainedHook, Explanation } from "./explain.ts";
+import type { ExplainedHook, ExplainedSeccomp, Explanation } from "./explain.ts";
+import { disassemble } from "./seccomp/disassemble.ts";
 
-/** One readable line per step: what it does, and the call with its arguments. */
-export function explanationLines(explanation: Explanation): string[] {
-  const { cgroup, hooks, descriptors, plan } = explanation;
+/**
+ * One readable line per step: what it does, and the call with its arguments.
+ *
+ * @param verbose filters are listed, too, an instruction a line
+ */
+export function explanationLines(explanation: Explanation, verbose = false): string[] {
+  const { cgroup, hooks, descriptors, seccomp, plan } = explanation;
   return [
     `# cgroup ${cgroup.folder}`,
     ...cgroup.writes.map(writeLine),
     ...(hooks.length === 0 ? [] : ["# hooks", ...hooks.map(hookLine)]),
     ...(descriptors.length === 0 ? [] : ["# descriptors of the agent"]),
     ...descriptors.map(({ fd, what }) => `${fd}: ${what}`),
+    ...(seccomp ? [`# filter of system calls: ${seccompText(seccomp)}`] : []),
+    ...(seccomp && verbose ? disassemble(seccomp.filter.instructions) : []),
     "# process",
     `create process in the cgroup: clone3(${cloneFlagsText(plan.flags)})`,
     ...plan.program.describe(),
@@ -21,12 +28,19 @@ export function explanationLines(explanation: Explanation): string[] {
 
 /** The same as a JSON document; 64-bit numbers that JavaScript could not hold exactly are texts. */
 export function explanationJson(explanation: Explanation): string {
-  const { id, cgroup, hooks, descriptors, plan } = explanation;
+  const { id, cgroup, hooks, descriptors, seccomp, plan } = explanation;
   const document = {
     id,
     cgroup,
     hooks,
     descriptors,
+    ...(seccomp && {
+      seccomp: {
+        ...seccompCounts(seccomp),
+        flags: seccomp.filter.flags,
+        filter: disassemble(seccomp.filter.instructions),
+      },
+    }),
     clone: cloneFlagsText(plan.flags).split("|"),
     steps: plan.program.steps.map(stepFields),
   };
@@ -36,6 +50,20 @@ export function explanationJson(explanation: Explanation): string {
 function writeLine({ path, file, value, instead, optional }: CgroupWrite): string {
   const other = instead ? `, or ${JSON.stringify(instead.value)} to ${instead.file}` : "";
   return `${path}: write ${JSON.stringify(value)} to ${file}${other}${optional ? ", if it is there" : ""}`;
+}
+
+function seccompCounts({ profile, filter }: ExplainedSeccomp) {
+  return {
+    defaultAction: profile.defaultAction,
+    rules: profile.syscalls?.length ?? 0,
+    names: new Set(profile.syscalls?.flatMap(({ names }) => names)).size,
+    instructions: filter.instructions.length / 8,
+  };
+}
+
+function seccompText(seccomp: ExplainedSeccomp): string {
+  const { defaultAction, rules, names, instructions } = seccompCounts(seccomp);
+  return `${defaultAction} but for ${rules} rules about ${names} calls, as ${instructions} instructions`;
 }
 
 function hookLine({ kind, path, args, env, timeout, where }: ExplainedHook): string {

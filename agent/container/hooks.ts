@@ -16,6 +16,7 @@ import { readText } from "./cgroup/files.ts";
 import { processFacts, withRoot } from "./facts.ts";
 import type { ProcessPlan } from "./plan/container.ts";
 import { planExec, planHook } from "./plan/exec.ts";
+import type { SeccompFilter } from "./plan/seccomp.ts";
 
 /** The container that hooks are told of. */
 export interface HookedContainer {
@@ -30,6 +31,8 @@ export interface HookPlace {
   readonly init: Pick<ChildProcess, "pid" | "pidfd">;
   readonly cgroupFd: number;
   readonly pidNamespaceFd: number;
+  /** of system calls, for what runs as the container */
+  readonly filter?: SeccompFilter;
 }
 
 /**
@@ -62,7 +65,8 @@ export async function hooksBeforeProgram(container: HookedContainer, place: Hook
       const process: Process = { ...spec.process, args, env, terminal: false };
       const io = { kind: "pipes", stdin, stdout, stderr } as const;
       const facts = withRoot(`/proc/${place.init.pid}/root`, (root) => processFacts(root, process, io));
-      return planExec({ process, initPidfd: place.init.pidfd, file: path, facts });
+      const { init: { pidfd: initPidfd }, filter } = place;
+      return planExec({ process, initPidfd, file: path, facts, ...(filter && { filter }) });
     },
   );
   const state = stateOf(container, "created", pidInside(place.init.pid));

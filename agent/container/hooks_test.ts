@@ -121,12 +121,16 @@ Deno.test("startContainer hooks run as the container's user, with no more privil
   await using harness = new Harness();
   Deno.chmodSync(harness.rootfs, 0o777);
   const hook = inner(
-    "id -u > /log; grep -E 'Cap(Eff|Bnd)|NoNewPrivs' /proc/self/status >> /log; echo $WHO >> /log",
+    "id -u > /log; grep -E 'Cap(Eff|Bnd)|NoNewPrivs|Seccomp:' /proc/self/status >> /log; echo $WHO >> /log",
   );
   const spec = specWith(harness, { startContainer: [hook] });
   spec.process.user = { uid: 1000, gid: 1000 };
   spec.process.capabilities = { bounding: ["CAP_CHOWN"] };
   spec.process.noNewPrivileges = true;
+  spec.linux = {
+    ...spec.linux,
+    seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO" }] },
+  };
   spec.process.env?.push("WHO=the container's environment");
   await harness.run(spec);
   assert.deepEqual(Deno.readTextFileSync(`${harness.rootfs}/log`).trim().split(/\n/), [
@@ -134,6 +138,7 @@ Deno.test("startContainer hooks run as the container's user, with no more privil
     "CapEff:\t0000000000000000",
     "CapBnd:\t0000000000000001",
     "NoNewPrivs:\t1",
+    "Seccomp:\t2",
     "the container's environment",
   ]);
 });

@@ -39,10 +39,11 @@ Deno.test("a label of a security module that the kernel does not have is refused
   assert.throws(() => refuseProcessLabels({ ...processOf(["a"]), apparmorProfile: "p" }, NONE), /AppArmor/);
 });
 
-Deno.test("labels are set before anything else can go wrong with /proc, and mounts are made with theirs", () => {
+Deno.test("labels are set before anything else can go wrong with /proc, and mounts are made with theirs", async () => {
   const made = spec({ apparmorProfile: "strict", selinuxLabel: "u:r:container_t:s0" }, "u:r:file_t:s0:c1,c2");
   made.mounts?.push({ destination: "/b", type: "bind", source: "/src", options: ["bind"] });
-  const lines = explain({ id: "c", bundle: "/b", spec: made, look: false }).plan.program.describe();
+  const explained = await explain({ id: "c", bundle: "/b", spec: made, look: false });
+  const lines = explained.plan.program.describe();
   const at = (text: string) => lines.findIndex((line) => line.includes(text));
   assert.ok(at('write($target, "exec strict", 11)') > 0);
   assert.ok(at('write($target, "u:r:container_t:s0", 18)') > 0);

@@ -15,23 +15,26 @@ export interface ExplainRequest {
   /** a file with a process to be executed in the container */
   readonly process?: string;
   readonly json: boolean;
+  /** lists filters, too */
+  readonly verbose: boolean;
 }
 
 /**
  * @returns the text to print
  * @throws {SpecError} for a specification that would be refused
  */
-export function explainBundle({ bundle, process, json }: ExplainRequest): string {
+export async function explainBundle(request: ExplainRequest): Promise<string> {
+  const { bundle, process, json, verbose } = request;
   const file = `${bundle}/config.json`;
   const spec = parseSpec(readText(file), file);
   const id = bundle.slice(bundle.lastIndexOf("/") + 1) || "container";
-  const explanation = explain({
+  const explanation = await explain({
     id,
     bundle,
     spec,
     ...(process !== undefined && { process: parseProcess(readText(process), process) }),
   });
-  return json ? explanationJson(explanation) : explanationLines(explanation).join("\n");
+  return json ? explanationJson(explanation) : explanationLines(explanation, verbose).join("\n");
 }
 
 function readText(file: string): string {

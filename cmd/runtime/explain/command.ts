@@ -5,6 +5,7 @@ import type { AppContext } from "../app.ts";
 export interface ExplainFlags {
   readonly process?: string;
   readonly json: boolean;
+  readonly verbose: boolean;
 }
 
 /** `kata-runtime explain`: what the agent would do for a bundle, without doing it. */
@@ -19,6 +20,7 @@ export const explainCommand = buildCommand<ExplainFlags, [string], AppContext>({
         placeholder: "FILE",
       },
       json: { kind: "boolean", brief: "print JSON", default: false },
+      verbose: { kind: "boolean", brief: "list filters, too, an instruction a line", default: false },
     },
     positional: {
       kind: "tuple",

@@ -8,5 +8,5 @@ export async function explain(this: AppContext, flags: ExplainFlags, bundle: str
   });
   // The knowledge is the agent's, which is loaded only now.
   const { explainBundle } = await import("../../agent/explain.ts");
-  this.process.stdout.write(`${explainBundle({ ...flags, bundle: folder })}\n`);
+  this.process.stdout.write(`${await explainBundle({ ...flags, bundle: folder })}\n`);
 }
