@@ -34,6 +34,18 @@ export type Share =
     readonly path: string;
   };
 
+/** A network device, and what is behind it on the host. */
+export interface Nic {
+  /** Letters and digits; no other device has it. */
+  readonly id: string;
+  /** Hardware address, by which the guest knows it. */
+  readonly mac: string;
+  /** Descriptors stay the caller's, one for each queue; `vhostFds` is empty where the monitor moves the packets. */
+  readonly backend:
+    | { readonly kind: "tap"; readonly fds: readonly number[]; readonly vhostFds: readonly number[] }
+    | { readonly kind: "vhost-user"; readonly socketPath: string };
+}
+
 /** Everything that is fixed when a virtual machine starts. */
 export interface VmConfig {
   /** Id of the sandbox; part of the process's visible name. */
@@ -71,6 +83,8 @@ export interface VmConfig {
   /** Folder for files that hold guest memory; anonymous memory if absent. */
   readonly fileMemBackend?: string;
   readonly share: Share;
+  /** Network devices at boot; default: none. */
+  readonly nics?: readonly Nic[];
   /** How the agent is to be reached; default: the first that works on this host, in the order of the type. */
   readonly agentTransport?: AgentTransport;
   /** Program of the vhost-user vsock device; default: looked up in PATH. */

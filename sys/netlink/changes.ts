@@ -1,5 +1,6 @@
 import { isErrno } from "../errors.ts";
 import type { AsyncFd } from "../poll.ts";
+import { trySyscall } from "../syscall.ts";
 import { NETLINK, openNetlink } from "./socket.ts";
 
 /** What can be listened to, as bits. */
@@ -41,6 +42,8 @@ export class NetworkChanges implements Disposable {
     } catch (error) {
       if (!isErrno(error, "ENOBUFS")) throw error;
     }
+    // the rest is no further news; what comes after the first failure, of whatever kind, is
+    while (trySyscall("read", [this.#socket.fd, this.#buffer, this.#buffer.length]) > 0);
   }
 
   close(): void {

@@ -6,6 +6,7 @@
 
 import type { Accelerator, VmConfig } from "../vmm.ts";
 import { type Arch, kernelCommandLine } from "./kernel_params.ts";
+import { needsSharedMemory, nicArguments, type NicFdName } from "./nics.ts";
 
 /** The device that carries the agent's connections. */
 export type ChannelDevice =
@@ -14,7 +15,7 @@ export type ChannelDevice =
   | { readonly kind: "virtio-serial" };
 
 /** Descriptors that QEMU is given; it gets them from 3 on, in the order of {@linkcode CommandLine.fds}. */
-export type FdName = "qmp" | "console" | "vhost-vsock" | "agent";
+export type FdName = "qmp" | "console" | "vhost-vsock" | "agent" | NicFdName;
 
 /** What the command line is made of. */
 export interface CommandLineInput {
@@ -59,6 +60,7 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...entropy(config),
     ...agentChannel(input.channel, fd),
     ...share(config),
+    ...nicArguments(config.nics ?? [], fd),
     ...boot(input),
     ...isolation(config),
   ];
@@ -127,10 +129,10 @@ function processor(arch: Arch, accelerator: Accelerator): readonly string[] {
 
 /** Memory has to be shareable wherever another process reads the guest's queues. */
 function memory({ config, channel }: CommandLineInput): string {
-  const { memoryMiB, fileMemBackend, share } = config;
+  const { memoryMiB, fileMemBackend, share, nics } = config;
   const size = `id=dimm1,size=${memoryMiB}M`;
   if (fileMemBackend) return `memory-backend-file,${size},mem-path=${value(fileMemBackend)},share=on`;
-  if (share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock") {
+  if (share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock" || needsSharedMemory(nics)) {
     return `memory-backend-memfd,${size},share=on`;
   }
   return `memory-backend-ram,${size}`;

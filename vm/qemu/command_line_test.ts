@@ -152,3 +152,41 @@ Deno.test("an agent on a serial port is told so, but a configured address wins",
     "agent.server_addr=vsock://-1:1",
   ]);
 });
+
+Deno.test("buildCommandLine() with network devices of all kinds", () => {
+  const mac = (last: number) => `02:00:00:00:00:0${last}`;
+  const { args, fds } = buildCommandLine({
+    ...INPUT,
+    config: {
+      ...CONFIG,
+      share: { kind: "none" },
+      nics: [
+        { id: "net0", mac: mac(1), backend: { kind: "tap", fds: [20], vhostFds: [] } },
+        { id: "net1", mac: mac(2), backend: { kind: "tap", fds: [21, 22], vhostFds: [23, 24] } },
+        {
+          id: "net2",
+          mac: mac(3),
+          backend: { kind: "vhost-user", socketPath: "/tmp/vhostuser_10.0.0.2/vhu.sock" },
+        },
+      ],
+    },
+  });
+  const values = args.filter((_, at) => ["-netdev", "-device"].includes(args[at - 1] ?? ""));
+  assert.deepEqual(values.filter((text) => text.includes("net")), [
+    "tap,id=net0,fds=6",
+    `virtio-net-pci,id=virtio-net0,netdev=net0,mac=${mac(1)},romfile=`,
+    "tap,id=net1,fds=7:8,vhost=on,vhostfds=9:10",
+    `virtio-net-pci,id=virtio-net1,netdev=net1,mac=${mac(2)},romfile=,mq=on,vectors=6`,
+    "vhost-user,id=net2,chardev=char-net2",
+    `virtio-net-pci,id=virtio-net2,netdev=net2,mac=${mac(3)},romfile=`,
+  ]);
+  assert(args.includes("socket,id=char-net2,path=/tmp/vhostuser_10.0.0.2/vhu.sock"));
+  assert(args.some((arg) => arg.startsWith("memory-backend-memfd,") && arg.endsWith(",share=on")));
+  assert.deepEqual(fds.slice(3), [
+    "tap of net0.0",
+    "tap of net1.0",
+    "tap of net1.1",
+    "vhost of net1.0",
+    "vhost of net1.1",
+  ]);
+});

@@ -15,6 +15,7 @@ import { buildCommandLine, type FdName, PID_FILE } from "./command_line.ts";
 import { GuestConsole } from "./console.ts";
 import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
+import { nicFds } from "./nics.ts";
 import { QmpClient, QmpClosed } from "./qmp.ts";
 import { QemuVm } from "./qemu_vm.ts";
 import { VmEvents } from "./vm_events.ts";
@@ -114,6 +115,7 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     ["qmp", qmpSocket.fd],
     ["console", consoleEnd.fd],
     ...channel.fds,
+    ...nicFds(config.nics ?? []),
   ]);
   taken.defer(() => removeFile(`${config.dir}/${PID_FILE}`));
   const daemon = taken.use(await startQemu(config, args, numbered(fds, available)));

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { ERRNO, SysError } from "../../sys/errors.ts";
-import type { VmConfig } from "../vmm.ts";
+import type { OwnedFd } from "../../sys/fd.ts";
+import { TestNamespace } from "../../sys/test_helpers.ts";
+import { openTap } from "../../sys/tun.ts";
+import type { Nic, VmConfig } from "../vmm.ts";
 import type { KvmHost } from "./accelerator.ts";
 import { createQemu, qemu } from "./qemu.ts";
 import { type TinyVm, withTinyVm } from "./testing/config.ts";
@@ -140,4 +143,24 @@ Deno.test("more processors than the machine can have are refused", () =>
       await failureOf(tiny, { vcpus: 2 }),
       "a VM must have 1 to 1 processors: 2 are asked for",
     );
+  }));
+
+Deno.test("network devices are behind taps that end with the VM", () =>
+  withTinyVm(async ({ config }) => {
+    using space = new TestNamespace();
+    const names = async () => (await space.json("ip link")).map(({ ifname }) => ifname);
+    using taps = new DisposableStack();
+    const nics = [1, 2].map((queues): Nic => {
+      const id = `net${queues}`;
+      const opened: OwnedFd[] = openTap({ name: id, queues, namespace: space.fd, exclusive: true });
+      for (const tap of opened) taps.use(tap);
+      const fds = opened.map(({ fd }) => fd);
+      return { id, mac: `02:00:00:00:00:0${queues}`, backend: { kind: "tap", fds, vhostFds: [] } };
+    });
+    await using vm = await qemu.start({ ...config, nics, netns: space.path });
+    taps.dispose();
+    assert.deepEqual(await names(), ["lo", "net1", "net2"]);
+    assert.equal(Deno.readLinkSync(`/proc/${vm.pid}/ns/net`), Deno.readLinkSync(space.path));
+    await vm.stop();
+    assert.deepEqual(await names(), ["lo"]);
   }));

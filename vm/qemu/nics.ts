@@ -1,0 +1,59 @@
+/** Network devices as QEMU's arguments. Pure functions. */
+
+import type { Nic } from "../vmm.ts";
+
+/** Name of a descriptor that a network device needs. */
+export type NicFdName = `tap of ${string}` | `vhost of ${string}`;
+
+/**
+ * The arguments for devices that are there at boot.
+ *
+ * @param fd takes a descriptor's name and gives the number that QEMU will have it by
+ */
+export function nicArguments(nics: readonly Nic[], fd: (name: NicFdName) => number): string[] {
+  return nics.flatMap((nic) => [...backend(nic, fd), "-device", device(nic)]);
+}
+
+/** The descriptors behind the names in {@linkcode nicArguments}. */
+export function nicFds(nics: readonly Nic[]): [name: NicFdName, fd: number][] {
+  return nics.flatMap(({ id, backend }): [NicFdName, number][] => {
+    if (backend.kind !== "tap") return [];
+    return [
+      ...backend.fds.map((fd, queue): [NicFdName, number] => [`tap of ${id}.${queue}`, fd]),
+      ...backend.vhostFds.map((fd, queue): [NicFdName, number] => [`vhost of ${id}.${queue}`, fd]),
+    ];
+  });
+}
+
+/** Whether another process reads and writes the packets in the guest's memory. */
+export function needsSharedMemory(nics: readonly Nic[] = []): boolean {
+  return nics.some(({ backend }) => backend.kind === "vhost-user");
+}
+
+/** Vectors of interrupts: two for each pair of queues, one for changes of the device, one for control. */
+export function vectors(queues: number): number {
+  return 2 * queues + 2;
+}
+
+function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[] {
+  if (backend.kind === "vhost-user") {
+    const socket = `socket,id=char-${id},path=${backend.socketPath.replaceAll(",", ",,")}`;
+    return ["-chardev", socket, "-netdev", `vhost-user,id=${id},chardev=char-${id}`];
+  }
+  const fds = backend.fds.map((_, queue) => fd(`tap of ${id}.${queue}`));
+  const vhost = backend.vhostFds.map((_, queue) => fd(`vhost of ${id}.${queue}`));
+  const kernel = vhost.length === 0 ? "" : `,vhost=on,vhostfds=${vhost.join(":")}`;
+  return ["-netdev", `tap,id=${id},fds=${fds.join(":")}${kernel}`];
+}
+
+/** Without a ROM: nothing is booted over it, and reading it takes time. */
+function device({ id, mac, backend }: Nic): string {
+  const queues = backend.kind === "tap" ? backend.fds.length : 1;
+  const many = queues > 1 ? `,mq=on,vectors=${vectors(queues)}` : "";
+  return `virtio-net-pci,id=${deviceId(id)},netdev=${id},mac=${mac},romfile=${many}`;
+}
+
+/** What QEMU calls the device, as its back end has the id itself. */
+export function deviceId(id: string): string {
+  return `virtio-${id}`;
+}
