@@ -213,3 +213,12 @@ Deno.test("an error number of zero is something else than none", () => {
   const spec: Spec = { ...FULL, linux: { ...FULL.linux, seccomp } };
   assert.deepEqual(throughSpec(spec).linux?.seccomp, seccomp);
 });
+
+Deno.test("the first device of a kind is something else than all of them", () => {
+  const devices = [
+    { allow: true, type: "c", major: 5, minor: 0, access: "rwm" },
+    { allow: true, type: "c", major: 136, access: "rwm" },
+  ];
+  const spec: Spec = { ...FULL, linux: { ...FULL.linux, resources: { devices } } };
+  assert.deepEqual(throughSpec(spec).linux?.resources, { devices });
+});

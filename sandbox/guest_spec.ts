@@ -5,6 +5,7 @@
  */
 
 import type { Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+import { guestDeviceRules } from "./guest_devices.ts";
 import { guestHooks } from "./host_hooks.ts";
 
 /** What the host decided. */
@@ -61,9 +62,13 @@ function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions
   };
 }
 
-/** Devices, pids, block and network I/O, and which of the host's CPUs: not the guest's business. */
+/**
+ * Block and network I/O, which of the host's CPUs, rules about the host's own devices: not the guest's business. How
+ * many processes a container may have is, as they are the guest's.
+ */
 export function guestResources(resources: Resources): Resources {
-  const { devices: _devices, pids: _pids, blockIO: _blockIO, network: _network, ...rest } = resources;
+  const { devices, blockIO: _blockIO, network: _network, ...others } = resources;
+  const rest = devices ? { ...others, devices: guestDeviceRules(devices) } : others;
   if (rest.cpu === undefined) return rest;
   const { cpus: _cpus, mems: _mems, ...cpu } = rest.cpu;
   return { ...rest, cpu };

@@ -22,7 +22,7 @@ function full(): Spec {
         { type: "cgroup" },
       ],
       resources: {
-        devices: [{ allow: false }],
+        devices: [{ allow: false }, { allow: true, type: "b", major: 8, minor: 0 }],
         pids: { limit: 5 },
         blockIO: { weight: 10 },
         network: {},
@@ -43,7 +43,12 @@ Deno.test("what only means something on the host does not go to the guest", () =
   assert.deepEqual(spec.linux, {
     cgroupsPath: "/a/b",
     namespaces: [{ type: "ipc" }, { type: "uts" }, { type: "mount" }],
-    resources: { memory: { limit: 7 }, cpu: { quota: 1, period: 2 } },
+    resources: {
+      devices: [{ allow: false }],
+      pids: { limit: 5 },
+      memory: { limit: 7 },
+      cpu: { quota: 1, period: 2 },
+    },
   });
   assert.equal(sandboxPidns, false);
 });

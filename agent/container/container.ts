@@ -119,6 +119,7 @@ export class Container {
     const path = cgroupPathOf(spec.linux?.cgroupsPath, id);
     const cgroup = taken.adopt(Cgroup.create(options.cgroupRoot ?? CGROUP_ROOT, path), discard);
     cgroup.apply(spec.linux?.resources ?? {});
+    cgroup.filterDevices(spec.linux?.resources?.devices ?? []);
     const { pid } = namespaces.choices;
     const pidNamespaceFd = typeof pid === "object" ? pid.fd : undefined;
     const launched = taken.use(
@@ -245,6 +246,7 @@ export class Container {
   update(resources: Resources): void {
     this.#require("update", "created", "running", "paused");
     this.#cgroup.apply(resources, "resources");
+    if (resources.devices) this.#cgroup.filterDevices(resources.devices, "resources.devices");
   }
 
   /** Stops all processes in their tracks. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { BPF } from "../bpf.ts";
 import { ERRNO } from "../errors.ts";
 import { EPOLL } from "../event_loop.ts";
 import { CLONE, NS, RND } from "../host.ts";
@@ -27,6 +28,7 @@ const HEADERS = [
   "signal.h",
   "asm/termbits.h",
   "linux/ethtool.h",
+  "linux/bpf.h",
   "linux/if.h",
   "linux/if_addr.h",
   "linux/if_link.h",
@@ -96,7 +98,8 @@ async function compare(expected: ReadonlyMap<string, number>, headers = HEADERS)
 }
 
 Deno.test("sizes and offsets of structures are those of the C headers", async () => {
-  const typeOf = (name: string) => name === "siginfo" ? "siginfo_t" : `struct ${name}`;
+  const types: Readonly<Record<string, string>> = { siginfo: "siginfo_t", bpf_attr: "union bpf_attr" };
+  const typeOf = (name: string) => types[name] ?? `struct ${name}`;
   const expected = new Map<string, number>();
   for (const [name, fields] of Object.entries(STRUCTS)) {
     for (const [field, value] of Object.entries(fields)) {
@@ -116,6 +119,7 @@ Deno.test("constants are those of the C headers", async () => {
     [ERRNO, ""],
     [SIGNALS, ""],
     [EPOLL, "EPOLL"],
+    [BPF, "BPF_"],
     [POLL, "POLL"],
     [MS, "MS_"],
     [OPEN_TREE, "OPEN_TREE_"],

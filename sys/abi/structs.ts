@@ -7,6 +7,22 @@ const x86 = Deno.build.arch === "x86_64";
 export const STRUCTS = {
   /** Packed on x86-64 only. */
   epoll_event: x86 ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 },
+  /** A union; the parts that load a program, attach it, and ask for those attached. */
+  bpf_attr: {
+    prog_type: 0,
+    insn_cnt: 4,
+    insns: 8,
+    license: 16,
+    prog_name: 48,
+    target_fd: 0,
+    attach_bpf_fd: 4,
+    attach_type: 8,
+    attach_flags: 12,
+    replace_bpf_fd: 16,
+    "query.attach_type": 4,
+    "query.prog_cnt": 24,
+  },
+  bpf_cgroup_dev_ctx: { size: 12, access_type: 0, major: 4, minor: 8 },
   pollfd: { size: 8, fd: 0, events: 4, revents: 6 },
   siginfo: { size: 128, si_code: 8, si_pid: 16, si_status: 24 },
   open_how: { size: 24, flags: 0, mode: 8, resolve: 16 },

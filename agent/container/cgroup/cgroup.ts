@@ -5,7 +5,8 @@ import { isErrno } from "../../../sys/errors.ts";
 import { killProcess } from "../../../sys/process.ts";
 import { SIGNALS } from "../../../sys/signals.ts";
 import { SpecError } from "../../../oci/check.ts";
-import type { Resources } from "../../../oci/spec.ts";
+import type { DeviceRule, Resources } from "../../../oci/spec.ts";
+import { DeviceFilter } from "../devices/filter.ts";
 import { readText, tryReadText, writeText } from "./files.ts";
 import { resourceWrites } from "./resources.ts";
 import { type CgroupStats, readStats } from "./stats.ts";
@@ -45,11 +46,13 @@ export class Cgroup {
   /** Folders above it that go with it when nothing else is in them, outermost first. */
   readonly #above: readonly string[];
   #fd: number;
+  readonly #devices: DeviceFilter;
 
   private constructor(folder: string, above: readonly string[]) {
     this.folder = folder;
     this.#above = above;
     this.#fd = openFd(folder, O.RDONLY | O.DIRECTORY);
+    this.#devices = new DeviceFilter(this.#fd);
   }
 
   /**
@@ -106,6 +109,17 @@ export class Cgroup {
       const missing = instead?.file ?? file;
       throw new SpecError(path, `is not supported: this kernel gives a cgroup no file "${missing}"`);
     }
+  }
+
+  /**
+   * Decides which devices its processes may use: those that every container has, and those that the rules
+   * allow. What was decided before no longer holds.
+   *
+   * @param at JSON path of the rules in messages
+   * @throws {SpecError}
+   */
+  filterDevices(rules: readonly DeviceRule[], at = "linux.resources.devices"): void {
+    this.#devices.apply(rules, at);
   }
 
   /** @returns false if there is no such file */
@@ -199,6 +213,7 @@ export class Cgroup {
   remove(): void {
     if (this.#fd < 0) return;
     for (const folder of foldersBelow(this.folder).reverse()) removeFolder(folder);
+    this.#devices[Symbol.dispose]();
     closeFd(this.#fd);
     this.#fd = -1;
     removeFolders(this.#above);

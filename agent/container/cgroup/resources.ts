@@ -48,7 +48,7 @@ export function resourceWrites(resources: Resources, at = "linux.resources"): Cg
   ];
 }
 
-function refuseForeign({ memory, cpu, network, devices }: Resources, at: string): void {
+function refuseForeign({ memory, cpu, network }: Resources, at: string): void {
   const refuse = (given: unknown, path: string, why: string) => {
     if (given) throw new SpecError(`${at}.${path}`, `is not supported: ${why}`);
   };
@@ -59,7 +59,6 @@ function refuseForeign({ memory, cpu, network, devices }: Resources, at: string)
   refuse(cpu?.realtimePeriod, "cpu.realtimePeriod", onlyOne);
   refuse(network?.classID, "network.classID", onlyOne);
   refuse(network?.priorities?.length, "network.priorities", onlyOne);
-  refuse(devices?.length, "devices", "access to devices is not filtered yet");
 }
 
 function isSet(value: Integer | undefined): value is Integer {

@@ -118,7 +118,6 @@ Deno.test("what version 2 does not have, or nobody could mean, is refused by nam
     [{ memory: { disableOOMKiller: true } }, "memory.disableOOMKiller is not supported"],
     [{ cpu: { realtimeRuntime: 5 } }, "cpu.realtimeRuntime is not supported"],
     [{ network: { classID: 5 } }, "network.classID is not supported"],
-    [{ devices: [{ allow: true }] }, "devices is not supported"],
     [{ blockIO: { leafWeight: 5 } }, "blockIO.leafWeight is not supported"],
     [
       { hugepageLimits: [{ pageSize: "../x", limit: 1 }] },

@@ -169,6 +169,15 @@ Deno.test("processes that are executed have the container's filter", async () =>
   }
 });
 
+Deno.test("startContainer hooks have the container's filter", async () => {
+  await using harness = await Probes.prepare();
+  const spec = harness.spec(deny(["getpgid"]), []);
+  const args = ["sh", "-c", `probe ${call(NR.getpgid)} > /tmp/said`];
+  spec.hooks = { startContainer: [{ path: "/bin/sh", args }] };
+  await harness.run(spec);
+  assert.deepEqual(results(Deno.readTextFileSync(`${harness.rootfs}/tmp/said`)), [EACCES]);
+});
+
 Deno.test("the default profiles of engines hold", async () => {
   await using harness = await Probes.prepare();
   const AF_UNIX = 1, AF_VSOCK = 40, SOCK_STREAM = 1, CLONE_NEWNS = 0x2_0000, SIGCHLD = 17;

@@ -1,0 +1,67 @@
+/** The filter of a container's devices, in the kernel. */
+
+import { SpecError } from "../../../oci/check.ts";
+import type { DeviceRule } from "../../../oci/spec.ts";
+import {
+  attachDeviceProgram,
+  type BpfProgram,
+  detachDeviceProgram,
+  loadDeviceProgram,
+} from "../../../sys/bpf.ts";
+import { isErrno } from "../../../sys/errors.ts";
+import { deviceProgram } from "./program.ts";
+import { allowEverything, deviceRules } from "./rules.ts";
+
+const NAME = "kata_devices";
+
+/** What decides about devices for a cgroup. It stays there with the cgroup, also when this object is closed. */
+export class DeviceFilter implements Disposable {
+  readonly #cgroupFd: number;
+  /** None where everything is allowed. */
+  #program: BpfProgram | undefined;
+
+  /** @param cgroupFd folder of the cgroup; stays the caller's */
+  constructor(cgroupFd: number) {
+    this.#cgroupFd = cgroupFd;
+  }
+
+  /**
+   * Puts rules into force, in the place of those before: there is no moment without either.
+   *
+   * @param path JSON path of the rules in messages
+   * @throws {SpecError} for rules that make no sense, or that this kernel cannot be given
+   */
+  apply(rules: readonly DeviceRule[], path: string): void {
+    const complete = deviceRules(rules, path);
+    try {
+      if (allowEverything(complete)) this.#detach();
+      else this.#attach(deviceProgram(complete));
+    } catch (error) {
+      if (!isErrno(error)) throw error;
+      throw new SpecError(path, `cannot be put into force: ${error.message}`);
+    }
+  }
+
+  #attach(instructions: Uint8Array): void {
+    const program = loadDeviceProgram(instructions, NAME);
+    try {
+      attachDeviceProgram(this.#cgroupFd, program, this.#program);
+    } catch (error) {
+      program.close();
+      throw error;
+    }
+    this.#program?.close();
+    this.#program = program;
+  }
+
+  #detach(): void {
+    if (this.#program === undefined) return;
+    detachDeviceProgram(this.#cgroupFd, this.#program);
+    this[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.#program?.close();
+    this.#program = undefined;
+  }
+}
