@@ -1,4 +1,3 @@
-import { O, openFd, OwnedFd } from "../sys/fd.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
@@ -16,6 +15,7 @@ import { SandboxNamespaces, type Setting } from "./namespaces.ts";
 import { OomWatch } from "./oom.ts";
 import { type ChildEnds, openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
+import { SharedPids } from "./shared_pids.ts";
 import { Storages } from "./storage/storages.ts";
 import { removeTree } from "./storage/tree.ts";
 import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from "./request_checks.ts";
@@ -65,8 +65,7 @@ export class Sandbox {
   readonly storages: Storages;
   readonly #options: SandboxOptions;
   readonly #containers = new Map<string, Slot>();
-  /** Pid namespace of the first container, and that container. */
-  #first: { readonly namespace: OwnedFd; readonly container: GuestContainer } | undefined;
+  #sharedPids: Promise<SharedPids> | undefined;
   #containerModule: Promise<typeof import("./container/container.ts")> | undefined;
   #state: State = { kind: "absent" };
 
@@ -152,7 +151,7 @@ export class Sandbox {
     this.#state = { kind: "destroyed" };
     if (state.kind === "ready") state.oom[Symbol.dispose]();
     await Promise.all([...this.#containers].map(([id, slot]) => this.#removeAtEnd(id, slot)));
-    this.#first?.namespace.close();
+    await (await this.#sharedPids)?.[Symbol.asyncDispose]();
     if (state.kind === "ready") state.resources.dispose();
   }
 
@@ -187,7 +186,7 @@ export class Sandbox {
     request: CreateContainerRequest,
     sandbox: Ready,
   ): Promise<GuestContainer> {
-    const pid = request.sandboxPidns ? this.#sharedPidNamespace() : undefined;
+    const pid = request.sandboxPidns ? (await this.#sharedPidNamespace()).fd : undefined;
     await using undo = new AsyncDisposableStack();
     const resources = undo.use(new DisposableStack());
     const bundle = this.#makeBundle(id, resources);
@@ -215,7 +214,6 @@ export class Sandbox {
     const made = new GuestContainer(id, { container, io: streams.take(), resources, pipeSize });
     // Everything is the container's from here on.
     undo.move();
-    this.#rememberFirst(made);
     return made;
   }
 
@@ -246,20 +244,12 @@ export class Sandbox {
     return path;
   }
 
-  #sharedPidNamespace(): number | undefined {
-    if (this.#first?.container.init.exited) {
-      throw failedPrecondition(
-        `container "${this.#first.container.id}" has ended, and with it the pid namespace of the sandbox`,
-      );
-    }
-    return this.#first?.namespace.fd;
-  }
-
-  /** The first container of the pod lends its pid namespace to those that are to share one. */
-  #rememberFirst(container: GuestContainer): void {
-    if (this.#first) return;
-    const namespace = new OwnedFd(openFd(`/proc/${container.init.pid}/ns/pid`, O.RDONLY));
-    this.#first = { namespace, container };
+  /** Made for the first container that wants it. */
+  #sharedPidNamespace(): Promise<SharedPids> {
+    return this.#sharedPids ??= SharedPids.create().catch((error) => {
+      this.#sharedPids = undefined;
+      throw error;
+    });
   }
 
   #ready(what: string): Ready {

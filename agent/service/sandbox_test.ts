@@ -112,34 +112,37 @@ Deno.test("a sandbox that failed leaves nothing, and can be tried again", async 
 Deno.test("containers of a pod share host name, IPC and, if wanted, process ids", async () => {
   await using agent = new TestAgent();
   await agent.createSandbox();
-  await agent.run("pod", ["sleep", "100"]);
-  await agent.client.createContainer({
-    containerId: "shared",
-    sandboxPidns: true,
-    OCI: agent.spec([
-      "sh",
-      "-c",
-      "readlink /proc/1/ns/pid; for ns in pid ipc uts; do readlink /proc/self/ns/$ns; done; hostname",
-    ]),
-  });
-  await agent.client.startContainer({ containerId: "shared" });
-  const [pid1, pid, ipc, uts, host] = (await agent.readAll("shared")).split("\n");
-  const process = processToWire(
-    processOf(["sh", "-c", "for ns in pid ipc uts; do readlink /proc/self/ns/$ns; done"]),
-  );
-  await agent.client.execProcess({ containerId: "pod", execId: "e", process });
-  assert.deepEqual((await agent.readAll("pod", "stdout", "e")).trimEnd().split("\n"), [pid, ipc, uts]);
-  assert.deepEqual([pid1, host], [pid, "pod-host"]);
+  const share = async (containerId: string, args: readonly string[]) => {
+    await agent.client.createContainer({ containerId, sandboxPidns: true, OCI: agent.spec(args) });
+    await agent.client.startContainer({ containerId });
+  };
+  const script = "for ns in pid ipc uts; do readlink /proc/self/ns/$ns; done; hostname";
+  await share("first", ["sleep", "100"]);
+  await share("second", ["sh", "-c", script]);
+  const [pid, ipc, uts, host] = (await agent.readAll("second")).split("\n");
+  assert.equal(host, "pod-host");
+  const process = processToWire(processOf(["sh", "-c", script]));
+  await agent.client.execProcess({ containerId: "first", execId: "e", process });
+  assert.deepEqual((await agent.readAll("first", "stdout", "e")).split("\n").slice(0, 3), [pid, ipc, uts]);
   await agent.run("own", ["readlink", "/proc/self/ns/pid"]);
   assert.notEqual((await agent.readAll("own")).trimEnd(), pid);
-  await agent.client.signalProcess({ containerId: "pod", execId: "pod", signal: 9 });
-  await agent.client.waitProcess({ containerId: "pod" });
-  const late = agent.client.createContainer({
-    containerId: "late",
-    sandboxPidns: true,
-    OCI: agent.spec(["true"]),
-  });
-  await rejects(late, Code.FailedPrecondition, /container "pod" has ended, and with it the pid namespace/);
+});
+
+Deno.test("shared process ids outlive every container, and orphans are reaped", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const share = async (containerId: string, args: readonly string[]) => {
+    await agent.client.createContainer({ containerId, sandboxPidns: true, OCI: agent.spec(args) });
+    await agent.client.startContainer({ containerId });
+    return await agent.readAll(containerId);
+  };
+  // its second process ends as an orphan, and is killed with the container otherwise
+  const list = ["sh", "-c", "for p in /proc/[0-9]*; do cat $p/comm; done; readlink /proc/self/ns/pid"];
+  const first = await share("first", ["sh", "-c", "sleep 100 >/dev/null & readlink /proc/self/ns/pid"]);
+  await agent.client.waitProcess({ containerId: "first" });
+  await agent.client.removeContainer({ containerId: "first" });
+  assert.deepEqual((await share("second", list)).split("\n"), ["pause", "sh", first.trimEnd(), ""]);
+  await agent.client.destroySandbox({});
 });
 
 Deno.test("nothing is left of a container that could not be made", async () => {

@@ -3,12 +3,18 @@ import { AT, O } from "../abi/file.ts";
 import { type Slot, u32 } from "../program.ts";
 import { CODE } from "./code.ts";
 import { EXIT_FAILED } from "./layout.ts";
-import { type Architecture, assemble } from "./regenerate.ts";
+import { IDLE } from "./idle.ts";
+import { type Architecture, assemble, assembleText } from "./regenerate.ts";
 import { runAlone } from "./run_alone.ts";
 
 const ARCHITECTURES: readonly Architecture[] = ["x86_64", "aarch64"];
 
 for (const arch of ARCHITECTURES) {
+  Deno.test(`the ${arch} program that waits is what its source assembles to`, async () => {
+    const source = await Deno.readTextFile(new URL(`./idle_${arch}.S`, import.meta.url));
+    assert.deepEqual(Uint8Array.fromBase64(IDLE[arch]), await assembleText(arch, source));
+  });
+
   Deno.test(`the ${arch} loop in code.ts is what its source assembles to`, async () => {
     assert.deepEqual(Uint8Array.fromBase64(CODE[arch].join("")), await assemble(arch));
   });
