@@ -9,15 +9,17 @@ const ONLINE_TRIES = 100;
 const ONLINE_PAUSE_MS = 50;
 
 /**
- * Puts CPUs into use until `count` are.
+ * Puts CPUs into use, or the last ones out of it, until there are `count`.
  *
- * A CPU that the host has just plugged in may take a moment to appear.
+ * A CPU that the host has just plugged in may take a moment to appear. One that the host cannot take out again, or that
+ * was there at boot, is at least not used any more; the first is never switched off.
  *
  * @throws {RpcError} `FailedPrecondition` if there are fewer in the end
  */
 export async function onlineCpus(count: number, folder: string = CPUS): Promise<void> {
   for (let attempt = 0;; attempt++) {
     const online = switchOnCpus(count, folder);
+    if (online > count) switchOffCpus(online - count, folder);
     if (online >= count) return;
     if (attempt === ONLINE_TRIES) {
       throw failedPrecondition(`cannot bring ${count} CPUs into use: the guest has ${online}`);
@@ -30,21 +32,48 @@ export async function onlineCpus(count: number, folder: string = CPUS): Promise<
 function switchOnCpus(wanted: number, folder: string): number {
   const offline: string[] = [];
   let online = 0;
-  for (const name of namesOf(folder, /^cpu[0-9]+$/)) {
-    const file = `${folder}/${name}/online`;
+  for (const file of switchesOf(folder)) {
     // A CPU that cannot be switched off has no such file.
     if (readFlag(file) ?? true) online++;
     else offline.push(file);
   }
-  for (const file of offline.slice(0, Math.max(wanted - online, 0))) if (trySwitchOn(file)) online++;
+  for (const file of offline.slice(0, Math.max(wanted - online, 0))) if (trySwitch(file, "1")) online++;
   return online;
+}
+
+/** The last ones first; one that stays in use, as something needs it, does no harm. */
+function switchOffCpus(count: number, folder: string): void {
+  const online = switchesOf(folder).filter((file) =>
+    !file.endsWith("/cpu0/online") && readFlag(file) === true
+  );
+  for (const file of online.slice(-count)) trySwitch(file, "0");
+}
+
+/** The CPUs' switches, by their numbers. */
+function switchesOf(folder: string): string[] {
+  const number = (name: string) => Number(name.slice("cpu".length));
+  const names = namesOf(folder, /^cpu[0-9]+$/).sort((a, b) => number(a) - number(b));
+  return names.map((name) => `${folder}/${name}/online`);
+}
+
+/** What the kernel puts plugged-in memory to: "auto-movable" keeps it free of what cannot be moved, if there is enough. */
+const ONLINE_POLICY = "/sys/module/memory_hotplug/parameters/online_policy";
+
+/**
+ * Has the kernel put memory into use as soon as it is plugged in, which takes it a moment, and so that the host may have
+ * it back where that is possible.
+ */
+export function welcomeMemory(folder: string = MEMORY, policy: string = ONLINE_POLICY): void {
+  // neither is there in a kernel that cannot be given memory; the policy came with Linux 5.15
+  trySwitch(policy, "auto-movable");
+  trySwitch(`${folder}/auto_online_blocks`, "online");
 }
 
 /** Puts all memory into use that the guest knows of. */
 export function onlineMemory(folder: string = MEMORY): void {
   for (const name of namesOf(folder, /^memory[0-9]+$/)) {
     const file = `${folder}/${name}/online`;
-    if (readFlag(file) === false) trySwitchOn(file);
+    if (readFlag(file) === false) trySwitch(file, "1");
   }
 }
 
@@ -94,9 +123,9 @@ function readFlag(file: string): boolean | undefined {
   }
 }
 
-function trySwitchOn(file: string): boolean {
+function trySwitch(file: string, value: string): boolean {
   try {
-    Deno.writeTextFileSync(file, "1", { create: false });
+    Deno.writeTextFileSync(file, value, { create: false });
     return true;
   } catch {
     // It went away, or is not ready yet: the next pass tells.

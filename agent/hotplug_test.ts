@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { hasMemoryProbe, memoryBlockSize, onlineCpus, onlineMemory, probeMemory } from "./hotplug.ts";
+import {
+  hasMemoryProbe,
+  memoryBlockSize,
+  onlineCpus,
+  onlineMemory,
+  probeMemory,
+  welcomeMemory,
+} from "./hotplug.ts";
 
 /** Files as sysfs has them. */
 function tree(files: Record<string, string>): { path: string; read(name: string): string } & Disposable {
@@ -29,6 +36,14 @@ Deno.test("as many CPUs are brought into use as are wanted, counting those that 
   assert.deepEqual([cpus.read("cpu1/online"), cpus.read("cpu10/online")], ["1", "1"]);
 });
 
+Deno.test("CPUs beyond those that are wanted are put out of use, the last first and never the first", async () => {
+  using cpus = tree({ "cpu0/online": "1\n", "cpu9/online": "1\n", "cpu10/online": "1\n" });
+  await onlineCpus(2, cpus.path);
+  assert.deepEqual([cpus.read("cpu9/online"), cpus.read("cpu10/online")], ["1\n", "0"]);
+  await onlineCpus(0, cpus.path);
+  assert.deepEqual([cpus.read("cpu0/online"), cpus.read("cpu9/online")], ["1\n", "0"]);
+});
+
 Deno.test("a CPU that appears late is waited for", async () => {
   using cpus = tree({ "cpu0/topology": "" });
   const online = onlineCpus(2, cpus.path);
@@ -42,6 +57,13 @@ Deno.test("memory that is not in use is brought into use", () => {
   using memory = tree({ "memory0/online": "1\n", "memory7/online": "0\n", "memory8/state": "offline\n" });
   onlineMemory(memory.path);
   assert.deepEqual([memory.read("memory0/online"), memory.read("memory7/online")], ["1\n", "1"]);
+});
+
+Deno.test("the kernel is told what to do with memory when it comes, if it can be told", () => {
+  using memory = tree({ auto_online_blocks: "offline\n", policy: "contig-zones\n" });
+  welcomeMemory(memory.path, `${memory.path}/policy`);
+  assert.deepEqual([memory.read("auto_online_blocks"), memory.read("policy")], ["online", "auto-movable"]);
+  welcomeMemory("/nonexistent", "/nonexistent/policy");
 });
 
 Deno.test("the size of memory blocks is read as the hexadecimal number it is", () => {

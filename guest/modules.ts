@@ -39,6 +39,7 @@ export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "virtio_net", purpose: "the network" },
   { name: "virtio_blk", purpose: "block devices" },
   { name: "virtio_rng", purpose: "randomness from the host" },
+  { name: "virtio_mem", purpose: "memory that comes and goes" },
 ];
 
 /** A module, ready for the guest. */

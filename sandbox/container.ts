@@ -15,6 +15,7 @@ import type { IoSource } from "./io.ts";
 import { type Log, reason, withFields } from "./log.ts";
 import { Process } from "./process.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import { merged } from "./sizing.ts";
 import type { SavedContainer } from "./state.ts";
 import { within } from "./timing.ts";
 
@@ -36,6 +37,8 @@ export interface ContainerContext {
   outOfMemory(id: string): Promise<void>;
   /** writes the saved state */
   save(): Promise<void>;
+  /** makes the machine large enough for what a container may use from now on */
+  makeRoom(id: string, resources: Resources): Promise<void>;
   /** the container is gone: its id is free */
   forget(id: string): void;
 }
@@ -50,6 +53,8 @@ export interface ContainerOptions {
   readonly hooks?: HostHooks;
   /** of the virtual machine, for hooks */
   readonly pid: number;
+  /** its limits */
+  readonly resources: Resources | undefined;
   /** what the host holds for it; released when it is deleted */
   readonly taken: AsyncDisposableStack;
 }
@@ -94,6 +99,7 @@ export class Container {
   readonly #execs = new Map<string, Exec>();
   #freezer: "thawed" | "freezing" | "frozen" = "thawed";
   #execCount = 0;
+  #resources: Resources | undefined;
   #deleting: Promise<Exit> | undefined;
 
   constructor(options: ContainerOptions) {
@@ -104,6 +110,7 @@ export class Container {
     this.#taken = options.taken;
     this.#hooks = options.hooks;
     this.#pid = options.pid;
+    this.#resources = options.resources;
     this.init = new Process({
       id: this.id,
       guest: options.guest.init,
@@ -200,9 +207,15 @@ export class Container {
     return await this.#guest.stats();
   }
 
-  /** Changes limits. @throws {RpcError} `FAILED_PRECONDITION` when it has ended */
+  /**
+   * Changes limits, and makes the machine large enough for them.
+   *
+   * @throws {RpcError} `FAILED_PRECONDITION` when it has ended
+   */
   async update(resources: Resources): Promise<void> {
     this.expect(["created", "running", "paused"], "update");
+    this.#resources = merged(this.#resources, resources);
+    await this.#context.makeRoom(this.id, this.#resources);
     await this.#guest.update(resources);
   }
 

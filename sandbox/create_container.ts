@@ -73,8 +73,10 @@ export async function createContainer(
   const guest = guestSpec(spec, { rootPath, mounts, terminal: io.names.terminal, disableSeccomp });
   const hooks = HostHooks.of({ id, bundle, spec, log: parts.log });
   const { pid } = parts.vm;
+  const { resources } = spec.linux ?? {};
   const known = new AgentContainer(parts.client, id);
-  const container = new Container({ id, bundle, guest: known, io, context, hooks, pid, taken: taken.move() });
+  const own = { id, bundle, guest: known, io, context, hooks, pid, resources };
+  const container = new Container({ ...own, taken: taken.move() });
   try {
     await container.init.openIo();
     await parts.client.agent.createContainer(
@@ -105,7 +107,17 @@ export async function createStandIn(
   const hooks = HostHooks.of({ id, bundle, spec, log });
   const guest = new PodStandIn(id);
   const taken = new AsyncDisposableStack();
-  const container = new Container({ id, bundle, guest, io, context, hooks, pid, taken });
+  const container = new Container({
+    id,
+    bundle,
+    guest,
+    io,
+    context,
+    hooks,
+    pid,
+    resources: undefined,
+    taken,
+  });
   try {
     await container.init.openIo();
     await hooks?.created(pid);

@@ -13,6 +13,8 @@ import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, withFields } from "./log.ts";
+import { MachineFit } from "./machine_fit.ts";
+import { planMachine } from "./machine_plan.ts";
 import { networkNamespace, reportLinks } from "./network.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
@@ -76,7 +78,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const shareServer = await startShareServer({ config, dir, share, host, log, netns });
   if (shareServer) taken.use(shareServer);
   if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
-  const machine = vmConfig({ id, dir, spec, config, netns, share: share.exported, log });
+  const plan = planMachine(config, spec);
+  const machine = vmConfig({ id, dir, plan, config, netns, share: share.exported, log });
   const vm = taken.use(await host.startVm(machine));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
@@ -90,19 +93,11 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     disableSeccomp: config.runtime.disable_guest_seccomp,
   };
   const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
-  const sandbox = new Sandbox({
-    id,
-    vm,
-    shareServer,
-    share,
-    client,
-    host,
-    record,
-    log,
-    isPod: options.isPod ?? false,
-    policy,
-    taken: taken.move(),
-  });
+  const { agent } = client;
+  const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
+  const isPod = options.isPod ?? false;
+  const parts = { id, vm, shareServer, share, client, fit, host, record, log, isPod, policy };
+  const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations: options.taskDurations });
   return sandbox;
 }

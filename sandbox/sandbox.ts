@@ -17,8 +17,10 @@ import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason } from "./log.ts";
+import type { MachineFit } from "./machine_fit.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import { workloadOf } from "./sizing.ts";
 import type { SavedContainer } from "./state.ts";
 import { pause, within } from "./timing.ts";
 import type { SavedRecord } from "./record.ts";
@@ -42,6 +44,8 @@ export interface SandboxParts {
   readonly shareServer: Helper | undefined;
   readonly share: Share;
   readonly client: AgentClient;
+  /** keeps the machine as large as it has to be; absent where its size is fixed */
+  readonly fit: MachineFit | undefined;
   readonly host: Host;
   readonly record: SavedRecord;
   readonly log: Log;
@@ -124,13 +128,13 @@ export class Sandbox implements AsyncDisposable {
     if (this.isStopped) throw new RpcError(Code.FailedPrecondition, `sandbox "${this.id}" has stopped`);
     if (this.#containers.has(id)) throw new RpcError(Code.AlreadyExists, `container "${id}" exists already`);
     this.#containers.set(id, "creating");
-    const create = this.#parts.isPod && id === this.id ? createStandIn : createContainer;
-    const creation = create(options, this.#parts, this.#context());
+    const creation = this.#create(options);
     this.#creations.add(creation);
     try {
       const container = await creation;
       this.#containers.set(id, container);
       container.init.watch();
+      container.init.exited.then(() => this.#makeSmaller(id));
       if (id === this.id) container.init.exited.then(() => this.stop()).catch((error) => this.#warn(error));
       await this.#save();
       // it may have broken down meanwhile, and nobody would tell the newcomer
@@ -142,6 +146,28 @@ export class Sandbox implements AsyncDisposable {
     } finally {
       this.#creations.delete(creation);
     }
+  }
+
+  /** The container, and room for it: both take a while, and neither needs the other before it runs. */
+  async #create(options: CreateContainerOptions): Promise<Container> {
+    const { id, spec } = options;
+    const room = this.#parts.fit?.want(id, workloadOf(spec.linux?.resources));
+    const create = this.#parts.isPod && id === this.id ? createStandIn : createContainer;
+    const outcomes = await Promise.allSettled([create(options, this.#parts, this.#context()), room]);
+    const [container, fitted] = outcomes;
+    if (container.status === "rejected") {
+      this.#makeSmaller(id);
+      throw container.reason;
+    }
+    if (fitted.status === "fulfilled") return container.value;
+    await container.value.forceExit(UNKNOWN_STATUS);
+    await container.value.release();
+    throw fitted.reason;
+  }
+
+  /** Gives the host back what a container needed, if the machine goes on without it. */
+  #makeSmaller(id: string): void {
+    if (!this.isStopped) this.#parts.fit?.forget(id);
   }
 
   /** Ids of containers in which the kernel ran out of memory, one each time; for one reader. Ends with the sandbox. */
@@ -240,6 +266,7 @@ export class Sandbox implements AsyncDisposable {
       isLost: () => this.#lost,
       outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
+      makeRoom: async (id, resources) => await this.#parts.fit?.want(id, workloadOf(resources)),
       forget: (id) => this.#containers.delete(id),
     };
   }

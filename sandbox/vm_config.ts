@@ -6,21 +6,18 @@
 
 import { splitKernelParams } from "../config/kernel_params.ts";
 import type { Config } from "../config/schema.ts";
-import type { Spec } from "../oci/spec.ts";
 import type { VmConfig } from "../vm/vmm.ts";
 import { agentParams } from "./agent_params.ts";
 import type { Log } from "./log.ts";
+import type { MachinePlan } from "./machine_plan.ts";
 import { SHARE_TAG } from "./sandbox_request.ts";
-import { vmSize, workloadOf } from "./sizing.ts";
-
-const MIB = 1_048_576;
 
 /** What a machine is made for. */
 export interface VmNeeds {
   readonly id: string;
   /** its run folder */
   readonly dir: string;
-  readonly spec: Spec;
+  readonly plan: MachinePlan;
   readonly config: Config;
   readonly netns: string | undefined;
   /** the folder that is shared with the guest */
@@ -29,11 +26,8 @@ export interface VmNeeds {
 }
 
 /** The machine's description. */
-export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds): VmConfig {
-  const { hypervisor, runtime, agent } = config;
-  const most = { vcpus: mostVcpus(hypervisor.default_maxvcpus), memoryMiB: hostMemoryMiB() };
-  const defaults = { vcpus: hypervisor.default_vcpus, memoryMiB: hypervisor.default_memory };
-  const { vcpus, memoryMiB } = vmSize(defaults, workloadOf(spec), most);
+export function vmConfig({ id, dir, plan, config, netns, share, log }: VmNeeds): VmConfig {
+  const { hypervisor, agent } = config;
   return {
     id,
     dir,
@@ -46,11 +40,13 @@ export function vmConfig({ id, dir, spec, config, netns, share, log }: VmNeeds):
     initrd: orUndefined(hypervisor.initrd),
     kernelParams: splitKernelParams(hypervisor.kernel_params),
     agentParams: agentParams(agent),
-    vcpus,
-    maxVcpus: runtime.static_sandbox_resource_mgmt ? vcpus : Math.max(vcpus, most.vcpus),
-    memoryMiB,
-    memorySlots: hypervisor.memory_slots,
-    maxMemoryMiB: hypervisor.default_maxmemory + hypervisor.memory_offset,
+    vcpus: plan.boot.vcpus,
+    maxVcpus: plan.most.vcpus,
+    memoryMiB: plan.boot.memoryMiB,
+    memorySlots: plan.isStatic ? 0 : hypervisor.memory_slots,
+    maxMemoryMiB: plan.most.memoryMiB,
+    memoryOffsetMiB: hypervisor.memory_offset,
+    virtioMem: hypervisor.enable_virtio_mem && !plan.isStatic,
     fileMemBackend: orUndefined(hypervisor.file_mem_backend),
     share: vmShare(hypervisor, dir, share),
     seccompSandbox: orUndefined(hypervisor.seccompsandbox),
@@ -76,15 +72,6 @@ function vmShare(hypervisor: Config["hypervisor"], dir: string, path: string): V
     default:
       return { kind: "none" };
   }
-}
-
-function mostVcpus(configured: number): number {
-  const host = navigator.hardwareConcurrency;
-  return configured > 0 ? Math.min(configured, host) : host;
-}
-
-function hostMemoryMiB(): number {
-  return Math.floor(Deno.systemMemoryInfo().total / MIB);
 }
 
 function orUndefined(text: string): string | undefined {

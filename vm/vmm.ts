@@ -78,8 +78,12 @@ export interface VmConfig {
   readonly memoryMiB: number;
   /** Sockets for memory modules that can be plugged in later; none if absent or 0: the machine cannot grow. */
   readonly memorySlots?: number;
-  /** Memory that the machine can grow to; counts with {@linkcode memorySlots} only. */
+  /** Memory that the machine can grow to; counts with {@linkcode memorySlots} or {@linkcode virtioMem} only. */
   readonly maxMemoryMiB?: number;
+  /** Addresses kept free besides, for devices that are mapped as memory. */
+  readonly memoryOffsetMiB?: number;
+  /** Whether memory comes and goes through one virtio-mem device instead of modules. */
+  readonly virtioMem?: boolean;
   /** Folder for files that hold guest memory; anonymous memory if absent. */
   readonly fileMemBackend?: string;
   readonly share: Share;
@@ -144,6 +148,25 @@ export interface Vm extends AsyncDisposable {
    * @throws {Error} nobody listens yet, or the VM is gone
    */
   connectAgent(signal?: AbortSignal): Promise<ByteStream>;
+  /** Processors that are plugged in. */
+  readonly vcpus: number;
+  /** Memory that is plugged in. */
+  readonly memoryMiB: number;
+  /**
+   * Plugs processors in or out, between those at boot and {@linkcode VmConfig.maxVcpus}. The guest has to put new ones
+   * into use, and may keep one that is to go.
+   *
+   * @returns how many there are then
+   * @throws {Error} the monitor refuses
+   */
+  resizeCpus(wanted: number): Promise<number>;
+  /**
+   * Plugs memory in or out, between that at boot and {@linkcode VmConfig.maxMemoryMiB}, as {@linkcode resizeCpus} does.
+   *
+   * @param blockMiB what the guest takes memory in
+   * @returns how much there is then, in MiB: at least what is wanted, or all that the machine can have
+   */
+  resizeMemory(wantedMiB: number, blockMiB: number): Promise<number>;
   /** Halts all processors. */
   pause(): Promise<void>;
   /** Lets them go on. */

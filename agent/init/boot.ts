@@ -7,6 +7,7 @@
 
 import { isErrno } from "../../sys/errors.ts";
 import { mount } from "../../sys/mount.ts";
+import { welcomeMemory } from "../hotplug.ts";
 import { setHostname } from "../../sys/host.ts";
 import type { Logger } from "../log.ts";
 import { BOOT_LINKS, BOOT_MOUNTS, type BootMount } from "./mounts.ts";
@@ -16,7 +17,7 @@ import { loopbackUp } from "./loopback.ts";
 import { moveRoot } from "./root.ts";
 
 /**
- * Root, mounts, links, control groups, limits, loopback and host name.
+ * Root, mounts, links, control groups, limits, memory to come, loopback and host name.
  *
  * @throws {Error} a sentence that names the step; the guest is of no use then
  */
@@ -26,6 +27,7 @@ export function boot(log: Logger): void {
   for (const [target, path] of BOOT_LINKS) replaceLink(target, path);
   enableCgroupControllers("/sys/fs/cgroup", log);
   raiseFileLimit(log);
+  welcomeMemory();
   loopbackUp();
   setHostname(hostname());
 }

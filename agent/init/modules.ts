@@ -25,6 +25,7 @@ const DEVICE_MODULES: readonly (readonly [type: number, ...modules: string[]])[]
   [1, "virtio_net"],
   [2, "virtio_blk"],
   [4, "virtio_rng"],
+  [24, "virtio_mem"],
 ];
 
 /** The virtio devices of this machine. */

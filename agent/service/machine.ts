@@ -4,7 +4,7 @@ import { addEntropy, setTime } from "../../sys/host.ts";
 import { copyFile } from "../copy_file.ts";
 import { invalidArgument } from "../errors.ts";
 import { guestDetails } from "../guest_details.ts";
-import { onlineCpus, onlineMemory, probeMemory } from "../hotplug.ts";
+import { onlineCpus, onlineMemory, probeMemory, welcomeMemory } from "../hotplug.ts";
 import { updateEphemeralMounts } from "../storage/ephemeral_update.ts";
 
 /** The guest itself: its processors, memory, clock, randomness and files. */
@@ -15,7 +15,10 @@ export function machineHandlers(
     getGuestDetails: (request) => guestDetails(request, options.init),
     async onlineCPUMem({ nbCpus, cpuOnly }) {
       if (nbCpus > 0) await onlineCpus(nbCpus);
-      if (!cpuOnly) onlineMemory();
+      if (!cpuOnly) {
+        if (!options.init) welcomeMemory();
+        onlineMemory();
+      }
       return {};
     },
     memHotplugByProbe({ memHotplugProbeAddr }) {

@@ -205,6 +205,11 @@ export class FakeGuest {
       },
       pauseContainer: async () => (await call("pauseContainer"), {}),
       resumeContainer: async () => (await call("resumeContainer"), {}),
+      getGuestDetails: async () => {
+        await call("getGuestDetails");
+        return { memBlockSizeBytes: 128n << 20n };
+      },
+      onlineCPUMem: async () => (await call("onlineCPUMem"), {}),
       updateContainer: async () => (await call("updateContainer"), {}),
       statsContainer: async () => {
         await call("statsContainer");

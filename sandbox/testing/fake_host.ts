@@ -7,7 +7,7 @@
 import type { Config } from "../../config/schema.ts";
 import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
-import type { Vm, VmExit } from "../../vm/vmm.ts";
+import type { Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
 import type { Helper, Host } from "../host.ts";
 import type { HostPaths } from "../paths.ts";
 import { FakeGuest } from "./fake_guest.ts";
@@ -26,6 +26,8 @@ export class FakeHost implements Host, AsyncDisposable {
     vm: `${this.folder}/vm`,
     shared: `${this.folder}/shared`,
   };
+  /** what the machine has now */
+  readonly size = { vcpus: 1, memoryMiB: 256 };
   readonly bundle = `${this.folder}/bundle`;
   readonly #vmExit = Promise.withResolvers<VmExit>();
   readonly #shareServerExit = Promise.withResolvers<void>();
@@ -43,14 +45,16 @@ export class FakeHost implements Host, AsyncDisposable {
     this.steps.push(name);
   }
 
-  startVm(): Promise<Vm> {
+  startVm(config: VmConfig): Promise<Vm> {
     this.#step("vm");
+    Object.assign(this.size, { vcpus: config.vcpus, memoryMiB: config.memoryMiB });
     const stop = () => {
       this.steps.push("stop vm");
       this.guest.disconnect();
       this.#endVm("stopped", "stopped");
       return Promise.resolve();
     };
+    const { size } = this;
     return Promise.resolve({
       pid: NO_PID,
       pids: [NO_PID],
@@ -62,6 +66,20 @@ export class FakeHost implements Host, AsyncDisposable {
       connectAgent: async () => {
         await this.connect();
         return this.guest.connect();
+      },
+      get vcpus() {
+        return size.vcpus;
+      },
+      get memoryMiB() {
+        return size.memoryMiB;
+      },
+      resizeCpus: (wanted: number) => {
+        this.#step(`${wanted} CPUs`);
+        return Promise.resolve(size.vcpus = wanted);
+      },
+      resizeMemory: (wanted: number) => {
+        this.#step(`${wanted} MiB`);
+        return Promise.resolve(size.memoryMiB = wanted);
       },
       pause: () => Promise.resolve(),
       resume: () => Promise.resolve(),

@@ -13,6 +13,7 @@ import { createSandbox } from "../../sandbox/create_sandbox.ts";
 import { noIo } from "../../sandbox/io.ts";
 import { silentLog } from "../../sandbox/log.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { planMachine } from "../../sandbox/machine_plan.ts";
 import { vmConfig } from "../../sandbox/vm_config.ts";
 import { qemu } from "../../vm/qemu/qemu.ts";
 import { median } from "./measure.ts";
@@ -119,7 +120,7 @@ async function bootMs(bench: SandboxBench, config: Config, initrd: string): Prom
   const described = vmConfig({
     id: "bench-boot",
     dir,
-    spec: specOf(bench, "bench-boot", ["true"]),
+    plan: planMachine(config, specOf(bench, "bench-boot", ["true"])),
     config: { ...config, hypervisor: { ...config.hypervisor, shared_fs: "none", initrd } },
     netns: undefined,
     share: "",

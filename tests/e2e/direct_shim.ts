@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Resources } from "../../oci/spec.ts";
 import type { Envelope } from "../../rpc/gen/envelope_pb.ts";
 import { Events } from "../../rpc/gen/events_ttrpc_pb.ts";
 import {
@@ -32,6 +33,8 @@ export interface ContainerOptions {
   readonly rootfs: string;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly terminal?: boolean;
+  /** `linux.resources` */
+  readonly resources?: Resources;
 }
 
 const SCHEMAS = new Map<string, Schema<unknown>>(
@@ -159,7 +162,10 @@ export class DirectShim implements AsyncDisposable {
         { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "size=1m"] },
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
       ],
-      linux: { namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })) },
+      linux: {
+        namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })),
+        resources: options.resources,
+      },
       annotations: options.annotations ?? {},
     };
     Deno.writeTextFileSync(`${bundle}/config.json`, JSON.stringify(spec));
@@ -274,6 +280,14 @@ function describe({ topic, event }: Envelope): string {
   if (schema === undefined || event === undefined) return topic;
   const { id, execId, containerId, exitStatus } = fromBinary(schema, event.value) as Record<string, unknown>;
   return [topic, id || execId || containerId, exitStatus].filter((part) => part !== undefined).join(" ");
+}
+
+/** Limits, as containerd sends them. */
+export function limits(resources: Resources) {
+  return {
+    typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources",
+    value: new TextEncoder().encode(JSON.stringify(resources)),
+  };
 }
 
 /** An exec's process, as containerd sends it. */

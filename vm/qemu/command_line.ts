@@ -6,6 +6,7 @@
 
 import type { Accelerator, VmConfig } from "../vmm.ts";
 import { type Arch, kernelCommandLine } from "./kernel_params.ts";
+import { backendOption, memoryBackend } from "./memory_backend.ts";
 import { needsSharedMemory, nicArguments, type NicFdName } from "./nics.ts";
 
 /** The device that carries the agent's connections. */
@@ -93,9 +94,31 @@ function machine(input: CommandLineInput): string[] {
     ...["-cpu", [...processor(arch, accelerator), config.cpuFeatures].filter(Boolean).join(",")],
     ...["-smp", `${config.vcpus},cores=1,threads=1,sockets=${config.maxVcpus},maxcpus=${config.maxVcpus}`],
     ...["-m", memorySize(input)],
-    ...["-object", memory(input)],
+    ...[
+      "-object",
+      backendOption(memoryBackend(config, sharesMemory(config, input.channel)), "dimm1", config.memoryMiB),
+    ],
+    ...virtioMem(input),
     ...["-rtc", arch === "x86_64" ? "base=utc,driftfix=slew,clock=host" : "base=utc,clock=host"],
     ...(arch === "x86_64" && accelerator === "kvm" ? ["-global", "kvm-pit.lost_tick_policy=discard"] : []),
+  ];
+}
+
+/** Id of the device that memory comes from and goes to, where there is one. */
+export const VIRTIO_MEM = "virtiomem0";
+
+/** What such a device works in, whatever pages the host has. */
+const VIRTIO_MEM_STEP_MIB = 4;
+
+/** A device that gives the guest no memory at first, and up to the machine's limit when it is told to. */
+function virtioMem({ config, channel }: CommandLineInput): string[] {
+  const { virtioMem, memoryMiB, maxMemoryMiB = 0 } = config;
+  const room = Math.floor((maxMemoryMiB - memoryMiB) / VIRTIO_MEM_STEP_MIB) * VIRTIO_MEM_STEP_MIB;
+  if (!virtioMem || room <= 0) return [];
+  const backend = memoryBackend(config, sharesMemory(config, channel));
+  return [
+    ...["-object", backendOption(backend, "virtiomem", room)],
+    ...["-device", `virtio-mem-pci,id=${VIRTIO_MEM},memdev=virtiomem,requested-size=0`],
   ];
 }
 
@@ -106,9 +129,9 @@ const ADDRESS_RESERVE_MIB = 1024;
 const EMULATED_MAX_MIB = 512 * 1024;
 
 function memorySize({ config, accelerator }: CommandLineInput): string {
-  const { memoryMiB, memorySlots = 0, maxMemoryMiB = 0 } = config;
-  if (memorySlots === 0) return `${memoryMiB}M`;
-  const wanted = Math.max(maxMemoryMiB, memoryMiB) + ADDRESS_RESERVE_MIB;
+  const { memoryMiB, memorySlots = 0, maxMemoryMiB = 0, memoryOffsetMiB = 0 } = config;
+  if (memorySlots === 0 && !config.virtioMem) return `${memoryMiB}M`;
+  const wanted = Math.max(maxMemoryMiB, memoryMiB) + memoryOffsetMiB + ADDRESS_RESERVE_MIB;
   const most = accelerator === "tcg"
     ? Math.max(Math.min(wanted, EMULATED_MAX_MIB), memoryMiB + ADDRESS_RESERVE_MIB)
     : wanted;
@@ -127,15 +150,9 @@ function processor(arch: Arch, accelerator: Accelerator): readonly string[] {
   return arch === "x86_64" ? EMULATED_X86 : ["max"];
 }
 
-/** Memory has to be shareable wherever another process reads the guest's queues. */
-function memory({ config, channel }: CommandLineInput): string {
-  const { memoryMiB, fileMemBackend, share, nics } = config;
-  const size = `id=dimm1,size=${memoryMiB}M`;
-  if (fileMemBackend) return `memory-backend-file,${size},mem-path=${value(fileMemBackend)},share=on`;
-  if (share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock" || needsSharedMemory(nics)) {
-    return `memory-backend-memfd,${size},share=on`;
-  }
-  return `memory-backend-ram,${size}`;
+/** Whether a process besides QEMU reads the guest's queues, and so its memory. */
+export function sharesMemory({ nics, share }: VmConfig, channel: ChannelDevice): boolean {
+  return share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock" || needsSharedMemory(nics);
 }
 
 function control(fd: (name: FdName) => number): string[] {

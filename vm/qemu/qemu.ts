@@ -11,10 +11,15 @@ import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
 import { type AcceleratorChoice, chooseAccelerator, type KvmHost } from "./accelerator.ts";
 import { openAgentChannel } from "./agent_channel.ts";
-import { buildCommandLine, type FdName, PID_FILE } from "./command_line.ts";
+import { buildCommandLine, type FdName, PID_FILE, sharesMemory, VIRTIO_MEM } from "./command_line.ts";
 import { GuestConsole } from "./console.ts";
 import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
+import { Cpus } from "./hotplug/cpus.ts";
+import { FixedMemory, type GuestMemory, MemoryModules } from "./hotplug/memory.ts";
+import type { Plugs } from "./hotplug/removal.ts";
+import { VirtioMemory } from "./hotplug/virtio_mem.ts";
+import { type MemoryBackend, memoryBackend } from "./memory_backend.ts";
 import { nicFds } from "./nics.ts";
 import { QmpClient, QmpClosed } from "./qmp.ts";
 import { QemuVm } from "./qemu_vm.ts";
@@ -129,7 +134,25 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
   const events = new VmEvents();
   const qmp = await connectQmp(qmpStream, daemon, events, accelerator);
   taken.defer(() => qmp.close());
-  return new QemuVm({ accelerator, channel, console, consoleEnded, daemon, events, qmp }, taken.move());
+  const plugs = { qmp, events };
+  const cpus = new Cpus(plugs, {
+    atBoot: config.vcpus,
+    most: config.maxVcpus,
+    canRemove: accelerator === "kvm",
+  });
+  const memory = guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device)));
+  const parts = { accelerator, channel, console, consoleEnded, cpus, daemon, events, memory, qmp };
+  return new QemuVm(parts, taken.move());
+}
+
+function guestMemory(config: VmConfig, plugs: Plugs, backend: MemoryBackend): GuestMemory {
+  const { memoryMiB, maxMemoryMiB = 0, memorySlots = 0, virtioMem } = config;
+  if (maxMemoryMiB <= memoryMiB) return new FixedMemory(memoryMiB);
+  const limits = { atBootMiB: memoryMiB, mostMiB: maxMemoryMiB };
+  if (virtioMem) return new VirtioMemory(plugs, limits, VIRTIO_MEM);
+  return memorySlots > 0
+    ? new MemoryModules(plugs, limits, memorySlots, backend)
+    : new FixedMemory(memoryMiB);
 }
 
 /** The numbers that the command line speaks of, and our descriptors behind them. */

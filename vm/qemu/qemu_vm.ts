@@ -5,6 +5,8 @@ import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.t
 import type { Accelerator, AgentTransport, Vm, VmExit } from "../vmm.ts";
 import type { AgentChannel } from "./agent_channel.ts";
 import type { GuestConsole } from "./console.ts";
+import type { Cpus } from "./hotplug/cpus.ts";
+import type { GuestMemory } from "./hotplug/memory.ts";
 import type { QmpClient } from "./qmp.ts";
 import type { VmEvents } from "./vm_events.ts";
 
@@ -12,6 +14,8 @@ import type { VmEvents } from "./vm_events.ts";
 export interface QemuParts {
   readonly accelerator: Accelerator;
   readonly channel: AgentChannel;
+  readonly cpus: Cpus;
+  readonly memory: GuestMemory;
   readonly console: GuestConsole;
   /** Resolves when the console's stream has ended. */
   readonly consoleEnded: Promise<void>;
@@ -66,6 +70,22 @@ export class QemuVm implements Vm {
   async connectAgent(signal?: AbortSignal): Promise<ByteStream> {
     if (this.#exit) throw new Error(`cannot reach the agent: ${this.#exit.message}`);
     return await this.#parts.channel.connect(signal);
+  }
+
+  get vcpus(): number {
+    return this.#parts.cpus.count;
+  }
+
+  get memoryMiB(): number {
+    return this.#parts.memory.memoryMiB;
+  }
+
+  resizeCpus(wanted: number): Promise<number> {
+    return this.#parts.cpus.resize(wanted);
+  }
+
+  resizeMemory(wantedMiB: number, blockMiB: number): Promise<number> {
+    return this.#parts.memory.resize(wantedMiB, blockMiB);
   }
 
   async pause(): Promise<void> {

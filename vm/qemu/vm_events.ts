@@ -2,8 +2,21 @@
 
 import type { QmpEvent } from "./qmp.ts";
 
+/** What became of a device that the guest was asked to let go of. */
+export type RemovalEnd = "gone" | "refused";
+
+/** Waits for the removal of a device. Disposing of it ends the waiting. */
+export interface Removal extends Disposable {
+  readonly done: Promise<RemovalEnd>;
+}
+
+/** Events by which a guest says that it keeps a device. */
+const REFUSALS = new Set(["DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR"]);
+
 /** Collects events; may be told some before anybody is interested. */
 export class VmEvents {
+  readonly #removals = new Map<string, (end: RemovalEnd) => void>();
+  readonly #sizes = new Set<() => void>();
   readonly #halted = Promise.withResolvers<void>();
   #shutdown: string | undefined;
   #haltWanted = false;
@@ -12,6 +25,9 @@ export class VmEvents {
   take({ name, data }: QmpEvent): void {
     if (name === "SHUTDOWN" && data.guest === true) this.#shutdown = String(data.reason ?? "unknown");
     if (name === "STOP" && !this.#haltWanted) this.#halted.resolve();
+    if (name === "DEVICE_DELETED") this.#removals.get(String(data.device))?.("gone");
+    if (REFUSALS.has(name)) this.#removals.get(String(data.device))?.("refused");
+    if (name === "MEMORY_DEVICE_SIZE_CHANGE") { for (const told of this.#sizes) told(); }
   }
 
   /** Why the guest ended itself ("guest-reset", "guest-shutdown", "guest-panic"), if it did. */
@@ -27,5 +43,18 @@ export class VmEvents {
   /** To be told before the processors are halted on purpose, and after they go on. */
   expectHalt(wanted: boolean): void {
     this.#haltWanted = wanted;
+  }
+
+  /** To be called before the device is asked for: the event may come before the answer. */
+  awaitRemoval(device: string): Removal {
+    const done = Promise.withResolvers<RemovalEnd>();
+    this.#removals.set(device, done.resolve);
+    return { done: done.promise, [Symbol.dispose]: () => void this.#removals.delete(device) };
+  }
+
+  /** Calls back whenever a memory device has changed its size, until the result is disposed of. */
+  onMemorySize(told: () => void): Disposable {
+    this.#sizes.add(told);
+    return { [Symbol.dispose]: () => void this.#sizes.delete(told) };
   }
 }
