@@ -102,8 +102,8 @@ export class Cgroup {
         throw new SpecError(`${at}.memory.limit`, `is below what is in use, ${used}: it is ${memory.limit}`);
       }
     }
-    for (const { path, file, value, instead, optional = false } of writes) {
-      if (this.#tryWrite(path, file, value)) continue;
+    for (const { path, file, value, instead, optional = false, attempt = false } of writes) {
+      if (this.#tryWrite(path, file, value, attempt)) continue;
       if (instead && this.#tryWrite(path, instead.file, instead.value)) continue;
       if (optional) continue;
       const missing = instead?.file ?? file;
@@ -123,12 +123,13 @@ export class Cgroup {
   }
 
   /** @returns false if there is no such file */
-  #tryWrite(path: string, file: string, value: string): boolean {
+  #tryWrite(path: string, file: string, value: string, attempt = false): boolean {
     try {
       writeText(`${this.folder}/${file}`, value);
       return true;
     } catch (error) {
       if (isErrno(error, "ENOENT")) return false;
+      if (attempt && isErrno(error, "EINVAL")) return true;
       const code = isErrno(error) ? error.code : String(error);
       throw new SpecError(path, `cannot be set: writing "${value}" to "${file}" gives ${code}`);
     }

@@ -24,6 +24,8 @@ export interface CgroupWrite {
   readonly instead?: { readonly file: string; readonly value: string };
   /** Asks for nothing that is not so anyway where there is no such file. */
   readonly optional?: boolean;
+  /** May be invalid for now: it comes again when what it depends on is written. */
+  readonly attempt?: boolean;
 }
 
 const DEFAULT_PERIOD_US = 100_000;
@@ -105,22 +107,25 @@ function cpuWrites(cpu: CpuResources, path: string): CgroupWrite[] {
   const writes: CgroupWrite[] = [];
   const { shares, quota, period, burst, idle } = cpu;
   if (idle !== undefined) writes.push({ path: `${path}.idle`, file: "cpu.idle", value: String(idle) });
-  if (isSet(shares)) {
+  // An idle group has the weight of idle processes, and the kernel takes no other.
+  if (isSet(shares) && !isSet(idle)) {
     writes.push({
       path: `${path}.shares`,
       file: "cpu.weight",
       value: String(weightOfShares(Number(shares))),
     });
   }
+  // Never longer than the quota, a burst has to shrink before it, and can grow only after it.
+  const bursts = burst === undefined
+    ? []
+    : [{ path: `${path}.burst`, file: "cpu.max.burst", value: String(burst) }];
   if (isSet(quota) || isSet(period)) {
+    writes.push(...bursts.map((write) => ({ ...write, attempt: true })));
     const part = quota !== undefined && quota > 0 ? String(quota) : "max";
     const value = `${part} ${isSet(period) ? period : DEFAULT_PERIOD_US}`;
     writes.push({ path: `${path}.${isSet(quota) ? "quota" : "period"}`, file: "cpu.max", value });
   }
-  // After cpu.max, as a burst must not be longer than the quota.
-  if (burst !== undefined) {
-    writes.push({ path: `${path}.burst`, file: "cpu.max.burst", value: String(burst) });
-  }
+  writes.push(...bursts);
   if (cpu.cpus) writes.push({ path: `${path}.cpus`, file: "cpuset.cpus", value: cpu.cpus });
   if (cpu.mems) writes.push({ path: `${path}.mems`, file: "cpuset.mems", value: cpu.mems });
   return writes;
@@ -194,6 +199,9 @@ function rdmaWrites(rdma: NonNullable<Resources["rdma"]>, path: string): CgroupW
   });
 }
 
+/** Files that move, kill or freeze processes, or hand controllers on: they limit nothing. */
+const NO_LIMITS = /^cgroup\.(procs|threads|kill|freeze|type|subtree_control)$/;
+
 /** Files by name; they come last, and so have the last word. */
 function unifiedWrites(unified: Readonly<Record<string, string>>, path: string): CgroupWrite[] {
   return Object.entries(unified).flatMap(([file, text]) => {
@@ -201,6 +209,7 @@ function unifiedWrites(unified: Readonly<Record<string, string>>, path: string):
     if (!/^[a-z0-9_]+\.[A-Za-z0-9_.]+$/.test(file)) {
       throw new SpecError(at, "is not the name of a cgroup file");
     }
+    if (NO_LIMITS.test(file)) throw new SpecError(at, "is not supported: it is no limit");
     return text.split("\n").filter((line) => line !== "").map((value) => ({ path: at, file, value }));
   });
 }

@@ -4,11 +4,13 @@ import { resourceWrites, weightOfShares } from "./resources.ts";
 
 /**
  * The writes as lines such as `memory.max=4096`; what stands in for a missing file after `or`, `?` for
- * optional ones.
+ * optional ones, `!` for those that may be too early.
  */
 function lines(resources: Resources): string[] {
-  return resourceWrites(resources).map(({ file, value, instead, optional }) =>
-    `${file}=${value}${instead ? ` or ${instead.file}=${instead.value}` : ""}${optional ? "?" : ""}`
+  return resourceWrites(resources).map(({ file, value, instead, optional, attempt }) =>
+    `${file}=${value}${instead ? ` or ${instead.file}=${instead.value}` : ""}${optional ? "?" : ""}${
+      attempt ? "!" : ""
+    }`
   );
 }
 
@@ -29,6 +31,7 @@ Deno.test("limits become writes to version 2 files, in the order of the controll
       "memory.swap.max=4096",
       "cpu.idle=0",
       "cpu.weight=100",
+      "cpu.max.burst=5!",
       "cpu.max=50000 100000",
       "cpu.max.burst=5",
       "cpuset.cpus=0-1",
@@ -54,6 +57,11 @@ Deno.test("what is not set is not written", () => {
     [],
   );
   assert.deepEqual(lines({ devices: [], network: {}, memory: { disableOOMKiller: false } }), []);
+});
+
+Deno.test("an idle group has no weight of its own", () => {
+  assert.deepEqual(lines({ cpu: { idle: 1, shares: 1024 } }), ["cpu.idle=1"]);
+  assert.deepEqual(lines({ cpu: { burst: 7 } }), ["cpu.max.burst=7"]);
 });
 
 Deno.test("negative limits are none", () => {
@@ -124,6 +132,7 @@ Deno.test("what version 2 does not have, or nobody could mean, is refused by nam
       `hugepageLimits[0].pageSize must be a size such as "2MB": it is "../x"`,
     ],
     [{ unified: { "../cgroup.procs": "1" } }, `unified["../cgroup.procs"] is not the name of a cgroup file`],
+    [{ unified: { "cgroup.procs": "1" } }, `unified["cgroup.procs"] is not supported: it is no limit`],
     [{ unified: { "memory/high": "1" } }, `unified["memory/high"] is not the name of a cgroup file`],
   ];
   for (const [resources, problem] of cases) {
