@@ -9,7 +9,7 @@ import { jsonText, parseJson } from "./validate.ts";
 type Plain = Record<string, unknown>;
 
 /** Fields whose zero says something else than their absence does. */
-const MEANT_ZEROS = new Set(["errnoRet", "defaultErrnoRet", "major", "minor"]);
+const MEANT_ZEROS = new Set(["errnoRet", "defaultErrnoRet", "major", "minor", "burst", "idle"]);
 
 /**
  * The JSON that turns `arrived` into `sent`; "" when nothing is missing. Zero values that are missing do not
