@@ -5,7 +5,7 @@ import type { Spec } from "../../oci/spec.ts";
 import { jsonText } from "../../oci/validate.ts";
 import { Harness, specOf } from "./testing/harness.ts";
 import { addPerl, parseReport, probeArgs, type Report } from "./testing/reporter.ts";
-import { REPORT_CASES, type ReportCase, withCapabilities } from "./testing/report_cases.ts";
+import { checkReport, REPORT_CASES, withCapabilities } from "./testing/report_cases.ts";
 
 /** What is otherwise in every case, and why. */
 const UNLIKE: readonly (readonly [fact: RegExp, why: string])[] = [
@@ -54,14 +54,6 @@ function normalized(report: Report): Map<string, string> {
   return facts;
 }
 
-function check(facts: ReadonlyMap<string, string>, { expect }: ReportCase): void {
-  for (const [name, wanted] of Object.entries(expect)) {
-    const found = facts.get(name);
-    if (typeof wanted === "string") assert.equal(found, wanted, name);
-    else assert.match(found ?? "(none)", wanted, name);
-  }
-}
-
 for (const one of REPORT_CASES.filter(({ onlyInGuest }) => onlyInGuest === undefined)) {
   Deno.test(`report: ${one.name}`, async () => {
     await using harness = new Harness();
@@ -69,7 +61,7 @@ for (const one of REPORT_CASES.filter(({ onlyInGuest }) => onlyInGuest === undef
     const spec = withCapabilities(specOf(harness.rootfs, probeArgs(...one.asks ?? [])));
     one.change(spec);
     const ours = normalized(await ofOurs(harness, spec));
-    check(ours, one);
+    checkReport(ours, one);
     if (one.onlyHere !== undefined) return;
     const theirs = normalized(await ofCrun(harness, spec));
     const unlike = [...UNLIKE, ...one.unlike ?? []];

@@ -75,9 +75,10 @@ export class Guest implements AsyncDisposable {
     return new Guest({ vm, client, dir, console });
   }
 
-  /** Makes a sandbox that shares the host's folder by 9p. */
-  async createSandbox(): Promise<void> {
+  /** Makes a sandbox that shares the host's folder by 9p. @param guestHookPath folder of hooks in the guest */
+  async createSandbox(guestHookPath = ""): Promise<void> {
     await this.agent.createSandbox({
+      guestHookPath,
       sandboxId: "pod",
       hostname: "pod-host",
       storages: [{
