@@ -5,10 +5,12 @@
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
 import { SpecError } from "../../oci/check.ts";
-import type { Hook, Process, Seccomp, Spec } from "../../oci/spec.ts";
+import type { DeviceRule, Hook, Process, Seccomp, Spec } from "../../oci/spec.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
 import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
+import { deviceProgram } from "./devices/program.ts";
+import { allowEverything, type DeviceAccessRule, deviceRules } from "./devices/rules.ts";
 import { mountFacts, withRoot } from "./facts.ts";
 import { homeInside } from "./lookup.ts";
 import { chooseNamespaces } from "./namespaces.ts";
@@ -47,10 +49,20 @@ export interface ExplainedHook extends Hook {
 export interface Explanation {
   readonly id: string;
   readonly cgroup: { readonly folder: string; readonly writes: readonly CgroupWrite[] };
+  /** none for a process that is executed: it is under the container's */
+  readonly devices: ExplainedDevices | undefined;
   readonly hooks: readonly ExplainedHook[];
   readonly descriptors: readonly NamedDescriptor[];
   readonly seccomp: ExplainedSeccomp | undefined;
   readonly plan: ProcessPlan;
+}
+
+/** Who may use which device. */
+export interface ExplainedDevices {
+  /** a later one before an earlier one */
+  readonly rules: readonly DeviceAccessRule[];
+  /** none where everything is allowed */
+  readonly program: Uint8Array | undefined;
 }
 
 /** A filter of system calls, and what it was made of. */
@@ -89,11 +101,12 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
       facts: assumedFacts(options, process),
       ...(filter && { filter }),
     });
-    return { id, cgroup: { folder, writes: [] }, hooks: [], descriptors, seccomp, plan };
+    return { id, cgroup: { folder, writes: [] }, devices: undefined, hooks: [], descriptors, seccomp, plan };
   }
   return {
     id,
     cgroup: { folder, writes: resourceWrites(spec.linux?.resources ?? {}) },
+    devices: explainedDevices(spec.linux?.resources?.devices ?? []),
     hooks: explainedHooks(spec),
     descriptors,
     seccomp,
@@ -120,6 +133,11 @@ function containerPlan(
     facts: assumedFacts(options, spec.process),
     ...(filter && { filter }),
   });
+}
+
+function explainedDevices(given: readonly DeviceRule[]): ExplainedDevices {
+  const rules = deviceRules(given, "linux.resources.devices");
+  return { rules, program: allowEverything(rules) ? undefined : deviceProgram(rules) };
 }
 
 function rootfsOf({ spec, bundle }: ExplainOptions): string {

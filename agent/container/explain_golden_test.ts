@@ -23,23 +23,26 @@ async function linesOf(name: string): Promise<string[]> {
 }
 
 /**
- * What is different from the base, in order: lines that are not there with `-`, those that it does not have with `+`,
- * each group after the line that both have before it. That keeps the files small enough to be read.
+ * What is different from the base, in order: how many lines are not there, and those that it does not have, after the
+ * line that both have before them. What is not there can be read in the base's file, and so the files stay small.
  */
 function difference(base: readonly string[], lines: readonly string[]): string[] {
   const length = lengths(base, lines);
   const found: string[] = [];
-  let isTogether = true;
   for (let i = 0, j = 0; i < base.length || j < lines.length;) {
-    if (i < base.length && j < lines.length && base[i] === lines[j]) {
-      [i, j, isTogether] = [i + 1, j + 1, true];
-      continue;
+    const before = base[i - 1] ?? "the beginning";
+    const added: string[] = [];
+    let removed = 0;
+    while ((i < base.length || j < lines.length) && base[i] !== lines[j]) {
+      const isLess = j === lines.length ||
+        (i < base.length && (length[i + 1]?.[j] ?? 0) >= (length[i]?.[j + 1] ?? 0));
+      if (isLess) [i, removed] = [i + 1, removed + 1];
+      else added.push(`+ ${lines[j++]}`);
     }
-    if (isTogether) found.push(`@ ${base[i - 1] ?? "the beginning"}`);
-    isTogether = false;
-    const isLess = j === lines.length ||
-      (i < base.length && (length[i + 1]?.[j] ?? 0) >= (length[i]?.[j + 1] ?? 0));
-    found.push(isLess ? `- ${base[i++]}` : `+ ${lines[j++]}`);
+    if (removed + added.length > 0) found.push(`@ ${before}`);
+    if (removed > 0) found.push(`- ${removed} lines`);
+    found.push(...added);
+    [i, j] = [i + 1, j + 1];
   }
   return found;
 }

@@ -23,9 +23,10 @@ Deno.test("explain() lists what is written to the cgroup, what is cloned, and ev
     },
   }));
   const lines = explanationLines(explanation);
-  assert.deepEqual(lines.slice(0, 6), [
+  assert.deepEqual(lines.filter((line) => !/^allow /.test(line)).slice(0, 7), [
     "# cgroup /sys/fs/cgroup/pods/one",
     `linux.resources.memory.limit: write "1073741824" to memory.max`,
+    "# devices, by a program of 80 instructions",
     "# descriptors of the agent",
     "100: network namespace /run/netns/x",
     "# process",
@@ -75,4 +76,24 @@ Deno.test("as JSON every step has its call, its arguments and its line", async (
   );
   const first = document.steps[0];
   assert.deepEqual([first.kind, first.call, first.args[0]], ["call", "prctl", "PR_SET_DUMPABLE"]);
+});
+
+Deno.test("filters are counted, and listed when everything is asked for", async () => {
+  const seccomp = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["mkdir", "rmdir"], action: "SCMP_ACT_ERRNO" }],
+  };
+  const devices = [{ allow: false }, { allow: true, type: "b", major: 8, minor: 0, access: "r" }];
+  const explanation = await of(spec({ linux: { seccomp, resources: { devices } } }));
+  const [short, long] = [explanationLines(explanation), explanationLines(explanation, true)];
+  const text = short.join("\n");
+  assert.match(
+    text,
+    /# filter of system calls: SCMP_ACT_ALLOW but for 1 rules about 2 calls, as \d+ instructions/,
+  );
+  assert.match(text, /\ndeny a \*:\* rwm\nallow b 8:0 r\n/);
+  assert.doesNotMatch(text, /return/);
+  assert.match(long.join("\n"), /\d+: return w0\n.*\d+: return ERRNO\(1\)/s);
+  const everything = await of(spec({ linux: { resources: { devices: [{ allow: true }] } } }));
+  assert.ok(explanationLines(everything).includes("# devices, all, so without a program"));
 });

@@ -2,7 +2,8 @@
 
 import { cloneFlagsText, stepFields } from "../../sys/program_text.ts";
 import type { CgroupWrite } from "./cgroup/resources.ts";
-import type { ExplainedHook, ExplainedSeccomp, Explanation } from "./explain.ts";
+import { disassembleDeviceProgram, ruleText } from "./devices/disassemble.ts";
+import type { ExplainedDevices, ExplainedHook, ExplainedSeccomp, Explanation } from "./explain.ts";
 import { disassemble } from "./seccomp/disassemble.ts";
 
 /**
@@ -11,10 +12,11 @@ import { disassemble } from "./seccomp/disassemble.ts";
  * @param verbose filters are listed, too, an instruction a line
  */
 export function explanationLines(explanation: Explanation, verbose = false): string[] {
-  const { cgroup, hooks, descriptors, seccomp, plan } = explanation;
+  const { cgroup, devices, hooks, descriptors, seccomp, plan } = explanation;
   return [
     `# cgroup ${cgroup.folder}`,
     ...cgroup.writes.map(writeLine),
+    ...(devices ? deviceLines(devices, verbose) : []),
     ...(hooks.length === 0 ? [] : ["# hooks", ...hooks.map(hookLine)]),
     ...(descriptors.length === 0 ? [] : ["# descriptors of the agent"]),
     ...descriptors.map(({ fd, what }) => `${fd}: ${what}`),
@@ -28,10 +30,16 @@ export function explanationLines(explanation: Explanation, verbose = false): str
 
 /** The same as a JSON document; 64-bit numbers that JavaScript could not hold exactly are texts. */
 export function explanationJson(explanation: Explanation): string {
-  const { id, cgroup, hooks, descriptors, seccomp, plan } = explanation;
+  const { id, cgroup, devices, hooks, descriptors, seccomp, plan } = explanation;
   const document = {
     id,
     cgroup,
+    ...(devices && {
+      devices: {
+        rules: devices.rules.map(ruleText),
+        program: devices.program ? disassembleDeviceProgram(devices.program) : [],
+      },
+    }),
     hooks,
     descriptors,
     ...(seccomp && {
@@ -50,6 +58,15 @@ export function explanationJson(explanation: Explanation): string {
 function writeLine({ path, file, value, instead, optional }: CgroupWrite): string {
   const other = instead ? `, or ${JSON.stringify(instead.value)} to ${instead.file}` : "";
   return `${path}: write ${JSON.stringify(value)} to ${file}${other}${optional ? ", if it is there" : ""}`;
+}
+
+function deviceLines({ rules, program }: ExplainedDevices, verbose: boolean): string[] {
+  const how = program ? `by a program of ${program.length / 8} instructions` : "all, so without a program";
+  return [
+    `# devices, ${how}`,
+    ...rules.map(ruleText),
+    ...(verbose && program ? disassembleDeviceProgram(program) : []),
+  ];
 }
 
 function seccompCounts({ profile, filter }: ExplainedSeccomp) {
