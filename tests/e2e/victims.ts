@@ -11,8 +11,8 @@ export const VICTIMS: readonly Victim[] = ["shim", "qemu", "virtiofsd"];
 
 /** What the command line of a victim holds. */
 const MARKS: Record<Victim, (id: string) => RegExp> = {
-  shim: (id) => new RegExp(`containerd-shim-kata-v2\\0.*\\0-id\\0${id}\\0`),
-  qemu: (id) => new RegExp(`qemu-system.*\\0sandbox-${id}[,\\0]`),
+  shim: (id) => new RegExp(`containerd-shim-kata-v2\\x00.*\\x00-id\\x00${id}\\x00`),
+  qemu: (id) => new RegExp(`qemu-system.*\\x00sandbox-${id}[,\\x00]`),
   virtiofsd: (id) => new RegExp(`virtiofsd.*/sandboxes/${id}/shared`),
 };
 
