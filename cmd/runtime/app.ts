@@ -6,6 +6,7 @@ import { envCommand } from "./env/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
+import { installCommand, uninstallCommand } from "./install/command.ts";
 import { appendToLog } from "./log_file.ts";
 import { listCommand } from "./list/command.ts";
 import { metricsCommand } from "./metrics/command.ts";
@@ -35,6 +36,8 @@ const routes = buildRouteMap<string, AppContext>({
     list: listCommand,
     metrics: metricsCommand,
     guest: guestRoutes,
+    install: installCommand,
+    uninstall: uninstallCommand,
     version: versionCommand,
   },
   aliases: { "kata-check": "check", "kata-env": "env" },

@@ -71,6 +71,22 @@ export function installCommand(host: CheckHost, program: keyof typeof PACKAGES):
   return `${sudo(host)}${INSTALL[family]} ${PACKAGES[program][host.arch][family]}`;
 }
 
+/** What the distributions call their newest kernel. */
+const KERNELS: Readonly<Partial<Record<Family, Readonly<Record<CheckHost["arch"], string>>>>> = {
+  debian: { amd64: "linux-image-amd64", arm64: "linux-image-arm64" },
+  fedora: { amd64: "kernel", arm64: "kernel" },
+  suse: { amd64: "kernel-default", arm64: "kernel-default" },
+  arch: { amd64: "linux", arm64: "linux-aarch64" },
+  alpine: { amd64: "linux-virt", arm64: "linux-virt" },
+};
+
+/** How to install a kernel. */
+export function kernelCommand(host: CheckHost): string {
+  const family = familyOf(host);
+  const name = KERNELS[family]?.[host.arch];
+  return name === undefined ? "by the package manager" : `${sudo(host)}${INSTALL[family]} ${name}`;
+}
+
 /** How to get what a requirement asks for; undefined: it cannot be had on this machine. */
 export function mendRequirement(host: CheckHost, requirement: Requirement): string | undefined {
   switch (requirement.mend) {
