@@ -11,7 +11,7 @@ import { closeFd, dupFd, O, openFd, OwnedFd, writeFd } from "./fd.ts";
 import { buildImage, type Image } from "./native/image.ts";
 import { HEADER, OPERATION, RECORD_SIZE } from "./native/layout.ts";
 import { Arena, runNative } from "./native/memory.ts";
-import { BEFORE_EXECVE, CHECKPOINT, type Plan } from "./native/operations.ts";
+import { BEFORE_EXECVE, CHECKPOINT, CONTINUED, type Plan } from "./native/operations.ts";
 import { AsyncFd } from "./poll.ts";
 import { ChildProcess, type ExitStatus } from "./process.ts";
 import { type Program, type Slot, StepError } from "./program.ts";
@@ -40,8 +40,9 @@ export interface LaunchOptions {
   readonly inputs?: ReadonlyMap<Slot, number | bigint>;
 }
 
-/** A child on its way to `execve`. Who launched it owns `child`: dispose of it, or wait for its end. */
-export interface Launched {
+/** A child on its way to `execve`. Who launched it owns `child`: dispose of it (or of this), or wait for its end. */
+export interface Launched extends AsyncDisposable {
+  /** Another one from the moment on that the program went on in a new process (`continueInChild`). */
   readonly child: ChildProcess;
   /** Names of the checkpoints that were reached so far, in order. */
   readonly checkpoints: readonly string[];
@@ -159,20 +160,24 @@ function createProcess(image: Image): ChildProcess {
 
 /** Follows a child by its status socket. */
 class Launch implements Launched {
+  child: ChildProcess;
   readonly #passed: string[] = [];
   readonly #awaited = new Map<string, PromiseWithResolvers<void>>();
   readonly #executed = settled(Promise.withResolvers<void>());
   #atExecve = false;
   #failure: StepError | undefined;
+  #disposed = false;
+  readonly #followed: Promise<void>;
 
   constructor(
-    readonly child: ChildProcess,
+    child: ChildProcess,
     readonly names: readonly string[],
     checkpoints: ReadonlySet<string>,
     readonly status: AsyncFd,
   ) {
     for (const name of checkpoints) this.#awaited.set(name, settled(Promise.withResolvers<void>()));
-    this.#follow();
+    this.child = child;
+    this.#followed = this.#follow();
   }
 
   get checkpoints(): readonly string[] {
@@ -197,6 +202,15 @@ class Launch implements Launched {
     } catch (error) {
       if (!isErrno(error, "EPIPE", "EBADF", "ECONNRESET")) throw error;
     }
+  }
+
+  /** Kills it if it runs, and reaps it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    await this.child[Symbol.asyncDispose]();
+    // A process that has just taken its place is known when the socket has been read to its end.
+    await this.#followed;
+    await this.child[Symbol.asyncDispose]();
   }
 
   async #follow(): Promise<void> {
@@ -248,7 +262,21 @@ class Launch implements Launched {
     else if (result === CHECKPOINT) {
       this.#passed.push(name);
       this.#awaited.get(name)?.resolve();
+    } else if (result >= CONTINUED) this.#continue(result - CONTINUED);
+  }
+
+  /** Another process goes on with the program; it waits until it is known here. */
+  #continue(pid: number): void {
+    const before = this.child;
+    before.wait().catch(() => {});
+    try {
+      this.child = ChildProcess.adopt(pid);
+    } catch (error) {
+      // It is gone already; why, its last record says.
+      if (!isErrno(error, "ESRCH")) throw error;
     }
+    if (this.#disposed) this.child[Symbol.asyncDispose]().catch(() => {});
+    else this.go();
   }
 
   /** Why there was no execve; known for sure only when the child is gone. */

@@ -492,3 +492,49 @@ test("many launches at once do not disturb each other", async () => {
   }));
   assert.deepEqual(results, Array.from({ length: 20 }, (_, i) => ({ output: `${i}\n`, code: i })));
 });
+
+test("a program goes on in a new process with namespaces of its own, and that is the child then", async () => {
+  const program = new Program();
+  program.checkpoint("before");
+  program.continueInChild("new pid namespace", CLONE_NEWPID);
+  program.checkpoint("after");
+  program.awaitGo("wait");
+  execute(program, "sh", "-c", "echo pid $$; exit 7");
+  const [read, write] = pipe();
+  const reader = new AsyncFd(read);
+  const launched = launch(program, { fds: new Map([[1, write]]), inherit: [] });
+  closeFd(write);
+  const first = launched.child;
+  await launched.reached("after");
+  assert.notEqual(launched.child.pid, first.pid);
+  assert.deepEqual(await first.wait(), { code: 0, signal: 0 });
+  launched.go();
+  assert.equal(await readAll(reader), "pid 1\n");
+  await launched.executed();
+  assert.deepEqual(await launched.child.wait(), { code: 7, signal: 0 });
+});
+
+test("a failure after a program went on in a new process is reported, and no process is left", async () => {
+  const program = new Program();
+  program.continueInChild("new pid namespace", CLONE_NEWPID);
+  program.step("open /nowhere", "openat", [AT.FDCWD, program.cstring("/nowhere"), O.RDONLY]);
+  execute(program, "true");
+  const launched = launch(program);
+  await assert.rejects(launched.executed(), { message: "open /nowhere: ENOENT" });
+  assert.deepEqual(await launched.child.wait(), { code: 125, signal: 0 });
+});
+
+test("whoever goes on with a program is gone when the launch is disposed of", async () => {
+  for (const reached of [false, true]) {
+    const program = new Program();
+    program.continueInChild("new pid namespace", CLONE_NEWPID);
+    program.checkpoint("after");
+    program.awaitGo("wait");
+    execute(program, "true");
+    const launched = launch(program, { inherit: [] });
+    const first = launched.child;
+    if (reached) await launched.reached("after");
+    await launched[Symbol.asyncDispose]();
+    for (const child of new Set([first, launched.child])) assert.notEqual(child.status, undefined);
+  }
+});

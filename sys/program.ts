@@ -90,6 +90,7 @@ export type Step =
   | { readonly kind: "label"; readonly label: Label }
   | { readonly kind: "checkpoint"; readonly name: string }
   | { readonly kind: "awaitGo"; readonly name: string }
+  | { readonly kind: "continueInChild"; readonly name: string; readonly flags: number }
   | { readonly kind: "wireFds" };
 
 /** A step of a program failed in the child (or the creation of the child did): `mount /proc: EPERM`. */
@@ -243,6 +244,17 @@ export class Program {
   /** Waits until the parent calls `Launched.go`, once per such step. A parent that died fails it with EPIPE. */
   awaitGo(name: string): void {
     this.#steps.push({ kind: "awaitGo", name });
+  }
+
+  /**
+   * The rest of the program is run by a new process, a child of the same parent (`Launched.child` is that one then);
+   * the one so far ends. For what a process cannot have of its own after its birth: a pid namespace that belongs to
+   * a user namespace which was entered meanwhile.
+   *
+   * @param flags CLONE_NEW*
+   */
+  continueInChild(name: string, flags: number): void {
+    this.#steps.push({ kind: "continueInChild", name, flags });
   }
 
   /**

@@ -41,6 +41,8 @@ export function describeStep(step: Step): string {
       return `${step.name}: checkpoint`;
     case "awaitGo":
       return `${step.name}: wait for the parent`;
+    case "continueInChild":
+      return `${step.name}: go on in a new process(${bits(CLONE)(BigInt(step.flags))})`;
     case "wireFds":
       return "wire file descriptors";
     default:

@@ -5,7 +5,7 @@
 
 import { errnoNumber } from "../errors.ts";
 import type { ExpectStep, Program, Step, StepOutcome } from "../program.ts";
-import { Data, type Label, type ProgramArg, Slot, u32 } from "../program_data.ts";
+import { Data, Label, type ProgramArg, Slot, u32 } from "../program_data.ts";
 import { NR, type SyscallName } from "../syscall.ts";
 import { COMPUTE, EXPECT, FLAG, OPERATION, RECORD_SIZE } from "./layout.ts";
 
@@ -50,11 +50,14 @@ export interface Operations {
 export const CHECKPOINT = 0;
 export const BEFORE_EXECVE = 1;
 export const FINISHED = 2;
+/** Added to the id of a process that goes on in the place of the one that writes the record. */
+export const CONTINUED = 2 ** 40;
 
 const LAST_CALLS: ReadonlySet<SyscallName> = new Set(["seccomp", "execve", "execveat"]);
 
 const CLONE_NEWPID = 0x2000_0000;
 const CLONE_PIDFD = 0x1000n;
+const CLONE_PARENT = 0x8000n;
 const CLONE_INTO_CGROUP = 0x2_0000_0000n;
 const CLONE_ARGS_SIZE = 88;
 const SIGCHLD = 17;
@@ -136,6 +139,8 @@ class Builder {
         return this.record(step.name, CHECKPOINT);
       case "awaitGo":
         return this.#awaitGo(step.name);
+      case "continueInChild":
+        return this.#continueInChild(step.name, step.flags);
       case "wireFds":
         return this.wireFds();
       default:
@@ -177,7 +182,7 @@ class Builder {
     }
   }
 
-  record(name: string, what: number): void {
+  record(name: string, what: number | Slot): void {
     const record = new Data({ kind: "struct", parts: [this.list.length * OPERATION.SIZE, what] });
     this.call(name, "write", [this.plan.statusFd, record, RECORD_SIZE]);
   }
@@ -198,6 +203,23 @@ class Builder {
     if (this.#filtered || !LAST_CALLS.has(call)) return;
     this.#filtered = call === "seccomp";
     this.record(name, BEFORE_EXECVE);
+  }
+
+  /** The new process waits until the launcher knows of it; the old one tells, and ends. */
+  #continueInChild(name: string, flags: number): void {
+    const pid = new Slot(name, 64);
+    const child = new Label(name);
+    const args = [BigInt(flags) | CLONE_PARENT, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    this.call(name, "clone3", [new Data({ kind: "struct", parts: args }), CLONE_ARGS_SIZE], { save: pid });
+    const isChild = { and: -1, equals: 0, errno: "EEXIST", mayFail: true, onSuccess: child };
+    this.#expect({ name, value: pid, ...isChild });
+    const told = new Slot(`${name}, told`, 64);
+    const number = { number: COMPUTE, flags: FLAG.NEVER_FAILS, args: [pid, -1, CONTINUED], save: told };
+    this.#add({ ...NO_OUTCOME, name, ...number });
+    this.record(name, told);
+    this.call(name, "exit_group", [0]);
+    this.labels.set(child, this.list.length);
+    this.#awaitGo(name);
   }
 
   #awaitGo(name: string): void {
