@@ -5,7 +5,7 @@
 
 import { SpecError } from "./check.ts";
 import { capabilityNumber } from "./capabilities.ts";
-import type { Capabilities, Linux, NamespaceType, Process, Spec } from "./spec.ts";
+import type { Capabilities, IdMapping, Linux, Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
 /** Resource limits by name, with the kernel's numbers (asm-generic/resource.h). */
 export const RLIMITS: Readonly<Record<string, number>> = {
@@ -42,6 +42,8 @@ export function checkRules(spec: Spec): void {
     }
   }
   checkLinuxRules(spec.linux ?? {}, spec);
+  checkUserRules(spec);
+  checkTimeRules(spec.linux ?? {});
 }
 
 /** Checks the rules for a process alone, as it stands at the JSON path `path`. */
@@ -118,4 +120,88 @@ function checkLinuxRules(linux: Linux, spec: Spec): void {
 function isGiven(value: unknown): boolean {
   if (value === undefined || value === "") return false;
   return typeof value !== "object" || value === null || Object.keys(value).length > 0;
+}
+
+/** Ids are mapped for the container as a whole, and for mounts that ask for it. */
+function checkUserRules({ linux = {}, mounts = [] }: Spec): void {
+  const user = linux.namespaces?.find(({ type }) => type === "user");
+  for (const field of ["uidMappings", "gidMappings"] as const) {
+    if (user && !user.path && !linux[field]?.length) {
+      throw new SpecError(`linux.${field}`, "must be given for a new user namespace: it is missing");
+    }
+    checkMappings(linux[field] ?? [], `linux.${field}`);
+  }
+  for (const [index, mount] of mounts.entries()) {
+    checkMountMappings(mount, `mounts[${index}]`, user !== undefined);
+  }
+}
+
+function checkMountMappings(mount: Mount, path: string, hasUser: boolean): void {
+  const { uidMappings = [], gidMappings = [], options = [] } = mount;
+  const option = options.findLast((option) => option === "idmap" || option === "ridmap");
+  const mapped = uidMappings.length > 0 || gidMappings.length > 0;
+  if (!mapped && option === undefined) return;
+  const field = mapped ? (uidMappings.length > 0 ? "uidMappings" : "gidMappings") : "options";
+  if (!options.includes("bind") && !options.includes("rbind")) {
+    throw new SpecError(`${path}.${field}`, `can only map ids of a bind: "${mount.destination}" is none`);
+  }
+  if (!mapped && !hasUser) {
+    throw new SpecError(
+      `${path}.options`,
+      `cannot have "${option}" without uidMappings and gidMappings, as the container has no user namespace`,
+    );
+  }
+  if (mapped && (uidMappings.length === 0 || gidMappings.length === 0)) {
+    const missing = uidMappings.length === 0 ? "uidMappings" : "gidMappings";
+    throw new SpecError(`${path}.${missing}`, `must be given together with ${field}: it is missing`);
+  }
+  checkMappings(uidMappings, `${path}.uidMappings`);
+  checkMappings(gidMappings, `${path}.gidMappings`);
+}
+
+/** What the kernel would only refuse with a number. */
+function checkMappings(mappings: readonly IdMapping[], path: string): void {
+  const MAX_ID = 0xffff_ffff;
+  for (const [index, { containerID, hostID, size }] of mappings.entries()) {
+    const at = `${path}[${index}]`;
+    if (size === 0) throw new SpecError(`${at}.size`, "must not be 0");
+    for (const [name, first] of [["containerID", containerID], ["hostID", hostID]] as const) {
+      if (first + size > MAX_ID) {
+        throw new SpecError(
+          `${at}.size`,
+          `leads beyond the last id ${MAX_ID - 1}: ${name} is ${first}, size ${size}`,
+        );
+      }
+      const key = name as "containerID" | "hostID";
+      const other = mappings.findIndex((entry, i) =>
+        i < index && entry[key] < first + size && first < entry[key] + entry.size
+      );
+      if (other >= 0) {
+        throw new SpecError(
+          `${at}.${name}`,
+          `overlaps with that of ${path}[${other}]: it is ${first}, size ${size}`,
+        );
+      }
+    }
+  }
+}
+
+const CLOCKS = ["monotonic", "boottime"];
+
+function checkTimeRules({ namespaces = [], timeOffsets = {} }: Linux): void {
+  const names = Object.keys(timeOffsets);
+  const unknown = names.find((name) => !CLOCKS.includes(name));
+  if (unknown !== undefined) {
+    throw new SpecError(
+      `linux.timeOffsets[${JSON.stringify(unknown)}]`,
+      `is not a clock with an offset: these are ${CLOCKS.map((clock) => `"${clock}"`).join(" and ")}`,
+    );
+  }
+  const joined = namespaces.find(({ type, path }) => type === "time" && path);
+  if (joined && names.length > 0) {
+    throw new SpecError(
+      "linux.timeOffsets",
+      `cannot be set for a time namespace that is joined: "${joined.path}"`,
+    );
+  }
 }

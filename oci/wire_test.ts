@@ -126,7 +126,13 @@ Deno.test("what the messages have no field for arrives all the same", () => {
     },
     mounts: [
       { destination: "/a" },
-      { destination: "/b", uidMappings: [{ containerID: 0, hostID: 5, size: 1 }] },
+      {
+        destination: "/b",
+        source: "/c",
+        options: ["bind"],
+        uidMappings: [{ containerID: 0, hostID: 5, size: 1 }],
+        gidMappings: [{ containerID: 0, hostID: 6, size: 1 }],
+      },
     ],
     linux: {
       ...FULL.linux,

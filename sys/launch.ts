@@ -208,9 +208,20 @@ class Launch implements Launched {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await this.child[Symbol.asyncDispose]();
-    // A process that has just taken its place is known when the socket has been read to its end.
+    // A process that has just taken its place ends: it waits to be let go on. If its record was written it is known
+    // when the socket has been read to its end; else it is an orphan.
+    this.#hangUp();
     await this.#followed;
     await this.child[Symbol.asyncDispose]();
+  }
+
+  #hangUp(): void {
+    const SHUT_WR = 1;
+    try {
+      syscall("shutdown", [this.status.fd, SHUT_WR]);
+    } catch (error) {
+      if (!isErrno(error, "ENOTCONN", "EBADF")) throw error;
+    }
   }
 
   async #follow(): Promise<void> {

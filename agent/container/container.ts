@@ -11,9 +11,11 @@ import { SIGNALS } from "../../sys/signals.ts";
 import { failedPrecondition } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Cgroup, CGROUP_ROOT, cgroupPathOf, signalUnlessGone } from "./cgroup/cgroup.ts";
+import { delegate } from "./cgroup/delegate.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
 import { processError } from "./errors.ts";
 import { mountFacts, processFacts, streamFds, withRoot } from "./facts.ts";
+import { chooseIdmaps } from "./idmaps.ts";
 import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
@@ -54,6 +56,7 @@ interface Parts {
   readonly pidNamespace: OwnedFd;
   readonly hooks: HooksModule | undefined;
   readonly filter: SeccompFilter | undefined;
+  readonly namespaces: NamespaceChoices;
 }
 
 type HooksModule = typeof import("./hooks.ts");
@@ -70,6 +73,8 @@ export class Container {
   readonly #pidNamespace: OwnedFd;
   readonly #hooks: HooksModule | undefined;
   readonly #filter: SeccompFilter | undefined;
+  /** What was chosen at its creation; the descriptors are closed. */
+  readonly #namespaces: NamespaceChoices;
   readonly #execs = new Set<ContainerProcess>();
   #state: Exclude<ContainerState, "stopped"> = "created";
   /** What it was before it was paused. */
@@ -88,6 +93,7 @@ export class Container {
     this.#pidNamespace = parts.pidNamespace;
     this.#hooks = parts.hooks;
     this.#filter = parts.filter;
+    this.#namespaces = parts.namespaces;
   }
 
   /**
@@ -106,11 +112,13 @@ export class Container {
       log.warn("unknown capabilities are left out", { container: id, names: unknown.join(" ") });
     }
     const filter = await seccompFilter(spec.linux?.seccomp);
-    using namespaces = chooseNamespaces(spec, options.namespaces);
-    const rootfs = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
-    const plan = planFrom(options, rootfs, namespaces.choices, filter);
-
     await using taken = new AsyncDisposableStack();
+    await using borrowed = new AsyncDisposableStack();
+    const { choices } = borrowed.use(await chooseNamespaces(spec, options.namespaces));
+    const idmaps = borrowed.use(await chooseIdmaps(spec, choices)).byMount;
+    const rootfs = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+    const plan = planFrom(options, rootfs, choices, idmaps, filter);
+
     const hooks = await loadHooks(spec);
     let begun = false;
     taken.defer(async () => {
@@ -120,13 +128,14 @@ export class Container {
     const cgroup = taken.adopt(Cgroup.create(options.cgroupRoot ?? CGROUP_ROOT, path), discard);
     cgroup.apply(spec.linux?.resources ?? {});
     cgroup.filterDevices(spec.linux?.resources?.devices ?? []);
-    const { pid } = namespaces.choices;
+    delegate(cgroup.folder, spec, choices);
+    const { pid } = choices;
     const pidNamespaceFd = typeof pid === "object" ? pid.fd : undefined;
     const launched = taken.use(
       await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd, async (child) => {
         begun = true;
         using namespace = pidNamespaceOf(child.pid);
-        const place = { init: child, cgroupFd: cgroup.fd, pidNamespaceFd: namespace.fd };
+        const place = { init: child, cgroupFd: cgroup.fd, pidNamespaceFd: namespace.fd, namespaces: choices };
         await hooks?.hooksBeforeRoot(options, place);
         namespace.close();
       }),
@@ -134,7 +143,8 @@ export class Container {
     const init = new ContainerProcess(launched.child);
     const pidNamespace = pidNamespaceOf(init.pid);
     taken.move();
-    return new Container(options, { cgroup, init, launched, pidNamespace, hooks, filter });
+    const parts = { cgroup, init, launched, pidNamespace, namespaces: choices, hooks, filter };
+    return new Container(options, parts);
   }
 
   get state(): ContainerState {
@@ -167,6 +177,7 @@ export class Container {
       cgroupFd: this.#cgroup.fd,
       pidNamespaceFd: this.#pidNamespace.fd,
       ...(filter && { filter }),
+      namespaces: this.#namespaces,
     };
     try {
       await this.#hooks?.hooksBeforeProgram(this.#options, place);
@@ -196,6 +207,7 @@ export class Container {
     const plan = planExec({
       process: inherited,
       initPidfd: this.init.pidfd,
+      namespaces: this.#namespaces,
       facts,
       ...(filter && { filter }),
     });
@@ -214,7 +226,7 @@ export class Container {
    * Processes belong where the container is; a container that manages cgroups itself has moved its first
    * process.
    */
-  async #prepareExec(plan: ProcessPlan, process: Process, io: StdioEnds): Promise<LaunchedProcess> {
+  async #prepareExec(plan: ProcessPlan, process: Process, io: StdioEnds): Promise<Launched> {
     const namespace = this.#pidNamespace.fd;
     try {
       return await prepare(plan, process, io, this.#cgroup.fd, namespace);
@@ -306,13 +318,11 @@ export class Container {
   }
 }
 
-/** A child that waits for its start; disposed of, it is killed and reaped. */
-type LaunchedProcess = Launched & AsyncDisposable;
-
 function planFrom(
   { spec, bundle, io }: ContainerOptions,
   rootfs: string,
   namespaces: NamespaceChoices,
+  idmaps: ReadonlyMap<number, { readonly fd: number }>,
   filter: SeccompFilter | undefined,
 ): ProcessPlan {
   return withRoot(rootfs, (root) =>
@@ -321,7 +331,7 @@ function planFrom(
       rootfs,
       bundle,
       namespaces,
-      mounts: mountFacts(root, spec, bundle),
+      mounts: mountFacts(root, spec, bundle, idmaps),
       facts: processFacts(root, spec.process, io),
       ...(filter && { filter }),
     }));
@@ -339,20 +349,19 @@ async function prepare(
   cgroupFd: number,
   pidNamespaceFd: number | undefined,
   mounted?: (child: ChildProcess) => Promise<void>,
-): Promise<LaunchedProcess> {
+): Promise<Launched> {
   await using taken = new AsyncDisposableStack();
-  const launched = launch(plan.program, {
+  const launched = taken.use(launch(plan.program, {
     flags: plan.flags,
     cgroupFd,
     ...(pidNamespaceFd !== undefined && { pidNamespaceFd }),
     fds: streamFds(io),
     inherit: plan.inherit,
-  });
-  const child = taken.use(launched.child);
+  }));
   try {
     if (plan.program.checkpoints.has(MOUNTED)) {
       await launched.reached(MOUNTED);
-      await mounted?.(child);
+      await mounted?.(launched.child);
       launched.go();
     }
     await launched.reached(CREATED);
@@ -360,7 +369,7 @@ async function prepare(
     throw processError(error, process.args[0] ?? "");
   }
   taken.move();
-  return Object.assign(launched, { [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() });
+  return launched;
 }
 
 /** Lets a child go on into its program. */

@@ -91,6 +91,33 @@ Deno.test("containers join namespaces that are given by descriptor or by path", 
   });
 });
 
+Deno.test("the clocks of a time namespace have their offsets, and others can join it", async () => {
+  await using harness = new Harness();
+  const spec = specOf(harness.rootfs, ["sh", "-c", "cut -d. -f1 /proc/uptime; sleep 30"]);
+  spec.linux = {
+    namespaces: [...spec.linux?.namespaces ?? [], { type: "time" }],
+    timeOffsets: { boottime: { secs: 10_000_000 }, monotonic: { secs: 20_000_000, nanosecs: 5 } },
+  };
+  await using first = await harness.create(spec);
+  await first.container.start();
+  const { pid } = first.container.init;
+  const script = "readlink /proc/self/ns/time; cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets";
+  const joined = await harness.output(script, (second) => {
+    second.linux?.namespaces?.push({ type: "time", path: `/proc/${pid}/ns/time` });
+  });
+  const { stdout } = await first.exec({ args: ["sh", "-c", script] });
+  for (const text of [joined, stdout]) {
+    const [namespace, uptime, ...offsets] = text.trim().split("\n");
+    assert.equal(namespace, Deno.readLinkSync(`/proc/${pid}/ns/time`));
+    assert.ok(Number(uptime) >= 10_000_000, uptime);
+    assert.deepEqual(offsets.map((line) => line.split(/\s+/)), [["monotonic", "20000000", "5"], [
+      "boottime",
+      "10000000",
+      "0",
+    ]]);
+  }
+});
+
 Deno.test("a namespace path that is none of its type is refused", async () => {
   await using harness = new Harness();
   const spec = specOf(harness.rootfs, ["true"]);

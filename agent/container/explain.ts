@@ -5,7 +5,7 @@
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
 import { SpecError } from "../../oci/check.ts";
-import type { DeviceRule, Hook, Process, Seccomp, Spec } from "../../oci/spec.ts";
+import type { DeviceRule, Hook, Mount, Process, Seccomp, Spec } from "../../oci/spec.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
 import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
@@ -13,10 +13,11 @@ import { deviceProgram } from "./devices/program.ts";
 import { allowEverything, type DeviceAccessRule, deviceRules } from "./devices/rules.ts";
 import { mountFacts, withRoot } from "./facts.ts";
 import { homeInside } from "./lookup.ts";
-import { chooseNamespaces } from "./namespaces.ts";
+import { listNamespaces } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
-import type { MountFacts, ProcessFacts } from "./plan/input.ts";
+import { userOf } from "./plan/ids.ts";
+import type { MountFacts, NamespaceChoices, ProcessFacts } from "./plan/input.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
 import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
@@ -98,6 +99,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
     const plan = planExec({
       process,
       initPidfd,
+      namespaces: assumedNamespaces(spec, named),
       facts: assumedFacts(options, process),
       ...(filter && { filter }),
     });
@@ -120,16 +122,13 @@ function containerPlan(
   named: (what: string) => number,
 ): ProcessPlan {
   const { spec, bundle } = options;
-  using namespaces = chooseNamespaces(spec, {}, (path, type) => ({
-    fd: named(`${type} namespace ${path}`),
-    [Symbol.dispose]() {},
-  }));
+  const namespaces = assumedNamespaces(spec, named);
   return planContainer({
     spec,
     rootfs: rootfsOf(options),
     bundle,
-    namespaces: namespaces.choices,
-    mounts: assumedMounts(options),
+    namespaces,
+    mounts: assumedMounts(options, namespaces, named),
     facts: assumedFacts(options, spec.process),
     ...(filter && { filter }),
   });
@@ -138,6 +137,18 @@ function containerPlan(
 function explainedDevices(given: readonly DeviceRule[]): ExplainedDevices {
   const rules = deviceRules(given, "linux.resources.devices");
   return { rules, program: allowEverything(rules) ? undefined : deviceProgram(rules) };
+}
+
+function assumedNamespaces(spec: Spec, named: (what: string) => number): NamespaceChoices {
+  const open = (path: string, type: string) => ({
+    fd: named(`${type} namespace ${path}`),
+    [Symbol.dispose]() {},
+  });
+  const { choices } = listNamespaces(spec, {}, open);
+  if (choices.user === "inherit") return { ...choices, user: choices.user };
+  const fd = choices.user === "new" ? named("user namespace with the mappings of linux") : choices.user.fd;
+  const { uidMappings: uids = [], gidMappings: gids = [] } = spec.linux ?? {};
+  return { ...choices, user: { fd, uids, gids } };
 }
 
 function rootfsOf({ spec, bundle }: ExplainOptions): string {
@@ -156,10 +167,16 @@ function assumedFacts(options: ExplainOptions, process: Process): ProcessFacts {
   };
 }
 
-function assumedMounts(options: ExplainOptions): MountFacts[] {
+function assumedMounts(
+  options: ExplainOptions,
+  namespaces: NamespaceChoices,
+  named: (what: string) => number,
+): MountFacts[] {
   const { spec, bundle } = options;
-  return (spec.mounts ?? []).map((mount) => {
-    const look = (root: number) => mountFacts(root, { ...spec, mounts: [mount] }, bundle)[0];
+  return (spec.mounts ?? []).map((mount, index) => {
+    const idmap = assumedIdmap(mount, index, namespaces, named);
+    const idmaps = new Map(idmap ? [[0, idmap]] : []);
+    const look = (root: number) => mountFacts(root, { ...spec, mounts: [mount] }, bundle, idmaps)[0];
     try {
       const found = lookInside(options, look);
       if (found) return found;
@@ -167,8 +184,19 @@ function assumedMounts(options: ExplainOptions): MountFacts[] {
       // What is wrong with the mount itself is said, with its index, when it is planned.
       if (!(error instanceof SpecError)) throw error;
     }
-    return { path: mount.destination, mode: 0o755, folder: !looksLikeFile(mount.destination) };
+    const folder = !looksLikeFile(mount.destination);
+    return { path: mount.destination, mode: 0o755, folder, ...(idmap && { idmap }) };
   });
+}
+
+function assumedIdmap(
+  { uidMappings = [], options = [] }: Mount,
+  index: number,
+  namespaces: NamespaceChoices,
+  named: (what: string) => number,
+): { readonly fd: number } | undefined {
+  if (uidMappings.length > 0) return { fd: named(`user namespace with the mappings of mounts[${index}]`) };
+  return options.some((option) => option === "idmap" || option === "ridmap") ? userOf(namespaces) : undefined;
 }
 
 /** undefined: there is no rootfs to look at. */

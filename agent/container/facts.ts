@@ -6,6 +6,8 @@
 import { AT, closeFd, makeDev, O, openFd, S, statAt, statFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { SpecError } from "../../oci/check.ts";
+import { RLIMITS } from "../../oci/rules.ts";
+import { syscall } from "../../sys/syscall.ts";
 import type { Process, Spec } from "../../oci/spec.ts";
 import { readText } from "./cgroup/files.ts";
 import { homeInside, resolveInside, statInside } from "./lookup.ts";
@@ -30,14 +32,21 @@ export function withRoot<T>(path: string, look: (root: number) => T): T {
  *
  * @throws {SpecError} for a mount that makes no sense, or a bind whose source does not exist
  */
-export function mountFacts(root: number, spec: Spec, bundle: string): MountFacts[] {
+export function mountFacts(
+  root: number,
+  spec: Spec,
+  bundle: string,
+  idmaps: ReadonlyMap<number, { readonly fd: number }>,
+): MountFacts[] {
   return (spec.mounts ?? []).map((mount, index) => {
     const { kind, destination, source } = readMount(mount, index);
     const there = statInside(root, destination);
+    const idmap = idmaps.get(index);
     return {
       path: there ? destination : resolveInside(root, destination),
       mode: there?.type === S.IFDIR ? there.mode : undefined,
       folder: kind !== "bind" || isFolder(sourcePath({ source }, bundle), `mounts[${index}].source`),
+      ...(idmap && { idmap }),
     };
   });
 }
@@ -55,6 +64,7 @@ function isFolder(source: string, path: string): boolean {
 export function processFacts(root: number, process: Process, io: StdioEnds): ProcessFacts {
   return {
     ...agentFacts(),
+    ...(process.rlimits?.length && { hardLimits: hardLimits() }),
     home: homeInside(root, process.user.uid),
     streams: streamFacts(io),
   };
@@ -68,6 +78,17 @@ function agentFacts(): { capabilities: bigint; oomScoreAdj: number } {
     capabilities: mask("CapPrm") & mask("CapBnd"),
     oomScoreAdj: Number(readText("/proc/self/oom_score_adj")),
   };
+}
+
+/** The agent's hard limits, by their names in a specification. */
+function hardLimits(): Record<string, bigint> {
+  const limits = new BigUint64Array(2);
+  return Object.fromEntries(
+    Object.entries(RLIMITS).map(([name, number]) => {
+      syscall("prlimit64", [0, number, null, new Uint8Array(limits.buffer)], name);
+      return [name, limits[1] ?? 0n];
+    }),
+  );
 }
 
 function streamFacts(io: StdioEnds): StreamFacts {

@@ -16,6 +16,7 @@ import { readText } from "./cgroup/files.ts";
 import { processFacts, withRoot } from "./facts.ts";
 import type { ProcessPlan } from "./plan/container.ts";
 import { planExec, planHook } from "./plan/exec.ts";
+import type { NamespaceChoices } from "./plan/input.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 
 /** The container that hooks are told of. */
@@ -33,6 +34,7 @@ export interface HookPlace {
   readonly pidNamespaceFd: number;
   /** of system calls, for what runs as the container */
   readonly filter?: SeccompFilter;
+  readonly namespaces: NamespaceChoices;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface HookPlace {
  */
 export async function hooksBeforeRoot(container: HookedContainer, place: HookPlace): Promise<void> {
   const here = startHere({ cwd: container.bundle });
-  const inside = startBeside(place, (hook) => planHook(hook, place.init.pidfd));
+  const inside = startBeside(place, (hook) => planHook(hook, place.init.pidfd, place.namespaces));
   const run = (kind: HookKind, start: HookStarter, pid: number) =>
     runHooks(kind, container.spec.hooks, stateOf(container, "creating", pid), start);
   await run("prestart", here, place.init.pid);
@@ -65,8 +67,8 @@ export async function hooksBeforeProgram(container: HookedContainer, place: Hook
       const process: Process = { ...spec.process, args, env, terminal: false };
       const io = { kind: "pipes", stdin, stdout, stderr } as const;
       const facts = withRoot(`/proc/${place.init.pid}/root`, (root) => processFacts(root, process, io));
-      const { init: { pidfd: initPidfd }, filter } = place;
-      return planExec({ process, initPidfd, file: path, facts, ...(filter && { filter }) });
+      const { init: { pidfd: initPidfd }, namespaces, filter } = place;
+      return planExec({ process, initPidfd, namespaces, file: path, facts, ...(filter && { filter }) });
     },
   );
   const state = stateOf(container, "created", pidInside(place.init.pid));

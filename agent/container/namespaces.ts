@@ -5,11 +5,13 @@
 
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";
+import { CLONE } from "../../sys/host.ts";
 import { syscall } from "../../sys/syscall.ts";
 import { SpecError } from "../../oci/check.ts";
 import type { NamespaceType, Spec } from "../../oci/spec.ts";
-import type { NamespaceChoice, NamespaceChoices } from "./plan/input.ts";
-import { CLONE } from "./plan/root.ts";
+import { isMapped } from "./plan/ids.ts";
+import type { NamespaceChoice, NamespaceChoices, UserChoice } from "./plan/input.ts";
+import { makeUserNamespace, mappingsOf } from "./user_namespace.ts";
 
 const NS_GET_NSTYPE = 0xb703;
 
@@ -20,26 +22,44 @@ export interface SandboxNamespaceFds {
   readonly pid?: number;
 }
 
+/** A descriptor of a namespace, given up by disposing. */
+export type OpenNamespace = Disposable & { readonly fd: number };
+
 /** The choices, and the descriptors that were opened for them. */
 export interface ChosenNamespaces extends Disposable {
   readonly choices: NamespaceChoices;
 }
 
-/** A descriptor of a namespace, held until it is disposed of. */
-export type OpenNamespace = Disposable & { readonly fd: number };
+/** As `ChosenNamespaces`, with a user namespace that is still to be made, or whose mappings are not known. */
+export interface ListedNamespaces extends Disposable {
+  readonly choices: Omit<NamespaceChoices, "user"> & { readonly user: NamespaceChoice };
+}
 
 /**
  * Chooses. What the sandbox gives is used; a container without a sandbox's has what its specification lists.
  * Process ids and cgroups are the container's own in any case: the agent's are nothing that it could share.
  *
+ * @throws {SpecError} for a path that is no namespace of the type, and mappings that are of no use
+ */
+export async function chooseNamespaces(spec: Spec, given: SandboxNamespaceFds): Promise<ChosenNamespaces> {
+  using taken = new DisposableStack();
+  const { choices } = taken.use(listNamespaces(spec, given));
+  const user = choices.user === "inherit" ? choices.user : await chooseUser(spec, choices.user, taken);
+  const opened = taken.move();
+  return { choices: { ...choices, user }, [Symbol.dispose]: () => opened.dispose() };
+}
+
+/**
+ * Chooses, without making any.
+ *
  * @param open opens a namespace by path; `at` is the JSON path that names it
  * @throws {SpecError} for a path that is no namespace of the type
  */
-export function chooseNamespaces(
+export function listNamespaces(
   spec: Spec,
   given: SandboxNamespaceFds,
   open: (path: string, type: NamespaceType, at: string) => OpenNamespace = openNamespace,
-): ChosenNamespaces {
+): ListedNamespaces {
   using taken = new DisposableStack();
   const choose = (
     type: NamespaceType,
@@ -59,9 +79,35 @@ export function chooseNamespaces(
     uts: choose("uts", given.uts, "inherit"),
     network: choose("network", undefined, "inherit"),
     cgroup: choose("cgroup", undefined, "new"),
+    time: choose("time", undefined, "inherit"),
+    user: choose("user", undefined, "inherit"),
   };
   const opened = taken.move();
   return { choices, [Symbol.dispose]: () => opened.dispose() };
+}
+
+async function chooseUser(
+  spec: Spec,
+  choice: "new" | { readonly fd: number },
+  taken: DisposableStack,
+): Promise<UserChoice> {
+  const { uidMappings: uids = [], gidMappings: gids = [] } = spec.linux ?? {};
+  const user = choice === "new"
+    ? { fd: taken.use(await makeUserNamespace({ uids, gids }, "linux")).fd, uids, gids }
+    : { fd: choice.fd, ...await mappingsOf(choice.fd) };
+  const { uid, gid, additionalGids = [] } = spec.process.user;
+  const ids = [[user.uids, "linux.uidMappings", [0, uid]], [user.gids, "linux.gidMappings", [
+    0,
+    gid,
+    ...additionalGids,
+  ]]] as const;
+  for (const [mappings, path, wanted] of ids) {
+    const missing = wanted.find((id) => !isMapped(mappings, id));
+    if (missing === undefined) continue;
+    const why = missing === 0 ? "which the container is set up by" : "which the process needs";
+    throw new SpecError(path, `must map id ${missing}, ${why}: it is ${JSON.stringify(mappings)}`);
+  }
+  return user;
 }
 
 const FLAGS: Readonly<Partial<Record<NamespaceType, number>>> = {
@@ -70,6 +116,8 @@ const FLAGS: Readonly<Partial<Record<NamespaceType, number>>> = {
   uts: CLONE.NEWUTS,
   network: CLONE.NEWNET,
   cgroup: CLONE.NEWCGROUP,
+  time: CLONE.NEWTIME,
+  user: CLONE.NEWUSER,
 };
 
 function openNamespace(path: string, type: NamespaceType, at: string): OwnedFd {

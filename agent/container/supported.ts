@@ -14,9 +14,8 @@ export function refuseUnsupported(spec: Spec): void {
   refuseUnsupportedProcess(spec.process);
   for (const [index, mount] of (spec.mounts ?? []).entries()) {
     const path = `mounts[${index}]`;
-    refuse(`${path}.uidMappings`, mount.uidMappings);
-    refuse(`${path}.gidMappings`, mount.gidMappings);
-    const [extension] = parseMountOptions(mount.options ?? []).extensions;
+    const { extensions } = parseMountOptions(mount.options ?? []);
+    const extension = extensions.find((option) => option !== "idmap" && option !== "ridmap");
     if (extension !== undefined) refuse(`${path}.options[${mount.options?.indexOf(extension)}]`, extension);
   }
   refuseUnsupportedLinux(spec.linux ?? {});
@@ -32,12 +31,8 @@ export function refuseUnsupportedProcess(process: Process): void {
 function refuseUnsupportedLinux(linux: Linux): void {
   for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
     const at = `linux.namespaces[${index}]`;
-    if (type === "user" || type === "time") refuse(`${at}.type`, type);
     if (type === "mount") refuse(`${at}.path`, path, "as a container has mounts of its own");
   }
-  refuse("linux.uidMappings", linux.uidMappings);
-  refuse("linux.gidMappings", linux.gidMappings);
-  refuse("linux.timeOffsets", linux.timeOffsets);
   refuse("linux.intelRdt", linux.intelRdt, "as a guest has no control over the processor's caches");
   refuse("linux.netDevices", linux.netDevices);
   refuse("linux.memoryPolicy", linux.memoryPolicy);

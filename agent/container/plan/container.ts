@@ -4,27 +4,28 @@ import { hasHooks, type HookKind } from "../../../oci/hooks.ts";
 import { propagationOf } from "../../../oci/mount_options.ts";
 import { SpecError } from "../../../oci/check.ts";
 import type { Program } from "../../../sys/program.ts";
-import { attachConsole, fillDev, takeConsole } from "./dev.ts";
+import { attachConsole, fillDev, takeConsole, takeDevices } from "./dev.ts";
+import { userOf } from "./ids.ts";
 import type { ContainerInput } from "./input.ts";
 import { setLabels, withLabel } from "./labels.ts";
-import { attachMounts, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
+import { attachMounts, makeShown, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
 import { AWAIT_HOOKS, MOUNTED } from "./names.ts";
-import { becomeProgram, setOomScore } from "./process.ts";
-import { hidePaths, protectPaths, takeCovers } from "./restrict.ts";
 import {
+  becomeRoot,
   beginProcess,
-  borrowRoot,
-  changeRoot,
   cloneFlags,
-  enterNamespaces,
-  keepRoot,
+  enterUserNamespace,
+  joinNamespaces,
+  makeNamespaces,
   namespaceFds,
-  sealRoot,
   separateMounts,
   setNames,
-} from "./root.ts";
+} from "./namespaces.ts";
+import { becomeProgram, prepareForUser, setOomScore } from "./process.ts";
+import { hidePaths, protectPaths, takeCovers } from "./restrict.ts";
+import { borrowRoot, changeRoot, keepRoot, openRootfs, sealRoot, takeRoot } from "./root.ts";
 import { Steps } from "./steps.ts";
-import { sysctlWrites } from "./sysctl.ts";
+import { type SysctlWrite, sysctlWrites } from "./sysctl.ts";
 
 /** They run when everything is mounted and the old root is still there, while the process waits at `MOUNTED`. */
 export const HOOKS_BEFORE_ROOT: readonly HookKind[] = ["prestart", "createRuntime", "createContainer"];
@@ -47,42 +48,69 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   const linux = spec.linux ?? {};
   const mounts = plannedMounts(input);
   const propagation = rootPropagation(linux.rootfsPropagation);
+  const sysctls = sysctlWrites(linux.sysctl ?? {}, namespaces);
+  const user = userOf(namespaces);
   const steps = new Steps();
 
   beginProcess(steps);
-  enterNamespaces(steps, namespaces);
-  setNames(steps, spec.hostname, spec.domainname);
+  if (user) prepareForUser(steps, spec.process, facts, user);
+  joinNamespaces(steps, namespaces);
+  if (!user) makeNamespaces(steps, namespaces, linux.timeOffsets);
+  if (!user || namespaces.uts !== "new") setNames(steps, spec.hostname, spec.domainname);
   setOomScore(steps, spec.process, facts);
   setLabels(steps, spec.process);
-  for (const { name, path, value } of sysctlWrites(linux.sysctl ?? {}, namespaces)) {
-    steps.writeProcFile(`set ${name}`, path, value);
-  }
+  setSysctls(steps, sysctls.filter(({ namespace }) => !user || namespaces[namespace] !== "new"));
 
   separateMounts(steps);
-  const trees = takeSources(steps, mounts, input.bundle);
+  const trees = takeSources(steps, mounts, input.bundle, namespaces);
   const { slavePath } = facts.streams;
   const console = slavePath === undefined ? undefined : takeConsole(steps, slavePath);
   const hidden = linux.maskedPaths ?? [];
   const covers = hidden.length === 0 ? undefined : takeCovers(steps);
   const awaitsHooks = hasHooks(spec.hooks, ...HOOKS_BEFORE_ROOT);
-  const changed = awaitsHooks ? borrowRoot(steps, input.rootfs) : changeRoot(steps, input.rootfs);
+  const root = takeRoot(steps, input.rootfs);
+  const devices = linux.devices ?? [];
+  const nodes = user && takeDevices(steps, mounts, devices, user);
+
+  if (user) {
+    enterUserNamespace(steps, user, namespaces);
+    makeNamespaces(steps, namespaces, linux.timeOffsets);
+    if (namespaces.uts === "new") setNames(steps, spec.hostname, spec.domainname);
+    setSysctls(steps, sysctls.filter(({ namespace }) => namespaces[namespace] === "new"));
+  }
+  const place = awaitsHooks ? openRootfs(steps, input.rootfs) : undefined;
+  if (user) {
+    becomeRoot(steps);
+    makeShown(steps, mounts, namespaces, trees);
+  }
+  const borrowed = place && borrowRoot(steps, root, place);
+  if (!borrowed) changeRoot(steps, root);
 
   attachMounts(steps, mounts, trees);
-  fillDev(steps, mounts, linux.devices ?? []);
+  fillDev(steps, mounts, devices, nodes);
   if (console) attachConsole(steps, console);
-  if (awaitsHooks) {
+  if (borrowed) {
     steps.program.checkpoint(MOUNTED);
     steps.program.awaitGo(AWAIT_HOOKS);
-    keepRoot(steps, changed);
+    keepRoot(steps, root, borrowed);
   }
   steps.close(steps.folder(spec.process.cwd, "cwd"));
   protectPaths(steps, linux.readonlyPaths ?? []);
   if (covers) hidePaths(steps, hidden, covers);
   sealMounts(steps, mounts);
-  sealRoot(steps, changed.root, propagation, spec.root.readonly ?? false);
+  sealRoot(steps, root, propagation, spec.root.readonly ?? false);
 
-  becomeProgram(steps, spec.process, facts, input);
-  return { program: steps.program, flags: cloneFlags(namespaces), inherit: namespaceFds(namespaces) };
+  becomeProgram(steps, spec.process, facts, { wired: user !== undefined, filter: input.filter });
+  const inherit = [...namespaceFds(namespaces), ...idmapFds(mounts)];
+  return { program: steps.program, flags: cloneFlags(namespaces), inherit };
+}
+
+function setSysctls(steps: Steps, writes: readonly SysctlWrite[]): void {
+  for (const { name, path, value } of writes) steps.writeProcFile(`set ${name}`, path, value);
+}
+
+function idmapFds(mounts: readonly PlannedMount[]): number[] {
+  return [...new Set(mounts.flatMap(({ facts }) => facts.idmap ? [facts.idmap.fd] : []))];
 }
 
 function plannedMounts(input: ContainerInput): PlannedMount[] {

@@ -1,11 +1,14 @@
 /** Steps that fill the container's /dev: device nodes, links, the console. */
 
-import { AT, makeDev, S } from "../../../sys/fd.ts";
+import { AT, makeDev, O, S } from "../../../sys/fd.ts";
 import type { Slot } from "../../../sys/program.ts";
 import { SpecError } from "../../../oci/check.ts";
 import type { Device } from "../../../oci/spec.ts";
+import { MOUNT_ATTRIBUTES } from "../../../oci/mount_options.ts";
+import { outsideId } from "./ids.ts";
+import type { UserChoice } from "./input.ts";
 import type { PlannedMount } from "./mounts.ts";
-import { split, type Steps } from "./steps.ts";
+import { PLACE, split, type Steps } from "./steps.ts";
 
 const DEFAULT_MODE = 0o666;
 const FILE_TYPES: Readonly<Record<string, number>> = { c: S.IFCHR, u: S.IFCHR, b: S.IFBLK, p: S.IFIFO };
@@ -44,18 +47,88 @@ export function devicesOf(devices: readonly Device[]): Device[] {
   return [...DEFAULT_DEVICES.filter((device) => !own.has(device.path)), ...own.values()];
 }
 
-/** Fills /dev, unless it is a bind from outside and so not the container's to fill. */
-export function fillDev(steps: Steps, mounts: readonly PlannedMount[], devices: readonly Device[]): void {
-  const mount = mounts.findLast(({ destination }) => split(destination).join("/") === "dev");
-  if (mount?.kind === "bind") return;
+/** Where device nodes for a user namespace are made: any folder that every guest has. */
+const WORKSHOP = "/dev";
+
+/**
+ * Old root: makes device nodes in a file system of their own, to be bound in a container with a user namespace, inside
+ * of which none can be made.
+ *
+ * @returns cells with descriptors, by path in the container
+ */
+export function takeDevices(
+  steps: Steps,
+  mounts: readonly PlannedMount[],
+  devices: readonly Device[],
+  user: UserChoice,
+): ReadonlyMap<string, Slot> {
+  const { program } = steps;
+  const trees = new Map<string, Slot>();
+  if (isFromOutside(mounts)) return trees;
+  const place = steps.slot("device workshop");
+  const attributes = MOUNT_ATTRIBUTES.NOSUID | MOUNT_ATTRIBUTES.NOEXEC;
+  steps.makeFilesystem("make place for devices", place, { type: "tmpfs", options: ["mode=700"], attributes });
+  const open = [AT.FDCWD, program.cstring(WORKSHOP), PLACE | O.DIRECTORY, 0];
+  program.step(`open ${WORKSHOP}`, "openat", open, { save: steps.target });
+  steps.attach("mount place for devices", place, steps.target);
+  steps.close(steps.target);
+  for (const [index, device] of devicesOf(devices).entries()) {
+    const { path, major = 0, minor = 0, uid = 0, gid = 0 } = device;
+    if (device.type === "p") continue;
+    const file = program.cstring(String(index));
+    const mode = modeOf(device);
+    program.step(`make device ${path}`, "mknodat", [place, file, mode, makeDev(major, minor)]);
+    const owner = [outsideId(user.uids, uid), outsideId(user.gids, gid)];
+    program.step(`give ${path} to ${uid}:${gid}`, "fchownat", [place, file, ...owner, AT.SYMLINK_NOFOLLOW]);
+    const tree = steps.slot("device");
+    steps.cloneTree(`take device ${path}`, `${WORKSHOP}/${index}`, false, tree);
+    trees.set(path, tree);
+  }
+  steps.close(place);
+  return trees;
+}
+
+function isFromOutside(mounts: readonly PlannedMount[]): boolean {
+  return mounts.findLast(isDev)?.kind === "bind";
+}
+
+function isDev({ destination }: PlannedMount): boolean {
+  return split(destination).join("/") === "dev";
+}
+
+/**
+ * Fills /dev, unless it is a bind from outside and so not the container's to fill.
+ *
+ * @param trees what `takeDevices` has made
+ */
+export function fillDev(
+  steps: Steps,
+  mounts: readonly PlannedMount[],
+  devices: readonly Device[],
+  trees: ReadonlyMap<string, Slot> = new Map(),
+): void {
+  const mount = mounts.findLast(isDev);
+  if (isFromOutside(mounts)) return;
   const fresh = mount?.kind === "filesystem" && mount.type === "tmpfs";
   const byFolder = Map.groupBy(devicesOf(devices), ({ path }) => path.slice(0, path.lastIndexOf("/")) || "/");
   for (const [folder, list] of byFolder) {
     const at = steps.folder(folder, "device folder");
-    for (const device of list) makeDevice(steps, at, device, fresh);
+    for (const device of list) {
+      if (!trees.has(device.path)) makeDevice(steps, at, device, fresh);
+    }
     if (folder === "/dev") makeLinks(steps, at);
     steps.close(at);
   }
+  for (const [path, tree] of trees) {
+    const target = steps.file(path, "device");
+    steps.attach(`bind device ${path}`, tree, target);
+    steps.close(target);
+    steps.close(tree);
+  }
+}
+
+function modeOf(device: Device): number {
+  return (FILE_TYPES[device.type] ?? S.IFCHR) | ((device.fileMode ?? DEFAULT_MODE) & 0o7777);
 }
 
 function makeDevice(steps: Steps, folder: Slot, device: Device, fresh: boolean): void {
@@ -64,7 +137,7 @@ function makeDevice(steps: Steps, folder: Slot, device: Device, fresh: boolean):
   const name = `make device ${path}`;
   const type = FILE_TYPES[device.type] ?? S.IFCHR;
   const file = program.cstring(path.slice(path.lastIndexOf("/") + 1));
-  const mode = type | ((device.fileMode ?? DEFAULT_MODE) & 0o7777);
+  const mode = modeOf(device);
   const number = type === S.IFIFO ? 0 : makeDev(major, minor);
   const made = program.label(`${path} is made`);
   if (fresh) program.step(name, "mknodat", [folder, file, mode, number]);

@@ -2,27 +2,31 @@
 
 import type { Hook } from "../../../oci/spec.ts";
 import type { ProcessPlan } from "./container.ts";
-import type { ExecInput } from "./input.ts";
+import { userOf } from "./ids.ts";
+import type { ExecInput, NamespaceChoices } from "./input.ts";
 import { setLabels } from "./labels.ts";
+import { becomeRoot, beginProcess, joinFlags } from "./namespaces.ts";
 import { EXECUTE } from "./names.ts";
-import { becomeProgram, setOomScore } from "./process.ts";
-import { beginProcess, CLONE } from "./root.ts";
+import { becomeProgram, prepareForUser, setOomScore } from "./process.ts";
 import { Steps } from "./steps.ts";
-
-/** All but the pid namespace, which a process is born in. */
-const JOINED = CLONE.NEWNS | CLONE.NEWUTS | CLONE.NEWIPC | CLONE.NEWNET | CLONE.NEWCGROUP;
 
 /**
  * Plans a hook that runs in the container's namespaces before its root is the root: it finds the files of the agent.
  * A pure function.
  *
  * @param initPidfd descriptor of the container's first process
+ * @param namespaces those of the container
  */
-export function planHook({ path, args = [path], env = [] }: Hook, initPidfd: number): ProcessPlan {
+export function planHook(
+  { path, args = [path], env = [] }: Hook,
+  initPidfd: number,
+  namespaces: NamespaceChoices,
+): ProcessPlan {
   const steps = new Steps();
   const { program } = steps;
   beginProcess(steps);
-  program.step("join the container's namespaces", "setns", [initPidfd, JOINED]);
+  program.step("join the container's namespaces", "setns", [initPidfd, joinFlags(namespaces)]);
+  if (userOf(namespaces)) becomeRoot(steps);
   program.step("set umask", "umask", [0o022]);
   program.wireFds();
   const execute = [program.cstring(path), program.cstrings(args), program.cstrings(env)];
@@ -32,11 +36,17 @@ export function planHook({ path, args = [path], env = [] }: Hook, initPidfd: num
 
 /** Plans a further process of a container. A pure function. */
 export function planExec(input: ExecInput): ProcessPlan {
+  const { process, facts, namespaces } = input;
+  const user = userOf(namespaces);
   const steps = new Steps();
   beginProcess(steps);
-  setOomScore(steps, input.process, input.facts);
-  setLabels(steps, input.process);
-  steps.program.step("join the container's namespaces", "setns", [input.initPidfd, JOINED]);
-  becomeProgram(steps, input.process, input.facts, input);
+  setOomScore(steps, process, facts);
+  setLabels(steps, process);
+  if (user) prepareForUser(steps, process, facts, user);
+  // All but the pid namespace, which a process is born in.
+  steps.program.step("join the container's namespaces", "setns", [input.initPidfd, joinFlags(namespaces)]);
+  if (user) becomeRoot(steps);
+  const { file, filter } = input;
+  becomeProgram(steps, process, facts, { wired: user !== undefined, file, filter });
   return { program: steps.program, flags: 0, inherit: [input.initPidfd] };
 }

@@ -3,11 +3,18 @@
  * Nothing else is looked at while planning, so the same input always gives the same program.
  */
 
-import type { Process, Spec } from "../../../oci/spec.ts";
+import type { IdMapping, Process, Spec } from "../../../oci/spec.ts";
 import type { SeccompFilter } from "./seccomp.ts";
 
 /** A namespace of the child: of its own, the agent's, or the one behind a descriptor of the agent. */
 export type NamespaceChoice = "new" | "inherit" | { readonly fd: number };
+
+/** A user namespace, and what its ids are in the agent's. */
+export interface UserChoice {
+  readonly fd: number;
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
+}
 
 /** The child's namespaces. The mount namespace is always new. */
 export interface NamespaceChoices {
@@ -16,6 +23,8 @@ export interface NamespaceChoices {
   readonly uts: NamespaceChoice;
   readonly network: NamespaceChoice;
   readonly cgroup: NamespaceChoice;
+  readonly time: NamespaceChoice;
+  readonly user: "inherit" | UserChoice;
 }
 
 /** What is known of a mount of the specification, by its index. */
@@ -26,6 +35,8 @@ export interface MountFacts {
   readonly mode: number | undefined;
   /** Whether the source of a bind is a folder. */
   readonly folder: boolean;
+  /** A user namespace that says which ids the files of the mount have; undefined: their own. */
+  readonly idmap?: { readonly fd: number };
 }
 
 /** What the standard streams are. */
@@ -46,6 +57,8 @@ export interface ProcessFacts {
   /** Home folder of the user according to the container's `/etc/passwd`. */
   readonly home: string | undefined;
   readonly streams: StreamFacts;
+  /** The agent's hard limits by name; needed with a user namespace, inside of which none can be raised. */
+  readonly hardLimits?: Readonly<Record<string, bigint>>;
 }
 
 /** What a container's plan is made from. */
@@ -69,6 +82,8 @@ export interface ExecInput {
   readonly initPidfd: number;
   /** What to execute; default: what the first argument says. */
   readonly file?: string;
+  /** Those of the container; descriptors in it are not used. */
+  readonly namespaces: NamespaceChoices;
   readonly facts: ProcessFacts;
   /** The container's, which holds for all its processes. */
   readonly filter?: SeccompFilter;

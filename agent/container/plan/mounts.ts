@@ -14,7 +14,7 @@ import {
   parseMountOptions,
 } from "../../../oci/mount_options.ts";
 import type { Mount } from "../../../oci/spec.ts";
-import type { MountFacts } from "./input.ts";
+import type { MountFacts, NamespaceChoices } from "./input.ts";
 import { split, type Steps } from "./steps.ts";
 
 /** Beneath a proc filesystem only files that report about the machine may be covered, as `lxcfs` does. */
@@ -78,24 +78,92 @@ function checkProc(destination: string, mayBeProcItself: boolean, path: string):
   }
 }
 
-/** Old root: takes the sources of binds as detached trees, with their attributes set. */
+/**
+ * Old root: takes the sources of binds as detached trees, with their attributes set, and makes what a user namespace
+ * has no right to mount.
+ */
 export function takeSources(
   steps: Steps,
   mounts: readonly PlannedMount[],
   bundle: string,
+  namespaces: NamespaceChoices,
 ): Map<PlannedMount, Slot> {
   const trees = new Map<PlannedMount, Slot>();
   for (const mount of mounts) {
-    if (mount.kind !== "bind") continue;
-    const { options } = mount;
-    const source = sourcePath(mount, bundle);
-    const tree = steps.slot("tree");
-    steps.cloneTree(`open mount source ${source}`, source, options.recursiveBind, tree);
-    steps.setAttributes(`set attributes of ${mount.destination}`, tree, bindAttributes(options));
-    spread(steps, mount, tree);
-    trees.set(mount, tree);
+    if (mount.kind === "bind") trees.set(mount, takeSource(steps, mount, bundle));
+    else if (namespaces.user !== "inherit" && showsNamespace(mount, namespaces, false)) {
+      trees.set(mount, makeDetached(steps, mount));
+    }
   }
   return trees;
+}
+
+/**
+ * Old root, in a user namespace: makes what shows namespaces that belong to it. The kernel only lets it see all of
+ * `/proc` and `/sys` as long as it sees them already.
+ */
+export function makeShown(
+  steps: Steps,
+  mounts: readonly PlannedMount[],
+  namespaces: NamespaceChoices,
+  trees: Map<PlannedMount, Slot>,
+): void {
+  for (const mount of mounts) {
+    if (showsNamespace(mount, namespaces, true)) trees.set(mount, makeDetached(steps, mount));
+  }
+}
+
+function takeSource(steps: Steps, mount: PlannedMount, bundle: string): Slot {
+  const { options, destination, facts } = mount;
+  const source = sourcePath(mount, bundle);
+  const tree = steps.slot("tree");
+  steps.cloneTree(`open mount source ${source}`, source, options.recursiveBind, tree);
+  steps.setAttributes(`set attributes of ${destination}`, tree, bindAttributes(options));
+  if (facts.idmap) {
+    const recursive = options.extensions.some((option) => option.startsWith("ridmap"));
+    const attributes = { set: MOUNT_ATTRIBUTES.IDMAP, idmap: facts.idmap.fd, recursive };
+    steps.setAttributes(`map ids of ${destination}`, tree, attributes);
+  }
+  spread(steps, mount, tree);
+  return tree;
+}
+
+/** File systems that show a namespace, which only whoever the namespace belongs to can mount. */
+const SHOWN_NAMESPACES: Readonly<Record<string, "pid" | "network" | "ipc" | "cgroup">> = {
+  proc: "pid",
+  sysfs: "network",
+  mqueue: "ipc",
+  cgroup: "cgroup",
+  cgroup2: "cgroup",
+};
+
+function showsNamespace({ kind, type }: PlannedMount, namespaces: NamespaceChoices, own: boolean): boolean {
+  const shown = SHOWN_NAMESPACES[type];
+  return kind === "filesystem" && shown !== undefined && (namespaces[shown] === "new") === own;
+}
+
+/** Flags of mount(2) that are options of the file system, by their names for fsconfig(2). */
+const FILESYSTEM_FLAGS: readonly (readonly [number, string])[] = [
+  [MS.SYNCHRONOUS, "sync"],
+  [MS.DIRSYNC, "dirsync"],
+  [MS.LAZYTIME, "lazytime"],
+];
+
+function makeDetached(steps: Steps, mount: PlannedMount): Slot {
+  const tree = steps.slot("tree");
+  const { options, destination } = mount;
+  const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
+  const set = FILESYSTEM_FLAGS.flatMap(([flag, name]) => options.flags & flag ? [name] : []);
+  const attributes = bindAttributes(options).set;
+  const source = mount.source || type;
+  steps.makeFilesystem(`make ${mount.type} for ${destination}`, tree, {
+    type,
+    source,
+    options: [...set, ...options.data],
+    attributes,
+  });
+  spread(steps, mount, tree);
+  return tree;
 }
 
 /** New root: makes the mounts, in order. */
@@ -114,8 +182,12 @@ export function attachMounts(
 
 function attachTree(steps: Steps, mount: PlannedMount, tree: Slot): void {
   const { path, folder } = mount.facts;
-  const target = folder ? steps.folder(path, "mount point") : steps.file(path, "mount point");
-  steps.attach(`bind ${mount.source} on ${mount.destination}`, tree, target);
+  const resolve = mount.kind === "bind" ? undefined : resolveOf(mount);
+  const target = folder ? steps.folder(path, "mount point", resolve) : steps.file(path, "mount point");
+  const name = mount.kind === "bind"
+    ? `bind ${mount.source} on ${mount.destination}`
+    : `mount ${mount.type} on ${mount.destination}`;
+  steps.attach(name, tree, target);
   steps.close(target);
   steps.close(tree);
 }
@@ -124,7 +196,7 @@ function mountFilesystem(steps: Steps, mount: PlannedMount): void {
   const { program } = steps;
   const { options, destination, sealLater } = mount;
   const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
-  const resolve = REAL_FOLDER_ONLY.has(type) ? RESOLVE.NO_SYMLINKS : undefined;
+  const resolve = resolveOf(mount);
   const target = steps.folder(mount.facts.path, "mount point", resolve);
   program.step(`enter mount point ${destination}`, "fchdir", [target]);
   steps.close(target);
@@ -141,6 +213,10 @@ function mountFilesystem(steps: Steps, mount: PlannedMount): void {
   reopen(steps, mount, resolve);
   spread(steps, mount, steps.target);
   steps.close(steps.target);
+}
+
+function resolveOf({ type }: PlannedMount): number | undefined {
+  return REAL_FOLDER_ONLY.has(type) ? RESOLVE.NO_SYMLINKS : undefined;
 }
 
 /** Changes a mount that is there: its flags alone with `bind`, else those of its file system, too. */

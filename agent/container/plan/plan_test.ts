@@ -11,13 +11,23 @@ import { split } from "./steps.ts";
 import { sysctlFile, sysctlWrites } from "./sysctl.ts";
 
 const ALL_CAPABILITIES = (1n << 41n) - 1n;
-const ALL_NEW: NamespaceChoices = { pid: "new", ipc: "new", uts: "new", network: "new", cgroup: "new" };
+const ALL_NEW: NamespaceChoices = {
+  pid: "new",
+  ipc: "new",
+  uts: "new",
+  network: "new",
+  cgroup: "new",
+  time: "inherit",
+  user: "inherit",
+};
 const POD: NamespaceChoices = {
   pid: { fd: 9 },
   ipc: { fd: 10 },
   uts: { fd: 11 },
   network: "inherit",
   cgroup: "new",
+  time: "inherit",
+  user: "inherit",
 };
 
 function facts(change: Partial<ProcessFacts> = {}): ProcessFacts {
@@ -115,6 +125,34 @@ const GOLDEN: Readonly<Record<string, () => string[]>> = {
     return planContainer(input(made, { namespaces: POD, mounts: known, facts: facts({ oomScoreAdj: -998 }) }))
       .program.describe();
   },
+  user: () => {
+    const maps = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+    const namespaces: NamespaceChoices = {
+      ...ALL_NEW,
+      ipc: { fd: 10 },
+      time: "new",
+      user: { fd: 7, uids: maps, gids: maps },
+    };
+    const mounts: Mount[] = [
+      { destination: "/dev", type: "tmpfs" },
+      { destination: "/dev/mqueue", type: "mqueue", options: ["nosuid"] },
+      { destination: "/data", type: "bind", source: "/data", options: ["bind", "idmap"] },
+    ];
+    const timeOffsets = { monotonic: { secs: 60, nanosecs: 5 } };
+    const sysctl = { "net.core.somaxconn": "7", "kernel.shmmax": "4096" };
+    const made = spec({ hostname: "mapped", mounts, linux: { timeOffsets, sysctl } }, {
+      user: { uid: 5, gid: 6 },
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: 1, hard: 2000 }],
+    });
+    const known = mounts.map(({ destination, type }) => ({
+      path: destination,
+      mode: 0o755,
+      folder: true,
+      ...(type === "bind" && { idmap: { fd: 7 } }),
+    }));
+    const limits = { hardLimits: { RLIMIT_NOFILE: 1000n } };
+    return planContainer(input(made, { namespaces, mounts: known, facts: facts(limits) })).program.describe();
+  },
   exec: () => {
     const process = spec({}, {
       user: { uid: 5, gid: 6, umask: 0o77 },
@@ -122,7 +160,7 @@ const GOLDEN: Readonly<Record<string, () => string[]>> = {
       env: ["PATH=/bin:/usr/bin"],
       cwd: "/tmp",
     }).process;
-    return planExec({ process, initPidfd: 12, facts: facts() }).program.describe();
+    return planExec({ process, initPidfd: 12, namespaces: ALL_NEW, facts: facts() }).program.describe();
   },
 };
 

@@ -4,9 +4,10 @@ import { AT, O, S } from "../../../sys/fd.ts";
 import { type Slot, u32 } from "../../../sys/program.ts";
 import { capabilityMasks } from "../../../oci/capabilities.ts";
 import { RLIMITS } from "../../../oci/rules.ts";
-import type { Process, Rlimit, User } from "../../../oci/spec.ts";
+import type { Process, Rlimit } from "../../../oci/spec.ts";
 import { environmentOf, programCandidates } from "./environment.ts";
-import type { ProcessFacts, StreamFacts } from "./input.ts";
+import { outsideId } from "./ids.ts";
+import type { ProcessFacts, StreamFacts, UserChoice } from "./input.ts";
 import { AWAIT_START, CREATED, EXECUTE, FIND_PROGRAM } from "./names.ts";
 import { loadFilter, type SeccompFilter } from "./seccomp.ts";
 import { PLACE, type Steps, words } from "./steps.ts";
@@ -30,21 +31,45 @@ export function setOomScore(steps: Steps, process: Process, facts: ProcessFacts)
 }
 
 /**
+/**
+ * Before a user namespace is entered: what cannot be done inside. The streams are given to the user, and limits
+ * raised that are to become higher.
+ */
+export function prepareForUser(steps: Steps, process: Process, facts: ProcessFacts, user: UserChoice): void {
+  wireStreams(steps, facts.streams, outsideId(user.uids, process.user.uid));
+  for (const { type, hard } of process.rlimits ?? []) {
+    const known = facts.hardLimits?.[type];
+    if (known === undefined || BigInt(hard) <= known) continue;
+    const limits = steps.program.struct([hard, hard]);
+    steps.program.step(`raise ${type}`, "prlimit64", [0, RLIMITS[type] ?? -1, limits, 0]);
+  }
+}
+
+/** How a process becomes its program. */
+export interface BecomeOptions {
+  /** What to execute, if it is not what the first argument says. */
+  readonly file?: string | undefined;
+  /** Of system calls. */
+  readonly filter?: SeccompFilter | undefined;
+  /** The streams are in their places already. */
+  readonly wired?: boolean;
+}
+
+/**
  * All that is the same for a container's first process and for later ones.
  *
  * A filter of system calls comes as late as can be: what follows it has to be allowed by it. Without
  * no_new_privs loading it is a privilege, which is then the last one to be given up.
- *
- * @param file what to execute, if it is not what the first argument says
  */
 export function becomeProgram(
   steps: Steps,
   process: Process,
   facts: ProcessFacts,
-  { filter, file }: { readonly filter?: SeccompFilter; readonly file?: string } = {},
+  { filter, file, wired = false }: BecomeOptions = {},
 ): void {
   const { program } = steps;
-  takeStreams(steps, facts.streams, process.user);
+  if (!wired) wireStreams(steps, facts.streams, process.user.uid);
+  if (facts.streams.terminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
   const arrived = steps.slot("in cwd");
   enterCwdAsRoot(steps, process.cwd, arrived);
   setLimits(steps, process.rlimits ?? []);
@@ -62,16 +87,15 @@ export function becomeProgram(
   program.step(EXECUTE, "execve", [path, program.cstrings(process.args), program.cstrings(env)]);
 }
 
-function takeStreams(steps: Steps, streams: StreamFacts, user: User): void {
+function wireStreams(steps: Steps, streams: StreamFacts, uid: number): void {
   const { program } = steps;
   program.wireFds();
-  if (streams.terminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
-  if (user.uid === 0) return;
+  if (uid === 0) return;
   // So that the user can open /dev/stdout and the like; some pipes and files do not let themselves be given
   // away.
   for (const fd of streams.ownable) {
-    const args = [fd, user.uid, -1];
-    program.step(`give fd ${fd} to ${user.uid}`, "fchown", args, { mayFail: ["EPERM", "EROFS", "EINVAL"] });
+    const args = [fd, uid, -1];
+    program.step(`give fd ${fd} to ${uid}`, "fchown", args, { mayFail: ["EPERM", "EROFS", "EINVAL"] });
   }
 }
 

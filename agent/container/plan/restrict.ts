@@ -5,8 +5,6 @@ import type { Slot } from "../../../sys/program.ts";
 import { MOUNT_ATTRIBUTES } from "../../../oci/mount_options.ts";
 import { PLACE, split, type Steps } from "./steps.ts";
 
-const FSOPEN_CLOEXEC = 1, FSMOUNT_CLOEXEC = 1;
-const FSCONFIG_SET_STRING = 1, FSCONFIG_CMD_CREATE = 6;
 const MISSING = ["ENOENT", "ENOTDIR"];
 
 /** Makes paths read-only, each by a read-only copy of what is mounted there. */
@@ -62,18 +60,11 @@ export function takeCovers(steps: Steps): Covers {
   };
   const covers = { file: cover("null device"), folder: cover("empty folder") };
   steps.cloneTree("open /dev/null", "/dev/null", false, covers.file.mount);
-  const context = steps.target;
-  program.step("open tmpfs", "fsopen", [program.cstring("tmpfs"), FSOPEN_CLOEXEC], { save: context });
-  for (const [key, value] of [["mode", "555"], ["nr_blocks", "1"], ["nr_inodes", "2"]] as const) {
-    const args = [context, FSCONFIG_SET_STRING, program.cstring(key), program.cstring(value), 0];
-    program.step(`set ${key} of tmpfs`, "fsconfig", args);
-  }
-  program.step("create tmpfs", "fsconfig", [context, FSCONFIG_CMD_CREATE, 0, 0, 0]);
-  const attributes = MOUNT_ATTRIBUTES.RDONLY | MOUNT_ATTRIBUTES.NOSUID | MOUNT_ATTRIBUTES.NODEV;
-  program.step("mount tmpfs", "fsmount", [context, FSMOUNT_CLOEXEC, attributes], {
-    save: covers.folder.mount,
+  steps.makeFilesystem("make empty folder", covers.folder.mount, {
+    type: "tmpfs",
+    options: ["mode=555", "nr_blocks=1", "nr_inodes=2"],
+    attributes: MOUNT_ATTRIBUTES.RDONLY | MOUNT_ATTRIBUTES.NOSUID | MOUNT_ATTRIBUTES.NODEV,
   });
-  steps.close(context);
   return covers;
 }
 

@@ -19,11 +19,26 @@ const FILE_MODE = 0o644;
 const OPEN_TREE_CLONE = 1;
 const MOVE_TO_FD = 0x04 | 0x40; // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
 
+const FSOPEN_CLOEXEC = 1, FSMOUNT_CLOEXEC = 1;
+const FSCONFIG_SET_FLAG = 0, FSCONFIG_SET_STRING = 1, FSCONFIG_CMD_CREATE = 6;
+
+/** A file system to be made. */
+export interface Filesystem {
+  readonly type: string;
+  readonly source?: string;
+  /** `name` or `name=value` */
+  readonly options: readonly string[];
+  /** MOUNT_ATTR_* */
+  readonly attributes: number;
+}
+
 /** Flags for descriptors that only stand for a place. */
 export const PLACE = O.PATH | O.CLOEXEC;
 
 /** What mount_setattr(2) is asked for. */
 export interface MountAttributes {
+  /** user namespace whose mappings are applied */
+  readonly idmap?: number;
   readonly set?: number;
   readonly clear?: number;
   readonly propagation?: number;
@@ -138,17 +153,36 @@ export class Steps {
     this.program.step(name, "move_mount", [tree, empty, at, empty, MOVE_TO_FD]);
   }
 
+  /** Makes a file system that is not attached anywhere. */
+  makeFilesystem(name: string, save: Slot, filesystem: Filesystem): void {
+    const { program, target } = this;
+    const { type, source, options, attributes } = filesystem;
+    const text = (value: string) => program.cstring(value);
+    program.step(`${name}: open`, "fsopen", [text(type), FSOPEN_CLOEXEC], { save: target });
+    const source_ = source === undefined ? [] : [`source=${source}`];
+    for (const option of [...source_, ...options]) {
+      const [key = "", ...value] = option.split("=");
+      const args = value.length === 0
+        ? [target, FSCONFIG_SET_FLAG, text(key), 0, 0]
+        : [target, FSCONFIG_SET_STRING, text(key), text(value.join("=")), 0];
+      program.step(`${name}: set ${key}`, "fsconfig", args);
+    }
+    program.step(`${name}: create`, "fsconfig", [target, FSCONFIG_CMD_CREATE, 0, 0, 0]);
+    program.step(name, "fsmount", [target, FSMOUNT_CLOEXEC, attributes], { save });
+    this.close(target);
+  }
+
   /**
    * Changes the attributes or the propagation of the mount that a descriptor stands for; nothing asked, no
    * step.
    */
   setAttributes(name: string, mount: Slot, attributes: MountAttributes): void {
-    const { set = 0, clear = 0, propagation = 0, recursive = false } = attributes;
+    const { set = 0, clear = 0, propagation = 0, idmap = 0, recursive = false } = attributes;
     if ((set | clear | propagation) === 0) return;
-    const key = `${set} ${clear} ${propagation}`;
+    const key = `${set} ${clear} ${propagation} ${idmap}`;
     let struct = this.#attributes.get(key);
     if (struct === undefined) {
-      struct = this.program.struct([set, clear, propagation, 0]);
+      struct = this.program.struct([set, clear, propagation, idmap]);
       this.#attributes.set(key, struct);
     }
     const flags = AT.EMPTY_PATH | (recursive ? AT.RECURSIVE : 0);

@@ -24,6 +24,15 @@ export function sysctlFile(name: string): string {
   return name.replace(/[./]/g, (character) => character === "." ? "/" : ".");
 }
 
+/** A setting to be written. */
+export interface SysctlWrite {
+  readonly name: string;
+  readonly path: string;
+  readonly value: string;
+  /** The kind of namespace that it belongs to. */
+  readonly namespace: "ipc" | "uts" | "network";
+}
+
 /**
  * The files of `linux.sysctl` with their values, in the order given.
  * @throws {SpecError} for a setting that is not the container's own
@@ -31,13 +40,18 @@ export function sysctlFile(name: string): string {
 export function sysctlWrites(
   settings: Readonly<Record<string, string>>,
   namespaces: Pick<NamespaceChoices, "ipc" | "uts">,
-): { name: string; path: string; value: string }[] {
+): SysctlWrite[] {
   return Object.entries(settings).map(([name, value]) => {
     const file = sysctlFile(name);
     const problem = problemWith(file, namespaces);
     if (problem) throw new SpecError(`linux.sysctl[${JSON.stringify(name)}]`, problem);
-    return { name, path: `/proc/sys/${file}`, value };
+    return { name, path: `/proc/sys/${file}`, value, namespace: namespaceOf(file) };
   });
+}
+
+function namespaceOf(file: string): SysctlWrite["namespace"] {
+  if (file.startsWith("net/")) return "network";
+  return file === "kernel/domainname" ? "uts" : "ipc";
 }
 
 function problemWith(file: string, namespaces: Pick<NamespaceChoices, "ipc" | "uts">): string | undefined {
