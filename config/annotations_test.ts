@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { examineConfig } from "./load.ts";
 import { failure, inFolder, load, MINIMAL } from "./test_files.ts";
 
 const HYPERVISOR = "io.katacontainers.config.hypervisor.";
@@ -187,5 +188,84 @@ Deno.test("an image takes the initrd's place, but not both can be given", async 
       await failure(dir, { annotations: { ...image, [`${HYPERVISOR}initrd`]: join(dir, "initrd") } }),
       `annotation "${HYPERVISOR}initrd" cannot be set together with ${HYPERVISOR}image`,
     );
+  });
+});
+
+Deno.test("hashes of files are compared with the files that are used", async () => {
+  // "x", as the folder's files have it
+  const right = new Uint8Array(await crypto.subtle.digest("SHA-512", new TextEncoder().encode("x"))).toHex();
+  const wrong = right.replace(/^./, (digit) => digit === "0" ? "1" : "0");
+  await inFolder(ALL, async (dir) => {
+    for (const [name, key] of [["hypervisor", "qemu"], ["kernel", "vmlinux"], ["initrd", "initrd"]]) {
+      const hash = `${HYPERVISOR}${name}_hash`;
+      await load(dir, { annotations: { [hash]: right, "io.katacontainers.asset_hash_type": "sha512" } });
+      await load(dir, { annotations: { [hash]: right.toUpperCase() } });
+      assert.equal(
+        await failure(dir, { annotations: { [hash]: wrong } }),
+        `annotation: ${hash} = "${wrong}": must be the SHA-512 of "DIR/${key}", which is ${right}`,
+      );
+    }
+    for (const name of ["image", "firmware", "firmware_volume"]) {
+      assert.match(
+        await failure(dir, { annotations: { [`${HYPERVISOR}${name}_hash`]: right } }),
+        new RegExp(`: needs ${name}, which is not set$`),
+      );
+    }
+    assert.match(
+      await failure(dir, { annotations: { [`${HYPERVISOR}kernel_hash`]: "abc" } }),
+      /must be 128 hexadecimal digits, a SHA-512$/,
+    );
+    assert.match(
+      await failure(dir, { annotations: { [`${HYPERVISOR}asset_hash_type`]: "md5" } }),
+      /asset_hash_type = "md5": must be "sha512"$/,
+    );
+  });
+});
+
+Deno.test("zeros that mean nothing leave keys alone, or are refused", async () => {
+  const text = `${ALL["configuration.toml"]}memory_slots = 3\nmemory_offset = 7\n`;
+  await inFolder({ "configuration.toml": text }, async (dir) => {
+    const zeros = { [`${HYPERVISOR}memory_slots`]: "0", [`${HYPERVISOR}memory_offset`]: "0" };
+    const { hypervisor } = (await load(dir, { annotations: zeros })).config;
+    assert.deepEqual([hypervisor.memory_slots, hypervisor.memory_offset], [3, 7]);
+    for (const [key, problem] of [["default_memory", "at least 256 MiB"], ["msize_9p", "at least 1 bytes"]]) {
+      assert.match(
+        await failure(dir, { annotations: { [HYPERVISOR + key]: "0" } }),
+        new RegExp(`${key} = "0": must be ${problem}$`),
+      );
+    }
+  });
+});
+
+Deno.test("ports for devices of the host are of one kind: the annotation's", async () => {
+  const text = `${ALL["configuration.toml"]}hot_plug_vfio = "root-port"\n`;
+  await inFolder({ "configuration.toml": text }, async (dir) => {
+    const { hypervisor } =
+      (await load(dir, { annotations: { [`${HYPERVISOR}cold_plug_vfio`]: "switch-port" } }))
+        .config;
+    assert.deepEqual([hypervisor.hot_plug_vfio, hypervisor.cold_plug_vfio], ["no-port", "switch-port"]);
+  });
+});
+
+Deno.test("all mistakes of annotations are told at once", async () => {
+  await inFolder(ALL, async (dir) => {
+    const { report } = await examineConfig({
+      explicit: join(dir, "configuration.toml"),
+      env: {},
+      annotations: {
+        [`${HYPERVISOR}default_memory`]: "1",
+        [`${HYPERVISOR}default_memmory`]: "512",
+        [`${RUNTIME}internetworking_model`]: "macvtab",
+        [`${AGENT}policy`]: "?",
+      },
+    });
+    assert.deepEqual(report.mistakes.map(({ text }) => text), [
+      `annotation "${HYPERVISOR}default_memmory" is no annotation that is known here, and has no effect: ` +
+      `did you mean "${HYPERVISOR}default_memory"?`,
+      `annotation: ${HYPERVISOR}default_memory = "1": must be at least 256 MiB`,
+      `annotation: ${RUNTIME}internetworking_model = "macvtab": must be "tcfilter", "macvtap" or "none": ` +
+      'did you mean "macvtap"?',
+      `annotation: ${AGENT}policy = "?": must be in base64`,
+    ]);
   });
 });

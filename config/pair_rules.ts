@@ -19,6 +19,9 @@ export function rulesOfMemory(rules: Rules): void {
   if (hypervisor.enable_virtio_mem && hypervisor.machine_type === "microvm") {
     bad(rules, "enable_virtio_mem", 'must be false with machine_type "microvm", which cannot grow');
   }
+  if (hypervisor.rootless && hypervisor.shared_fs === "virtio-9p") {
+    bad(rules, "rootless", 'needs another shared_fs than "virtio-9p", with which QEMU reads files as itself');
+  }
   if (hypervisor.virtio_fs_cache_size > 0 && ["never", "metadata"].includes(hypervisor.virtio_fs_cache)) {
     doubt(rules, "virtio_fs_cache_size", `has no effect: virtio_fs_cache is "${hypervisor.virtio_fs_cache}"`);
   }
@@ -68,6 +71,21 @@ function rulesOfBuses(rules: Rules): void {
   const { hot_plug_vfio: hot, cold_plug_vfio: cold } = hypervisor;
   if (hot !== "no-port" && cold !== "no-port") {
     bad(rules, "cold_plug_vfio", `cannot be set together with hot_plug_vfio, which is "${hot}"`);
+  }
+  if (hypervisor.machine_type === "microvm") {
+    for (const key of ["hot_plug_vfio", "cold_plug_vfio"] as const) {
+      if (hypervisor[key] !== "no-port") bad(rules, key, 'must be "no-port" with machine_type "microvm"');
+    }
+  }
+  if (hypervisor.pcie_root_port > 0 && hot !== "root-port" && cold !== "root-port") {
+    doubt(rules, "pcie_root_port", 'has no effect: neither hot_plug_vfio nor cold_plug_vfio is "root-port"');
+  }
+  if (hypervisor.pcie_switch_port > 0 && hot !== "switch-port" && cold !== "switch-port") {
+    doubt(
+      rules,
+      "pcie_switch_port",
+      'has no effect: neither hot_plug_vfio nor cold_plug_vfio is "switch-port"',
+    );
   }
   if (hypervisor.enable_iommu && hypervisor.machine_type !== "q35") {
     bad(rules, "enable_iommu", `needs machine_type = "q35", which is "${hypervisor.machine_type}"`);

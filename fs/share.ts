@@ -42,6 +42,9 @@ export interface SharedMount {
   readonly readonly: boolean;
 }
 
+/** Folder of what all containers of a sandbox may see. */
+const SANDBOX_MOUNTS = "sandbox-mounts";
+
 /** Longest readable part of a name; the whole name must stay below the 255 bytes of a file name. */
 const MAX_LABEL = 64;
 
@@ -107,6 +110,25 @@ export class SharedFolder implements AsyncDisposable {
       const name = `${containerId}-${randomHex()}-${labelOf(destination)}`;
       this.#bind(containerId, { source, target: `${this.#mounts}/${name}`, readonly });
       return `${GUEST_SHARED}/${name}`;
+    });
+  }
+
+  /**
+   * Shows files and folders to all containers' guest, read-only, each by the last part of its path, in a folder
+   * `sandbox-mounts` of what the guest sees.
+   *
+   * @param sources have different last parts
+   */
+  addSandboxMounts(sources: readonly string[]): Promise<void> {
+    return promised(() => {
+      if (sources.length === 0) return;
+      const folder = `${this.#mounts}/${SANDBOX_MOUNTS}`;
+      makeFolder(folder, 0o750);
+      this.#remember(SANDBOX_MOUNTS, folder);
+      for (const source of sources) {
+        const name = source.replace(/\/+$/, "").split("/").at(-1) ?? "";
+        this.#bind(SANDBOX_MOUNTS, { source, target: `${folder}/${name}`, readonly: true });
+      }
     });
   }
 

@@ -77,6 +77,18 @@ Deno.test("files and folders are shared under a name of their own, read-only whe
     Deno.writeTextFileSync(`${whole}/x`, "x");
   }));
 
+Deno.test("what a sandbox shares with all its containers is read-only, under its own name", () =>
+  inFolder(async (folder) => {
+    await using share = await SharedFolder.prepare("sb", `${folder}/base`);
+    await share.addSandboxMounts([]);
+    assert.deepEqual(names(share.exported), []);
+    await share.addSandboxMounts([`${folder}/volume/`, `${folder}/rootfs/bin/sh`]);
+    assert.deepEqual(names(`${share.exported}/sandbox-mounts`), ["sh", "volume"]);
+    assert.equal(Deno.readTextFileSync(`${share.exported}/sandbox-mounts/volume/data`), "data");
+    readOnly(() => Deno.writeTextFileSync(`${share.exported}/sandbox-mounts/volume/data`, "x"));
+    readOnly(() => Deno.writeTextFileSync(`${share.exported}/sandbox-mounts/sh`, "x"));
+  }));
+
 Deno.test("a destination's name may be long, and of any characters", () =>
   inFolder(async (folder) => {
     await using share = await SharedFolder.prepare("sb", `${folder}/base`);

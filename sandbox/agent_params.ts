@@ -17,6 +17,8 @@ export function agentParams(agent: Config["agent"]): string[] {
   const params: string[] = [];
   if (agent.enable_debug) params.push("agent.log=debug");
   params.push(`agent.container_pipe_size=${agent.container_pipe_size || STREAM_CHUNK_BYTES}`);
+  if (agent.enable_tracing) params.push("agent.trace=true");
+  if (agent.cdh_api_timeout > 0) params.push(`agent.cdh_api_timeout=${agent.cdh_api_timeout}`);
   if (agent.debug_console_enabled) params.push("agent.debug_console", "agent.debug_console_vport=1026");
   return params;
 }

@@ -69,8 +69,14 @@ export async function createContainer(
     }
   }
 
-  const { disableSeccomp, createTimeoutMs } = parts.policy;
-  const guest = guestSpec(spec, { rootPath, mounts, terminal: io.names.terminal, disableSeccomp });
+  const { createTimeoutMs, disableSeccomp, guestLabel } = parts.policy;
+  const guest = guestSpec(spec, {
+    rootPath,
+    mounts,
+    terminal: io.names.terminal,
+    disableSeccomp,
+    guestLabel,
+  });
   const hooks = HostHooks.of({ id, bundle, spec, log: parts.log });
   const { pid } = parts.vm;
   const { resources } = spec.linux ?? {};

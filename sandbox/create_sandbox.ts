@@ -8,6 +8,7 @@ import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { Durations } from "../rpc/metrics_text.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
+import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import type { Helper, Host, Share } from "./host.ts";
@@ -15,10 +16,12 @@ import { validateId } from "./ids.ts";
 import { type Log, withFields } from "./log.ts";
 import { MachineFit } from "./machine_fit.ts";
 import { planMachine } from "./machine_plan.ts";
+import { giveFolder, newMonitorUser } from "./monitor_user.ts";
 import { networkNamespace, reportLinks } from "./network.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
+import { sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
@@ -46,11 +49,6 @@ export interface CreateSandboxOptions {
   readonly host?: Host;
 }
 
-/** Default of `create_container_timeout`, in seconds. */
-const CREATE_CONTAINER_TIMEOUT_S = 60;
-/** Default of `dial_timeout`, in seconds. */
-const DIAL_TIMEOUT_S = 45;
-const MS = 1000;
 /** How long after the shared folder's server a dying machine may be noticed, in milliseconds. */
 const MACHINE_END_MS = 1_000;
 
@@ -75,11 +73,14 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   taken.defer(() => record.replay());
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
+  await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const shareServer = await startShareServer({ config, dir, share, host, log, netns });
   if (shareServer) taken.use(shareServer);
   if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
+  const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
+  if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const plan = planMachine(config, spec);
-  const machine = vmConfig({ id, dir, plan, config, netns, share: share.exported, log });
+  const machine = vmConfig({ id, dir, plan, spec, config, netns, share: share.exported, log, user });
   const vm = taken.use(await host.startVm(machine));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
@@ -88,14 +89,11 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   });
   await record.update({ state: "running" });
 
-  const policy = {
-    createTimeoutMs: (config.runtime.create_container_timeout || CREATE_CONTAINER_TIMEOUT_S) * MS,
-    disableSeccomp: config.runtime.disable_guest_seccomp,
-  };
   const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
   const { agent } = client;
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
+  const policy = sandboxPolicy(config);
   const parts = { id, vm, shareServer, share, client, fit, host, record, log, isPod, policy };
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations: options.taskDurations });
@@ -118,7 +116,7 @@ async function connect(
     giveUp("the shared folder's server ended while the virtual machine booted");
   });
   const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
-  const dialTimeoutMs = (config.agent.dial_timeout || DIAL_TIMEOUT_S) * MS;
+  const { dialTimeoutMs } = sandboxPolicy(config);
   try {
     return await AgentClient.connect(vm, { dialTimeoutMs, signal: AbortSignal.any(signals), log });
   } catch (error) {
@@ -154,7 +152,7 @@ async function startShareServer(needs: ShareServerNeeds): Promise<Helper | undef
     sharedDir: needs.share.exported,
     socketPath: `${needs.dir}/vhost-fs.sock`,
     cache: hypervisor.virtio_fs_cache,
-    extraArgs: hypervisor.virtio_fs_extra_args,
+    extraArgs: [...hypervisor.virtio_fs_extra_args, ...(hypervisor.disable_guest_selinux ? [] : ["--xattr"])],
     netns: needs.netns,
     onLog: (line) => needs.log.write("debug", line, { source: "virtiofsd" }),
   });

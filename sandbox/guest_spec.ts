@@ -16,6 +16,8 @@ export interface GuestSpecOptions {
   readonly mounts: readonly Mount[];
   readonly terminal: boolean;
   readonly disableSeccomp: boolean;
+  /** the label of processes, if the guest has SELinux; default: it has none */
+  guestLabel?(hostLabel: string): string | undefined;
 }
 
 /** The spec and what was taken out of it into a field of its own. */
@@ -40,22 +42,25 @@ export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
       ...(inside && { hooks: inside }),
       root: { ...spec.root, path: options.rootPath },
       mounts: [...options.mounts],
-      process: guestProcess(spec, options.terminal),
+      process: guestProcess(spec, options),
       linux: spec.linux && guestLinux(spec.linux, options),
     },
   };
 }
 
-/** Labels and profiles name policies that are loaded on the host; the guest has none. */
-function guestProcess(spec: Spec, terminal: boolean): Spec["process"] {
-  const { selinuxLabel: _label, apparmorProfile: _profile, ...process } = spec.process;
-  return { ...process, terminal };
+/** Profiles name policies that are loaded on the host; labels are translated for a guest that has them at all. */
+function guestProcess(spec: Spec, options: GuestSpecOptions): Spec["process"] {
+  const { selinuxLabel, apparmorProfile: _profile, ...process } = spec.process;
+  const label = selinuxLabel ? options.guestLabel?.(selinuxLabel) : undefined;
+  return { ...process, terminal: options.terminal, ...(label && { selinuxLabel: label }) };
 }
 
 function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions): Spec["linux"] {
-  const { mountLabel: _label, seccomp, ...rest } = linux;
+  const { mountLabel, seccomp, ...rest } = linux;
+  const label = mountLabel ? options.guestLabel?.(mountLabel) : undefined;
   return {
     ...rest,
+    ...(label && { mountLabel }),
     ...(seccomp !== undefined && !options.disableSeccomp ? { seccomp } : {}),
     ...(linux.resources && { resources: guestResources(linux.resources) }),
     namespaces: guestNamespaces(linux.namespaces ?? []),

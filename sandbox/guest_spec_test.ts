@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Spec } from "../oci/spec.ts";
 import { guestSpec } from "./guest_spec.ts";
-import { testSpec } from "./testing/fake_host.ts";
+import { sandboxPolicy } from "./policy.ts";
+import { testConfig, testSpec } from "./testing/fake_host.ts";
 
 const options = { rootPath: "/guest/rootfs", mounts: [], terminal: false, disableSeccomp: true };
 
@@ -73,4 +74,19 @@ Deno.test("of the hooks only those that are the container's own files go to the 
   const startContainer = [{ path: "/bin/inside" }];
   const { spec } = guestSpec(testSpec({ hooks: { ...full().hooks, startContainer } }), options);
   assert.deepEqual(spec.hooks, { startContainer });
+});
+
+Deno.test("an SELinux label goes to a guest that has SELinux, with a type that its policy knows", () => {
+  const host = testSpec({
+    process: { ...testSpec().process, selinuxLabel: "system_u:system_r:spc_t:s0:c1,c2" },
+  });
+  const labelWith = (change: { disable_guest_selinux: boolean; guest_selinux_label?: string }) => {
+    const config = testConfig();
+    config.hypervisor.disable_guest_selinux = change.disable_guest_selinux;
+    config.runtime.guest_selinux_label = change.guest_selinux_label ?? "";
+    return guestSpec(host, { ...options, ...sandboxPolicy(config) }).spec.process.selinuxLabel;
+  };
+  assert.equal(labelWith({ disable_guest_selinux: true }), undefined);
+  assert.equal(labelWith({ disable_guest_selinux: false }), "system_u:system_r:container_t:s0:c1,c2");
+  assert.equal(labelWith({ disable_guest_selinux: false, guest_selinux_label: "u:r:t" }), "u:r:t");
 });

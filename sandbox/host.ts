@@ -20,6 +20,8 @@ export interface Share extends AsyncDisposable {
     containerId: string,
     mount: { source: string; destination: string; readonly: boolean },
   ): Promise<string>;
+  /** Shows files and folders to the guest, read-only, each by the last part of its path in `sandbox-mounts`. */
+  addSandboxMounts(sources: readonly string[]): Promise<void>;
   /** Takes back everything that was added for a container. */
   remove(containerId: string): Promise<void>;
 }

@@ -37,7 +37,9 @@ export function planMachine(
     memoryMiB: atMost(hypervisor.default_maxmemory, host.memoryMiB),
   };
   const defaults = { vcpus: hypervisor.default_vcpus, memoryMiB: hypervisor.default_memory };
-  const isStatic = runtime.static_sandbox_resource_mgmt || arch !== "x86_64";
+  // nothing can be plugged into the small machine, nor into one that keeps its memory from the host
+  const isFixed = hypervisor.machine_type === "microvm" || hypervisor.confidential_guest;
+  const isStatic = runtime.static_sandbox_resource_mgmt || isFixed || arch !== "x86_64";
   const workload = isStatic ? announcedWorkload(spec) : workloadOf(spec.linux?.resources);
   const boot = vmSize(defaults, workload, most);
   return { boot, defaults, most: isStatic ? boot : larger(boot, most), isStatic };

@@ -20,6 +20,7 @@ import { type Log, reason } from "./log.ts";
 import type { MachineFit } from "./machine_fit.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import type { SandboxPolicy } from "./policy.ts";
 import { workloadOf } from "./sizing.ts";
 import type { SavedContainer } from "./state.ts";
 import { pause, within } from "./timing.ts";
@@ -52,15 +53,9 @@ export interface SandboxParts {
   /** whether the container with the sandbox's own id only stands for a pod */
   readonly isPod: boolean;
   /** limits and switches that concern containers */
-  readonly policy: ContainerPolicy;
+  readonly policy: SandboxPolicy;
   /** releases all of the above */
   readonly taken: AsyncDisposableStack;
-}
-
-/** What the configuration says about containers. */
-export interface ContainerPolicy {
-  readonly createTimeoutMs: number;
-  readonly disableSeccomp: boolean;
 }
 
 /** A sandbox. */

@@ -31,6 +31,7 @@ export function sandboxRequest(id: string, spec: Spec, config: Config): Init<Cre
     storages: [...shareStorage(config), shmStorage(mounts)],
     // the container that would have them is not in the guest
     sysctls: id === "" ? {} : { ...spec.linux?.sysctl },
+    guestHookPath: config.hypervisor.guest_hook_path,
     kernelModules: config.agent.kernel_modules.map(kernelModule),
   };
 }
@@ -57,7 +58,12 @@ function shareStorage({ hypervisor }: Config): Init<Storage>[] {
   const common = { source: SHARE_TAG, mountPoint: GUEST_SHARED_FOLDER };
   switch (hypervisor.shared_fs) {
     case "virtio-fs":
-      return [{ ...common, driver: "virtio-fs", fstype: "virtiofs", options: [] }];
+      return [{
+        ...common,
+        driver: "virtio-fs",
+        fstype: "virtiofs",
+        options: hasWindow(hypervisor) ? ["dax"] : [],
+      }];
     case "virtio-9p": {
       const options = ["trans=virtio,version=9p2000.L,cache=mmap", "nodev", `msize=${hypervisor.msize_9p}`];
       return [{ ...common, driver: "9p", fstype: "9p", options }];
@@ -65,6 +71,12 @@ function shareStorage({ hypervisor }: Config): Init<Storage>[] {
     default:
       return [];
   }
+}
+
+/** Whether the guest maps files of the host through a window, instead of copying them. */
+export function hasWindow(hypervisor: Config["hypervisor"]): boolean {
+  const { virtio_fs_cache: cache, virtio_fs_cache_size: size } = hypervisor;
+  return size > 0 && cache !== "never" && cache !== "metadata";
 }
 
 /** Size of the file system that a path is on, in bytes. */

@@ -6,11 +6,13 @@
 
 import { splitKernelParams } from "../config/kernel_params.ts";
 import type { Config } from "../config/schema.ts";
-import type { VmConfig } from "../vm/vmm.ts";
+import type { Spec } from "../oci/spec.ts";
+import type { HostUser, VmConfig } from "../vm/vmm.ts";
 import { agentParams } from "./agent_params.ts";
 import type { Log } from "./log.ts";
+import { hostKernelParams, machineParts, type PartsHost } from "./machine_parts.ts";
 import type { MachinePlan } from "./machine_plan.ts";
-import { SHARE_TAG } from "./sandbox_request.ts";
+import { hasWindow, SHARE_TAG } from "./sandbox_request.ts";
 
 /** What a machine is made for. */
 export interface VmNeeds {
@@ -18,17 +20,24 @@ export interface VmNeeds {
   /** its run folder */
   readonly dir: string;
   readonly plan: MachinePlan;
+  readonly spec: Spec;
   readonly config: Config;
   readonly netns: string | undefined;
   /** the folder that is shared with the guest */
   readonly share: string;
   readonly log: Log;
+  /** who the monitor runs as; default: the caller */
+  readonly user?: HostUser;
+  /** default: this host */
+  readonly host?: PartsHost;
 }
 
 /** The machine's description. */
-export function vmConfig({ id, dir, plan, config, netns, share, log }: VmNeeds): VmConfig {
+export function vmConfig(needs: VmNeeds): VmConfig {
+  const { id, dir, plan, config, netns, share, log } = needs;
   const { hypervisor, agent } = config;
   return {
+    ...machineParts(needs),
     id,
     dir,
     hypervisorPath: hypervisor.path,
@@ -38,7 +47,7 @@ export function vmConfig({ id, dir, plan, config, netns, share, log }: VmNeeds):
     cpuFeatures: orUndefined(hypervisor.cpu_features),
     kernel: hypervisor.kernel,
     initrd: orUndefined(hypervisor.initrd),
-    kernelParams: splitKernelParams(hypervisor.kernel_params),
+    kernelParams: [...hostKernelParams(needs.host), ...splitKernelParams(hypervisor.kernel_params)],
     agentParams: agentParams(agent),
     vcpus: plan.boot.vcpus,
     maxVcpus: plan.most.vcpus,
@@ -66,6 +75,7 @@ function vmShare(hypervisor: Config["hypervisor"], dir: string, path: string): V
         tag: SHARE_TAG,
         socketPath: `${dir}/vhost-fs.sock`,
         queueSize: hypervisor.virtio_fs_queue_size,
+        cacheSizeMiB: hasWindow(hypervisor) ? hypervisor.virtio_fs_cache_size : 0,
       };
     case "virtio-9p":
       return { kind: "9p", tag: SHARE_TAG, path };

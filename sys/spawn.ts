@@ -44,6 +44,8 @@ export interface SpawnOptions {
   readonly gid?: number;
   /** Supplementary groups; default: none if `uid` or `gid` is given, else those of this process. */
   readonly groups?: readonly number[];
+  /** SELinux label of the program; the host's policy must have it. Default: what the policy says. */
+  readonly selinuxLabel?: string;
   readonly onWarning?: (text: string) => void;
 }
 
@@ -134,6 +136,7 @@ export function spawnProgram(
     const value = program.struct([limit.soft, limit.hard]);
     program.step(`set limit ${name}`, "prlimit64", [0, RLIMIT[name as RlimitName], value, 0]);
   }
+  if (options.selinuxLabel !== undefined) labelNext(program, options.selinuxLabel);
   becomeUser(program, options);
   if (options.cwd !== undefined) {
     program.step(`enter folder ${options.cwd}`, "chdir", [program.cstring(options.cwd)]);
@@ -152,6 +155,17 @@ function joinCgroup(program: Program, path: string, fd: Slot): void {
   const name = `join cgroup ${path}`;
   program.step(name, "openat", [AT.FDCWD, program.cstring(path), O.WRONLY | O.CLOEXEC], { save: fd });
   program.step(name, "write", [fd, program.cstring("0"), 1]);
+  program.step(name, "close", [fd]);
+}
+
+/** The label counts from `execve` on. */
+function labelNext(program: Program, label: string): void {
+  const fd = program.slot("label");
+  const bytes = new TextEncoder().encode(label);
+  const name = `set SELinux label ${label}`;
+  const path = program.cstring("/proc/self/attr/exec");
+  program.step(name, "openat", [AT.FDCWD, path, O.WRONLY | O.CLOEXEC], { save: fd });
+  program.step(name, "write", [fd, program.bytes(bytes), bytes.length]);
   program.step(name, "close", [fd]);
 }
 

@@ -46,8 +46,83 @@ export interface Nic {
     | { readonly kind: "vhost-user"; readonly socketPath: string };
 }
 
+/** A disk that the guest has its root file system on, instead of an initrd. */
+export interface GuestImage {
+  /** A file; guests share it and cannot write to it. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly fsType: "ext4" | "xfs" | "erofs";
+  /** Mapped as persistent memory (NVDIMM), so that all guests share its pages; otherwise a virtio disk. */
+  readonly asMemory: boolean;
+}
+
+/** A user of the host, by numbers; no entry in `/etc/passwd` is needed. */
+export interface HostUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+}
+
+/** Encryption of the guest's memory and state by the processor; which kind is the host's to say. */
+export interface ConfidentialGuest {
+  /** Take AMD's SEV-SNP, and not plain SEV. */
+  readonly snp: boolean;
+  /** Base64 of the guest's identity, and of what proves it; both or none. */
+  readonly idBlock?: string;
+  readonly idAuth?: string;
+  readonly snpPolicy: number;
+  /** Port of the host's quote generation service; Intel's TDX. */
+  readonly quotePort: number;
+}
+
+/** Parts of a machine that a sandbox may do without. */
+export interface MachineParts {
+  /** Root disk; instead of an initrd. */
+  readonly image?: GuestImage;
+  /** The machine's firmware; default: QEMU's own. */
+  readonly firmware?: string;
+  /** Variables of the firmware, which then is UEFI; each machine starts from what is in the file. */
+  readonly firmwareVolume?: string;
+  /** Parallel flash devices, in order. */
+  readonly pflashes?: readonly string[];
+  /** Take all memory from the host at the start. */
+  readonly preallocate?: boolean;
+  /** Memory in huge pages. */
+  readonly hugepages?: boolean;
+  /** Devices that other processes serve read the guest's memory. */
+  readonly shareMemory?: boolean;
+  /** Pages that the guest has freed are given back to the host. */
+  readonly balloon?: boolean;
+  /** PCI bridges, each with 30 places for devices that are plugged in later. */
+  readonly bridges?: number;
+  /** Ports for PCI Express devices of the host. */
+  readonly ports?: { readonly kind: "root" | "switch"; readonly count: number };
+  /** A SCSI controller for disks that are plugged in later. */
+  readonly scsi?: { readonly ioThread: boolean };
+  /** An IOMMU inside the machine. */
+  readonly iommu?: boolean;
+  /** Virtio devices go through it. */
+  readonly iommuPlatform?: boolean;
+  /** Never adapt devices to a host that is a virtual machine itself. */
+  readonly ignoreNesting?: boolean;
+  /** One more monitor for people, as `extra-monitor.sock` in the run folder. */
+  readonly extraMonitor?: "hmp" | "qmp" | "qmp-pretty";
+  /** Where the memory of a guest that panicked is written to. */
+  readonly memoryDump?: { readonly folder: string; readonly paging: boolean };
+  readonly confidential?: ConfidentialGuest;
+  /** Encrypted pages for Intel's SGX enclaves. */
+  readonly sgxBytes?: number;
+  /** Whether the guest's kernel switches SELinux on; default false. */
+  readonly guestSelinux?: boolean;
+  /** Who the monitor runs as; default: the caller. */
+  readonly user?: HostUser;
+  /** The monitor's SELinux label; default: what the host's policy says. */
+  readonly selinuxLabel?: string;
+}
+
 /** Everything that is fixed when a virtual machine starts. */
-export interface VmConfig {
+export interface VmConfig extends MachineParts {
   /** Id of the sandbox; part of the process's visible name. */
   readonly id: string;
   /** Run folder for sockets and the pid file; exists, mode 0750. What the VM puts there, it removes at its end. */
@@ -56,7 +131,7 @@ export interface VmConfig {
   readonly hypervisorPath: string;
   /** "auto" takes KVM where it works, and software emulation otherwise. */
   readonly accelerator: "auto" | Accelerator;
-  /** "q35" on x86-64, "virt" on arm64. */
+  /** "q35" or "microvm" on x86-64, "virt" on arm64. */
   readonly machineType: string;
   /** More properties of the machine, as QEMU has them: "pit=off,pic=off". */
   readonly machineAccelerators?: string;

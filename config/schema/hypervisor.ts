@@ -99,7 +99,7 @@ export const HYPERVISOR = {
   virtio_fs_cache_size: integer(0, { unit: "MiB", annotation: {} }),
   virtio_fs_queue_size: integer(1024, { unset: 0, min: 2, max: 1024, check: powerOfTwo }),
   virtio_fs_extra_args: list([], { annotation: { mode: "append", list: "json" } }),
-  msize_9p: integer(8192, { unit: "bytes", unset: 0, annotation: { refuseUnset: true } }),
+  msize_9p: integer(8192, { unit: "bytes", unset: 0, min: 1, annotation: { refuseUnset: true } }),
 
   block_device_driver: choice(["virtio-scsi", "virtio-blk", "virtio-mmio", "nvdimm", "virtio-blk-ccw"], {
     annotation: {},
@@ -168,13 +168,7 @@ export const HYPERVISOR = {
   disable_selinux: flag(false),
   disable_guest_selinux: flag(true),
 
-  guest_hook_path: text("", {
-    annotation: { ignoreEmpty: true },
-    missing: {
-      say: "refuse",
-      why: "must be empty: hooks that are files of the guest are not part of this version",
-    },
-  }),
+  guest_hook_path: text("", { annotation: { ignoreEmpty: true } }),
   guest_memory_dump_path: text("", { path: true }),
   guest_memory_dump_paging: flag(false),
   enable_debug: flag(false),

@@ -21,7 +21,15 @@ export const RUNTIME = {
     annotation: {},
   }),
   disable_new_netns: flag(false, { annotation: {} }),
-  dan_conf: text("", { path: true }),
+  dan_conf: text("", {
+    path: true,
+    missing: {
+      say: "warn",
+      // what the files of other versions have, where nobody has to have set it
+      when: (path) => path !== "/run/kata-containers/dans",
+      why: "descriptions of network devices in files are not read in this version",
+    },
+  }),
   disable_guest_seccomp: flag(false, { annotation: {} }),
   sandbox_cgroup_only: flag(false, {
     annotation: {},

@@ -114,6 +114,10 @@ export class FakeHost implements Host, AsyncDisposable {
         this.#step(`share ${mount.destination} of ${id}`);
         return Promise.resolve(`/guest/${id}${mount.destination}`);
       },
+      addSandboxMounts: (sources: readonly string[]) => {
+        for (const source of sources) this.#step(`share ${source} with all`);
+        return Promise.resolve();
+      },
       remove: (id: string) => this.#release(`unshare ${id}`),
       [Symbol.asyncDispose]: () => this.#release("unshare"),
     });

@@ -117,10 +117,12 @@ async function coldSandboxMs(bench: SandboxBench, config: Config, i: number): Pr
 async function bootMs(bench: SandboxBench, config: Config, initrd: string): Promise<number> {
   const dir = await Deno.makeTempDir({ dir: bench.folder });
   const runs = Promise.withResolvers<void>();
+  const spec = specOf(bench, "bench-boot", ["true"]);
   const described = vmConfig({
     id: "bench-boot",
     dir,
-    plan: planMachine(config, specOf(bench, "bench-boot", ["true"])),
+    plan: planMachine(config, spec),
+    spec,
     config: { ...config, hypervisor: { ...config.hypervisor, shared_fs: "none", initrd } },
     netns: undefined,
     share: "",

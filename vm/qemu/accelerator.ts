@@ -68,6 +68,11 @@ function slowKvm(host: KvmHost): string | undefined {
 
 const thisHost: KvmHost = { openKvm, cpuFlags: () => arch === "x86_64" ? readCpuFlags() : undefined };
 
+/** Whether this host is a virtual machine itself, which its processor says. */
+export function isVirtualMachine(): boolean {
+  return arch === "x86_64" && (readCpuFlags()?.includes("hypervisor") ?? false);
+}
+
 /** Reads no more than the first processor's entry: on big hosts the file is long, and slow to make. */
 function readCpuFlags(): readonly string[] | undefined {
   using file = Deno.openSync("/proc/cpuinfo");

@@ -5,9 +5,12 @@
  */
 
 import type { Accelerator, VmConfig } from "../vmm.ts";
+import * as devices from "./devices.ts";
 import { type Arch, kernelCommandLine } from "./kernel_params.ts";
 import { backendOption, memoryBackend } from "./memory_backend.ts";
 import { needsSharedMemory, nicArguments, type NicFdName } from "./nics.ts";
+import { PROTECTED_MACHINE, type Protection, protectionObject } from "./protection.ts";
+import { value } from "./values.ts";
 
 /** The device that carries the agent's connections. */
 export type ChannelDevice =
@@ -25,6 +28,10 @@ export interface CommandLineInput {
   readonly accelerator: Accelerator;
   readonly channel: ChannelDevice;
   readonly uuid: string;
+  /** Whether the host of KVM is a virtual machine itself; default false. */
+  readonly nested?: boolean;
+  /** What a confidential guest is protected with; default: nothing. */
+  readonly protection?: Protection;
 }
 
 /** A command line without the program's name, and the descriptors it speaks of. */
@@ -57,20 +64,23 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...identity(input),
     ...machine(input),
     ...control(fd),
+    ...devices.extraMonitor(config),
+    ...devices.buses(input),
     ...consoleDevice(fd),
-    ...entropy(config),
-    ...agentChannel(input.channel, fd),
-    ...share(config),
+    ...devices.image(input),
+    ...devices.panicDevice(input),
+    ...devices.scsi(input),
+    ...entropy(input),
+    ...devices.balloon(input),
+    ...virtioMem(input),
+    ...devices.ports(input),
+    ...agentChannel(input, fd),
+    ...share(input),
     ...nicArguments(config.nics ?? [], fd),
     ...boot(input),
     ...isolation(config),
   ];
   return { args, fds };
-}
-
-/** Writes a value into a comma-separated option, where a comma is written twice. */
-function value(text: string): string {
-  return text.replaceAll(",", ",,");
 }
 
 function identity({ config, uuid }: CommandLineInput): string[] {
@@ -84,21 +94,21 @@ const Q35_WITHOUT = "smm=off,vmport=off,hpet=off,sata=off,smbus=off,usb=off";
 
 function machine(input: CommandLineInput): string[] {
   const { config, arch, accelerator } = input;
-  const properties = [config.machineType, "memory-backend=dimm1"];
-  if (config.machineType.includes("q35")) properties.push(Q35_WITHOUT);
-  if (arch === "aarch64") properties.push(accelerator === "kvm" ? "gic-version=host" : "gic-version=max");
-  if (config.machineAccelerators) properties.push(config.machineAccelerators);
+  const smp = `${config.vcpus},cores=1,threads=1,sockets=${config.maxVcpus},maxcpus=${config.maxVcpus}`;
   return [
-    ...["-machine", properties.join(",")],
-    ...["-accel", accelerator === "tcg" ? "tcg,thread=multi" : "kvm"],
+    ...["-machine", machineProperties(input).join(",")],
+    ...["-accel", accelerator === "tcg" ? "tcg,thread=multi" : kvm(input)],
     ...["-cpu", [...processor(arch, accelerator), config.cpuFeatures].filter(Boolean).join(",")],
-    ...["-smp", `${config.vcpus},cores=1,threads=1,sockets=${config.maxVcpus},maxcpus=${config.maxVcpus}`],
+    ...["-smp", config.machineType === "microvm" ? String(config.vcpus) : smp],
     ...["-m", memorySize(input)],
     ...[
       "-object",
       backendOption(memoryBackend(config, sharesMemory(config, input.channel)), "dimm1", config.memoryMiB),
     ],
-    ...virtioMem(input),
+    ...devices.enclavePages(input),
+    ...(config.confidential !== undefined && input.protection !== undefined
+      ? ["-object", protectionObject(config.confidential, input.protection)]
+      : []),
     ...["-rtc", arch === "x86_64" ? "base=utc,driftfix=slew,clock=host" : "base=utc,clock=host"],
     ...(arch === "x86_64" && accelerator === "kvm" ? ["-global", "kvm-pit.lost_tick_policy=discard"] : []),
   ];
@@ -111,31 +121,61 @@ export const VIRTIO_MEM = "virtiomem0";
 const VIRTIO_MEM_STEP_MIB = 4;
 
 /** A device that gives the guest no memory at first, and up to the machine's limit when it is told to. */
-function virtioMem({ config, channel }: CommandLineInput): string[] {
+function virtioMem(input: CommandLineInput): string[] {
+  const { config, channel } = input;
   const { virtioMem, memoryMiB, maxMemoryMiB = 0 } = config;
   const room = Math.floor((maxMemoryMiB - memoryMiB) / VIRTIO_MEM_STEP_MIB) * VIRTIO_MEM_STEP_MIB;
   if (!virtioMem || room <= 0) return [];
   const backend = memoryBackend(config, sharesMemory(config, channel));
   return [
     ...["-object", backendOption(backend, "virtiomem", room)],
-    ...["-device", `virtio-mem-pci,id=${VIRTIO_MEM},memdev=virtiomem,requested-size=0`],
+    ...[
+      "-device",
+      devices.virtio(input, "virtio-mem-pci", `id=${VIRTIO_MEM},memdev=virtiomem,requested-size=0`),
+    ],
   ];
+}
+
+/** A microvm has its devices on PCI, as every other machine. */
+const MICROVM = "pcie=on,acpi=on,rtc=on";
+
+function machineProperties({ config, arch, accelerator, protection }: CommandLineInput): string[] {
+  const properties = [config.machineType, "memory-backend=dimm1"];
+  if (config.machineType.includes("q35")) properties.push(Q35_WITHOUT);
+  if (config.machineType === "microvm") properties.push(MICROVM);
+  if (arch === "aarch64") properties.push(accelerator === "kvm" ? "gic-version=host" : "gic-version=max");
+  if (config.image?.asMemory) properties.push("nvdimm=on");
+  if (config.sgxBytes) properties.push("sgx-epc.0.memdev=epc0,sgx-epc.0.node=0");
+  if (protection !== undefined) properties.push(PROTECTED_MACHINE);
+  if (config.machineAccelerators) properties.push(config.machineAccelerators);
+  return properties;
+}
+
+/** Interrupts that are remapped, or hidden from the host, are handled outside of the kernel in part. */
+function kvm({ config, protection }: CommandLineInput): string {
+  return config.iommu || protection !== undefined ? "kvm,kernel-irqchip=split" : "kvm";
 }
 
 /** Address space behind what is asked for: devices that are mapped as memory need some, too. */
 const ADDRESS_RESERVE_MIB = 1024;
 
+const MIB = 1_048_576;
+
 /** Emulated processors have 40 address bits, and QEMU reserves 1 GiB for each module besides its memory. */
 const EMULATED_MAX_MIB = 512 * 1024;
 
 function memorySize({ config, accelerator }: CommandLineInput): string {
-  const { memoryMiB, memorySlots = 0, maxMemoryMiB = 0, memoryOffsetMiB = 0 } = config;
-  if (memorySlots === 0 && !config.virtioMem) return `${memoryMiB}M`;
-  const wanted = Math.max(maxMemoryMiB, memoryMiB) + memoryOffsetMiB + ADDRESS_RESERVE_MIB;
+  const { memoryMiB, maxMemoryMiB = 0, memoryOffsetMiB = 0, image } = config;
+  const mappedMiB = image?.asMemory ? Math.ceil(image.sizeBytes / MIB) : 0;
+  // an image that is mapped takes the place of a module, even in a machine that cannot grow
+  const slots = Math.max(config.memorySlots ?? 0, mappedMiB > 0 ? 1 : 0);
+  if (slots === 0 && !config.virtioMem) return `${memoryMiB}M`;
+  const reserve = ADDRESS_RESERVE_MIB + mappedMiB;
+  const wanted = Math.max(maxMemoryMiB, memoryMiB) + memoryOffsetMiB + reserve;
   const most = accelerator === "tcg"
-    ? Math.max(Math.min(wanted, EMULATED_MAX_MIB), memoryMiB + ADDRESS_RESERVE_MIB)
+    ? Math.max(Math.min(wanted, EMULATED_MAX_MIB), memoryMiB + reserve)
     : wanted;
-  return `${memoryMiB}M,slots=${memorySlots},maxmem=${most}M`;
+  return `${memoryMiB}M,slots=${slots},maxmem=${most}M`;
 }
 
 /**
@@ -151,8 +191,10 @@ function processor(arch: Arch, accelerator: Accelerator): readonly string[] {
 }
 
 /** Whether a process besides QEMU reads the guest's queues, and so its memory. */
-export function sharesMemory({ nics, share }: VmConfig, channel: ChannelDevice): boolean {
-  return share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock" || needsSharedMemory(nics);
+export function sharesMemory({ nics, share, shareMemory }: VmConfig, channel: ChannelDevice): boolean {
+  const byDevices = share.kind === "virtio-fs" || channel.kind === "vhost-user-vsock" ||
+    needsSharedMemory(nics);
+  return byDevices || shareMemory === true;
 }
 
 function control(fd: (name: FdName) => number): string[] {
@@ -170,19 +212,26 @@ function consoleDevice(fd: (name: FdName) => number): string[] {
   ];
 }
 
-function entropy({ entropySource }: VmConfig): string[] {
+/** A confidential guest trusts no randomness but its own processor's. */
+function entropy(input: CommandLineInput): string[] {
+  if (input.protection !== undefined) return [];
   return [
-    ...["-object", `rng-random,id=rng0,filename=${value(entropySource)}`],
-    ...["-device", "virtio-rng-pci,rng=rng0"],
+    ...["-object", `rng-random,id=rng0,filename=${value(input.config.entropySource)}`],
+    ...["-device", devices.virtio(input, "virtio-rng-pci", "rng=rng0")],
   ];
 }
 
-function agentChannel(channel: ChannelDevice, fd: (name: FdName) => number): string[] {
+function agentChannel(input: CommandLineInput, fd: (name: FdName) => number): string[] {
+  const { channel } = input;
   switch (channel.kind) {
     case "vsock":
       return [
         "-device",
-        `vhost-vsock-pci,vhostfd=${fd("vhost-vsock")},id=vsock-${channel.cid},guest-cid=${channel.cid}`,
+        devices.virtio(
+          input,
+          "vhost-vsock-pci",
+          `vhostfd=${fd("vhost-vsock")},id=vsock-${channel.cid},guest-cid=${channel.cid}`,
+        ),
       ];
     case "vhost-user-vsock":
       return [
@@ -191,14 +240,15 @@ function agentChannel(channel: ChannelDevice, fd: (name: FdName) => number): str
       ];
     case "virtio-serial":
       return [
-        ...["-device", "virtio-serial-pci,id=serial0"],
+        ...["-device", devices.virtio(input, "virtio-serial-pci", "id=serial0")],
         ...["-chardev", `socket,id=charch0,fd=${fd("agent")},server=on,wait=off`],
         ...["-device", `virtserialport,bus=serial0.0,chardev=charch0,id=channel0,name=${AGENT_PORT}`],
       ];
   }
 }
 
-function share({ share }: VmConfig): string[] {
+function share(input: CommandLineInput): string[] {
+  const { share } = input.config;
   switch (share.kind) {
     case "none":
       return [];
@@ -214,17 +264,19 @@ function share({ share }: VmConfig): string[] {
       return [
         "-fsdev",
         `local,id=fsdev0,path=${value(share.path)},security_model=none,multidevs=remap`,
-        ...["-device", `virtio-9p-pci,fsdev=fsdev0,mount_tag=${value(share.tag)}`],
+        ...["-device", devices.virtio(input, "virtio-9p-pci", `fsdev=fsdev0,mount_tag=${value(share.tag)}`)],
       ];
   }
 }
 
-function boot({ config, arch, channel }: CommandLineInput): string[] {
+function boot(input: CommandLineInput): string[] {
+  const { config, arch, channel } = input;
   // Before the configured ones, which may name another address.
   const agentParams = channel.kind === "virtio-serial"
     ? [AGENT_ON_PORT, ...config.agentParams]
     : config.agentParams;
   return [
+    ...devices.firmware(input),
     ...["-kernel", config.kernel],
     ...(config.initrd ? ["-initrd", config.initrd] : []),
     ...["-append", kernelCommandLine(arch, { ...config, agentParams })],
@@ -234,6 +286,7 @@ function boot({ config, arch, channel }: CommandLineInput): string[] {
 function isolation(config: VmConfig): string[] {
   return [
     ...["-nodefaults", "-no-user-config", "-display", "none", "-vga", "none", "-no-reboot"],
+    ...(config.memoryDump === undefined ? [] : ["-no-shutdown"]),
     ...["-pidfile", `${config.dir}/${PID_FILE}`],
     ...(config.seccompSandbox ? ["-sandbox", config.seccompSandbox] : []),
   ];

@@ -2,6 +2,9 @@
 
 import type { VmConfig } from "../vmm.ts";
 
+/** Where the kernel has its huge pages. */
+const HUGE_PAGES = "/dev/hugepages";
+
 /** A backend as QEMU has it: the type of its object, and its properties but for id and size. */
 export interface MemoryBackend {
   readonly type: "memory-backend-ram" | "memory-backend-memfd" | "memory-backend-file";
@@ -14,12 +17,18 @@ export interface MemoryBackend {
  *
  * @param isShared whether a process besides QEMU maps the memory
  */
-export function memoryBackend({ fileMemBackend }: VmConfig, isShared: boolean): MemoryBackend {
-  if (fileMemBackend) {
-    return { type: "memory-backend-file", properties: { "mem-path": fileMemBackend, share: true } };
+export function memoryBackend(config: VmConfig, isShared: boolean): MemoryBackend {
+  const { fileMemBackend, hugepages, preallocate } = config;
+  // a guest that another process works for must not die for want of a huge page in the middle
+  const all: Record<string, boolean> = preallocate || (hugepages && isShared) ? { prealloc: true } : {};
+  if (hugepages) {
+    return { type: "memory-backend-file", properties: { "mem-path": HUGE_PAGES, share: isShared, ...all } };
   }
-  if (isShared) return { type: "memory-backend-memfd", properties: { share: true } };
-  return { type: "memory-backend-ram", properties: {} };
+  if (fileMemBackend) {
+    return { type: "memory-backend-file", properties: { "mem-path": fileMemBackend, share: true, ...all } };
+  }
+  if (isShared) return { type: "memory-backend-memfd", properties: { share: true, ...all } };
+  return { type: "memory-backend-ram", properties: all };
 }
 
 /** The backend as a value of `-object`. */

@@ -9,10 +9,11 @@ import { StepError } from "../../sys/program.ts";
 import { socketPair } from "../../sys/socket.ts";
 import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
-import { type AcceleratorChoice, chooseAccelerator, type KvmHost } from "./accelerator.ts";
+import { type AcceleratorChoice, chooseAccelerator, isVirtualMachine, type KvmHost } from "./accelerator.ts";
 import { openAgentChannel } from "./agent_channel.ts";
 import { buildCommandLine, type FdName, PID_FILE, sharesMemory, VIRTIO_MEM } from "./command_line.ts";
 import { GuestConsole } from "./console.ts";
+import { EXTRA_MONITOR } from "./devices.ts";
 import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
 import { Cpus } from "./hotplug/cpus.ts";
@@ -21,6 +22,8 @@ import type { Plugs } from "./hotplug/removal.ts";
 import { VirtioMemory } from "./hotplug/virtio_mem.ts";
 import { type MemoryBackend, memoryBackend } from "./memory_backend.ts";
 import { nicFds } from "./nics.ts";
+import { dumpMemory } from "./memory_dump.ts";
+import { hostProtection } from "./protection.ts";
 import { QmpClient, QmpClosed } from "./qmp.ts";
 import { QemuVm } from "./qemu_vm.ts";
 import { VmEvents } from "./vm_events.ts";
@@ -72,6 +75,7 @@ function checkConfig(config: VmConfig): void {
   }
   checkKernelFormat(config.kernel, checkReadable("guest kernel", config.kernel));
   if (config.initrd !== undefined) checkReadable("initrd", config.initrd);
+  if (config.image !== undefined) checkReadable("image", config.image.path);
 }
 
 /** Reads a file's beginning, to see that it can be read and is not empty. */
@@ -115,6 +119,8 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     accelerator,
     channel: channel.device,
     uuid: crypto.randomUUID(),
+    nested: accelerator === "kvm" && !config.ignoreNesting && isVirtualMachine(),
+    protection: config.confidential && hostProtection(config.confidential, accelerator),
   });
   const available = new Map<FdName, number>([
     ["qmp", qmpSocket.fd],
@@ -123,6 +129,7 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     ...nicFds(config.nics ?? []),
   ]);
   taken.defer(() => removeFile(`${config.dir}/${PID_FILE}`));
+  if (config.extraMonitor !== undefined) taken.defer(() => removeFile(`${config.dir}/${EXTRA_MONITOR}`));
   const daemon = taken.use(await startQemu(config, args, numbered(fds, available)));
   // With our copies closed, connections end with QEMU.
   channel.handedOver();
@@ -141,7 +148,19 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     canRemove: accelerator === "kvm",
   });
   const memory = guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device)));
-  const parts = { accelerator, channel, console, consoleEnded, cpus, daemon, events, memory, qmp };
+  const keepMemory = config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args)));
+  const parts = {
+    accelerator,
+    channel,
+    console,
+    consoleEnded,
+    cpus,
+    daemon,
+    events,
+    memory,
+    qmp,
+    keepMemory,
+  };
   return new QemuVm(parts, taken.move());
 }
 
@@ -174,6 +193,8 @@ async function startQemu(
       argv: [config.hypervisorPath, ...args],
       fds,
       netns: config.netns,
+      ...config.user,
+      selinuxLabel: config.selinuxLabel,
       onLine: (line) => config.onLog(`qemu: ${line}`),
     });
   } catch (error) {

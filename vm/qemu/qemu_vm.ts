@@ -2,6 +2,7 @@
 
 import type { ByteStream } from "../../rpc/stream.ts";
 import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
+import { Timer } from "../../sys/timer.ts";
 import type { Accelerator, AgentTransport, Vm, VmExit } from "../vmm.ts";
 import type { AgentChannel } from "./agent_channel.ts";
 import type { GuestConsole } from "./console.ts";
@@ -22,6 +23,8 @@ export interface QemuParts {
   readonly daemon: Daemon;
   readonly events: VmEvents;
   readonly qmp: QmpClient;
+  /** What is done with the machine of a guest that panicked; without it QEMU ends with its guest. */
+  keepMemory?(): Promise<void>;
 }
 
 /** Console lines that a message carries. */
@@ -53,6 +56,7 @@ export class QemuVm implements Vm {
     this.exited = this.#watch();
     parts.channel.failed?.then((reason) => this.#fail(reason));
     parts.events.halted.then(() => this.#failHalted());
+    if (parts.keepMemory) parts.events.ended.then(() => this.#endMachine());
   }
 
   get pid(): number {
@@ -134,6 +138,12 @@ export class QemuVm implements Vm {
       const sentence = `the guest's kernel panicked: ${reason}`;
       return { cause: "panicked", message: withConsole(sentence, "before that", before) };
     }
+    if (events.panicked) {
+      return {
+        cause: "panicked",
+        message: withConsole("the guest's kernel panicked", "at its end", console.tail),
+      };
+    }
     if (this.#failure !== undefined) return { cause: "failed", message: this.#failure };
     if (events.shutdown !== undefined) {
       const what = SHUTDOWN_TEXT[events.shutdown] ?? `the guest ended itself (${events.shutdown})`;
@@ -151,8 +161,19 @@ export class QemuVm implements Vm {
     this.#parts.daemon.kill();
   }
 
+  /** QEMU was told to stay when its guest ends, so that there is something to be kept. */
+  async #endMachine(): Promise<void> {
+    const { console, daemon, events, keepMemory } = this.#parts;
+    if (!events.panicked && console.panic === undefined) {
+      await new Promise<void>((resolve) => new Timer(LAST_LINES_MS, resolve));
+    }
+    if (events.panicked || console.panic !== undefined) await keepMemory?.();
+    daemon.kill();
+  }
+
   async #failHalted(): Promise<void> {
-    if (this.#parts.events.shutdown !== undefined) return; // it halts on its way out
+    const { events: { panicked, shutdown } } = this.#parts;
+    if (panicked || shutdown !== undefined) return; // it halts on its way out
     let status = "unknown";
     try {
       const answer = await this.#parts.qmp.execute("query-status", {}, { timeoutMs: STATUS_MS });
@@ -163,6 +184,9 @@ export class QemuVm implements Vm {
     this.#fail(`QEMU halted the guest by itself, with status "${status}"`);
   }
 }
+
+/** How long the console's last lines may take, in milliseconds, when a guest has restarted for want of a panic device. */
+const LAST_LINES_MS = 300;
 
 /** Reasons of QEMU's SHUTDOWN event; it is started so that a reset ends it. */
 const SHUTDOWN_TEXT: Readonly<Record<string, string>> = {

@@ -18,12 +18,21 @@ export class VmEvents {
   readonly #removals = new Map<string, (end: RemovalEnd) => void>();
   readonly #sizes = new Set<() => void>();
   readonly #halted = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
   #shutdown: string | undefined;
+  #panicked = false;
   #haltWanted = false;
 
   /** Takes an event as it comes. */
   take({ name, data }: QmpEvent): void {
-    if (name === "SHUTDOWN" && data.guest === true) this.#shutdown = String(data.reason ?? "unknown");
+    if (name === "SHUTDOWN" && data.guest === true) {
+      this.#shutdown = String(data.reason ?? "unknown");
+      this.#ended.resolve();
+    }
+    if (name === "GUEST_PANICKED") {
+      this.#panicked = true;
+      this.#ended.resolve();
+    }
     if (name === "STOP" && !this.#haltWanted) this.#halted.resolve();
     if (name === "DEVICE_DELETED") this.#removals.get(String(data.device))?.("gone");
     if (REFUSALS.has(name)) this.#removals.get(String(data.device))?.("refused");
@@ -33,6 +42,16 @@ export class VmEvents {
   /** Why the guest ended itself ("guest-reset", "guest-shutdown", "guest-panic"), if it did. */
   get shutdown(): string | undefined {
     return this.#shutdown;
+  }
+
+  /** Whether the guest's kernel said that it panicked. */
+  get panicked(): boolean {
+    return this.#panicked;
+  }
+
+  /** Resolves when the guest has ended itself, in whatever way; the machine may still be there. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
   }
 
   /** Resolves when the processors halt without having been told to: an internal error, or a full disk. */

@@ -7,7 +7,9 @@ export type TinyKernelEnd =
   /** resets the machine */
   | "reset"
   /** writes its text again, for ever */
-  | "repeat";
+  | "repeat"
+  /** tells the machine's panic device that it panicked */
+  | "panic";
 
 const LOAD_ADDRESS = 0x10_0000;
 const HEADER_SIZE = 0x40;
@@ -31,6 +33,7 @@ const WRITE_TEXT = [
 const ENDS: Readonly<Record<TinyKernelEnd, readonly number[]>> = {
   halt: [0xfa, 0xf4, 0xeb, 0xfd], // cli; again: hlt; jmp again
   reset: [0xb0, 0xfe, 0xe6, 0x64, 0xf4], // mov al, 0xfe; out 0x64, al; hlt
+  panic: [0x66, 0xba, 0x05, 0x05, 0xb0, 0x01, 0xee, 0xfa, 0xf4], // mov dx, 0x505; mov al, 1; out dx, al; cli; hlt
   repeat: [0xeb, 0x100 - 5 - WRITE_TEXT.length - 2], // jmp to the first instruction
 };
 

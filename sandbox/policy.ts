@@ -1,0 +1,40 @@
+/**
+ * What the configuration says about a sandbox's containers and its patience, in the units that are used.
+ *
+ * @module
+ */
+
+import type { Config } from "../config/schema.ts";
+
+const MS = 1000;
+
+/** Limits and switches. */
+export interface SandboxPolicy {
+  /** how long the agent may take to make a container */
+  readonly createTimeoutMs: number;
+  /** how long the agent may take to answer after the machine was started */
+  readonly dialTimeoutMs: number;
+  /** whether containers run without their system call filters */
+  readonly disableSeccomp: boolean;
+  /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
+  guestLabel(hostLabel: string): string | undefined;
+}
+
+/** The policy of a configuration. */
+export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPolicy {
+  return {
+    createTimeoutMs: runtime.create_container_timeout * MS,
+    dialTimeoutMs: agent.dial_timeout * MS,
+    disableSeccomp: runtime.disable_guest_seccomp,
+    guestLabel(hostLabel) {
+      if (hypervisor.disable_guest_selinux) return undefined;
+      return runtime.guest_selinux_label || ofContainer(hostLabel);
+    },
+  };
+}
+
+/** The type of a container; the guest's policy need not have the host's other types. */
+function ofContainer(label: string): string {
+  const [user = "", role = "", , ...level] = label.split(":");
+  return [user, role, "container_t", ...level].join(":");
+}

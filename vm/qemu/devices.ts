@@ -1,0 +1,152 @@
+/** Devices of a machine that a configuration may ask for, as QEMU's arguments. Pure functions. */
+
+import type { GuestImage, VmConfig } from "../vmm.ts";
+import type { CommandLineInput } from "./command_line.ts";
+import { value } from "./values.ts";
+
+/** First slot of bridges on the root bus: fixed, so that addresses do not depend on what else there is. */
+const FIRST_BRIDGE_SLOT = 2;
+
+const MIB = 1_048_576;
+
+/** Address space behind a port, for the memory of a device that is plugged in. */
+const PORT_MEMORY_MIB = 4;
+const PORT_PREFETCHABLE_MIB = 2048;
+
+/** Name of the more monitor's socket in the run folder. */
+export const EXTRA_MONITOR = "extra-monitor.sock";
+
+/**
+ * A virtio device on PCI.
+ *
+ * @param driver such as "virtio-blk-pci"
+ */
+export function virtio(input: CommandLineInput, driver: string, ...options: readonly string[]): string {
+  // inside another virtual machine each access to a modern device's registers costs a further exit
+  const legacy = input.nested === true && !LATEST_ONLY.has(driver);
+  const extra = [
+    ...(legacy ? ["disable-modern=true"] : []),
+    ...(input.config.iommuPlatform && !legacy ? ["disable-legacy=on", "iommu_platform=on"] : []),
+  ];
+  return [driver, ...options, ...extra].join(",");
+}
+
+/** Drivers without the old interface. */
+const LATEST_ONLY = new Set(["virtio-mem-pci", "vhost-vsock-pci"]);
+
+/** What stands first on the bus: bridges have fixed slots, and an IOMMU is there before what goes through it. */
+export function buses({ config }: CommandLineInput): string[] {
+  const args: string[] = [];
+  if (config.iommu) args.push("-device", "intel-iommu,intremap=on,device-iotlb=on,caching-mode=on");
+  if (config.machineType === "microvm") return args;
+  for (let index = 0; index < (config.bridges ?? 0); index++) {
+    args.push(
+      "-device",
+      `pci-bridge,bus=pcie.0,id=pci-bridge-${index},chassis_nr=${index + 1},shpc=off,` +
+        `addr=${FIRST_BRIDGE_SLOT + index},io-reserve=4k,mem-reserve=1m,pref64-reserve=1m`,
+    );
+  }
+  return args;
+}
+
+/** Ports for devices of the host. */
+export function ports({ config }: CommandLineInput): string[] {
+  const { kind, count } = config.ports ?? { kind: "root", count: 0 };
+  const reserve = `pref64-reserve=${PORT_PREFETCHABLE_MIB}M,mem-reserve=${PORT_MEMORY_MIB}M`;
+  const args: string[] = [];
+  const rootPort = (id: string, slot: number) =>
+    args.push(
+      "-device",
+      `pcie-root-port,id=${id},bus=pcie.0,chassis=0,slot=${slot},multifunction=off,${reserve}`,
+    );
+  if (kind === "root") {
+    for (let index = 0; index < count; index++) rootPort(`rp${index}`, index);
+    return args;
+  }
+  if (count === 0) return args;
+  rootPort("sw-rp0", 0);
+  args.push("-device", "x3130-upstream,id=swup0,bus=sw-rp0");
+  for (let index = 0; index < count; index++) {
+    args.push("-device", `xio3130-downstream,id=swdp${index},bus=swup0,chassis=1,slot=${index}`);
+  }
+  return args;
+}
+
+/** The root disk. */
+export function image(input: CommandLineInput): string[] {
+  const { image } = input.config;
+  if (image === undefined) return [];
+  return image.asMemory ? imageAsMemory(input, image) : imageAsDisk(input, image);
+}
+
+function imageAsMemory({ arch }: CommandLineInput, { path, sizeBytes }: GuestImage): string[] {
+  // machines of arm64 cannot say that the memory is read-only; the mapping is private there
+  const [device, backend] = arch === "x86_64" ? [",unarmed=on", ",readonly=on"] : ["", ",share=off"];
+  return [
+    ...["-object", `memory-backend-file,id=mem0,mem-path=${value(path)},size=${sizeBytes}${backend}`],
+    ...["-device", `nvdimm,id=nv0,memdev=mem0${device}`],
+  ];
+}
+
+function imageAsDisk(input: CommandLineInput, { path }: GuestImage): string[] {
+  return [
+    ...["-drive", `id=image-0,file=${value(path)},aio=threads,format=raw,if=none,readonly=on`],
+    "-device",
+    virtio(input, "virtio-blk-pci", "drive=image-0", "config-wce=off", "share-rw=on", "serial=image-0"),
+  ];
+}
+
+/** The controller that SCSI disks are plugged into. */
+export function scsi(input: CommandLineInput): string[] {
+  const { scsi } = input.config;
+  if (scsi === undefined) return [];
+  const thread = scsi.ioThread ? ["iothread=iothread-scsi0"] : [];
+  return [
+    ...(scsi.ioThread ? ["-object", "iothread,id=iothread-scsi0"] : []),
+    ...["-device", virtio(input, "virtio-scsi-pci", "id=scsi0", ...thread)],
+  ];
+}
+
+/** Gives back to the host what the guest has freed. */
+export function balloon(input: CommandLineInput): string[] {
+  if (!input.config.balloon) return [];
+  return ["-device", virtio(input, "virtio-balloon-pci", "id=balloon0", "free-page-reporting=on")];
+}
+
+/** A device by which the guest's kernel tells that it panicked; the machine stays, so that its memory can be read. */
+export function panicDevice({ config }: CommandLineInput): string[] {
+  return config.memoryDump === undefined
+    ? []
+    : ["-device", config.machineType === "virt" ? "pvpanic-pci" : "pvpanic"];
+}
+
+/** What the machine runs before the kernel, and where it keeps its settings. */
+export function firmware({ config }: CommandLineInput): string[] {
+  const flashes = (config.pflashes ?? []).flatMap((path) => ["-pflash", path]);
+  if (config.firmware === undefined) return flashes;
+  if (config.firmwareVolume === undefined) return [...flashes, "-bios", config.firmware];
+  const drive = (
+    unit: number,
+    path: string,
+    mode: string,
+  ) => ["-drive", `if=pflash,unit=${unit},format=raw,${mode}=on,file=${value(path)}`];
+  return [
+    ...flashes,
+    ...drive(0, config.firmware, "readonly"),
+    ...drive(1, config.firmwareVolume, "snapshot"),
+  ];
+}
+
+/** A monitor for people, beside the one of this program. */
+export function extraMonitor({ dir, extraMonitor }: VmConfig): string[] {
+  if (extraMonitor === undefined) return [];
+  const option = { hmp: "-monitor", qmp: "-qmp", "qmp-pretty": "-qmp-pretty" }[extraMonitor];
+  return [option, `unix:path=${value(`${dir}/${EXTRA_MONITOR}`)},server=on,wait=off`];
+}
+
+/** Pages for enclaves. */
+export function enclavePages({ config }: CommandLineInput): string[] {
+  if (!config.sgxBytes) return [];
+  const size = config.sgxBytes % MIB === 0 ? `${config.sgxBytes / MIB}M` : String(config.sgxBytes);
+  return ["-object", `memory-backend-epc,id=epc0,size=${size},prealloc=on`];
+}
