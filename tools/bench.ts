@@ -6,7 +6,7 @@
 
 import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
 import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
-import { coldSandboxRow, guestProcessRow } from "../tests/bench/sandbox.ts";
+import { coldSandboxRow, guestProcessRows } from "../tests/bench/sandbox.ts";
 import { emptyScript, shimStartRow, startupRows } from "../tests/bench/startup.ts";
 import { format, type Row } from "../tests/bench/table.ts";
 import { makeGuest } from "./guest.ts";
@@ -31,7 +31,7 @@ try {
   await measure("shim start", () => shimStartRow(built, empty, folder));
   await measure("idle daemon", () => idleMemoryRow(rootfs));
   await measure("cold sandbox", () => coldSandboxRow(bench));
-  await measure("processes in a guest", () => guestProcessRow(bench));
+  await measure("processes in a guest", () => guestProcessRows(bench));
   console.log(format(rows));
 } finally {
   await Deno.remove(folder, { recursive: true });

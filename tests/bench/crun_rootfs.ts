@@ -1,8 +1,12 @@
+import { CONTAINERD } from "../../agent/container/seccomp/testing/profiles.ts";
 import { defaultSpec } from "../../cmd/runtime/run/default_spec.ts";
 import { run, which } from "../../tools/process.ts";
 import { makeRootfs } from "../../tools/rootfs.ts";
 
-/** A root file system with busybox, crun and its libraries, and `/bundle`, a bundle that runs `true`. */
+/**
+ * A root file system with busybox, crun and its libraries, and two bundles that run `true`: `/bundle`, and
+ * `/bundle-filtered`, which has containerd's filter of system calls.
+ */
 export async function makeCrunRootfs(folder: string): Promise<string> {
   const rootfs = await makeRootfs(folder);
   const crun = await which("crun");
@@ -13,7 +17,6 @@ export async function makeCrunRootfs(folder: string): Promise<string> {
     await Deno.mkdir(`${rootfs}${path.replace(/\/[^/]*$/, "")}`, { recursive: true });
     await Deno.copyFile(path, `${rootfs}${path}`);
   }
-  await makeRootfs(`${rootfs}/bundle/rootfs`);
   const spec = defaultSpec({
     id: "inner",
     rootfs: "rootfs",
@@ -27,6 +30,12 @@ export async function makeCrunRootfs(folder: string): Promise<string> {
     hostname: "inner",
     mounts: [],
   });
-  await Deno.writeTextFile(`${rootfs}/bundle/config.json`, JSON.stringify({ ...spec, ociVersion: "1.0.2" }));
+  for (const [name, seccomp] of [["bundle", undefined], ["bundle-filtered", CONTAINERD]] as const) {
+    await makeRootfs(`${rootfs}/${name}/rootfs`);
+    const linux = { ...spec.linux, seccomp };
+    // Older runtimes refuse a later version.
+    const text = JSON.stringify({ ...spec, linux, ociVersion: "1.0.2" });
+    await Deno.writeTextFile(`${rootfs}/${name}/config.json`, text);
+  }
   return rootfs;
 }

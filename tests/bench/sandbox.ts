@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CONTAINERD } from "../../agent/container/seccomp/testing/profiles.ts";
 import { defaultSpec } from "../../cmd/runtime/run/default_spec.ts";
 import { isolateMounts } from "../../cmd/runtime/run/mount_namespace.ts";
 import { loadConfig } from "../../config/load.ts";
@@ -22,6 +23,7 @@ import type { Row } from "./table.ts";
 
 const BOOTS = 5;
 const PROCESSES = 30;
+const ROUNDS = 3;
 
 /** What the rows need. */
 export interface SandboxBench {
@@ -56,28 +58,39 @@ export async function coldSandboxRow(bench: SandboxBench): Promise<Row> {
   };
 }
 
-/** Row of design.md: create, start and exit of a process in a running sandbox, against crun in the same guest. */
-export async function guestProcessRow(bench: SandboxBench): Promise<Row> {
+/**
+ * Rows of design.md: create, start and exit of a process in a running sandbox, against crun in the same guest; without
+ * and with containerd's filter of system calls on both sides.
+ */
+export async function guestProcessRows(bench: SandboxBench): Promise<Row[]> {
   const config = await configuration(bench);
   const spec = specOf(bench, "bench-guest", ["sleep", "3600"]);
   await using sandbox = await createSandbox({ id: "bench-guest", spec, config, log: silentLog });
-  await runInSandbox(sandbox, bench, "warm-up");
-  const pairs: { ours: number; crun: number }[] = [];
-  for (let i = 0; i < 3; i++) {
-    const started = performance.now();
-    for (let n = 0; n < PROCESSES; n++) await runInSandbox(sandbox, bench, `true-${i}-${n}`);
-    const ours = (performance.now() - started) / PROCESSES;
-    pairs.push({ ours, crun: await crunMs(sandbox, bench, i) });
+  const rows: Row[] = [];
+  for (const filtered of [false, true]) {
+    await runInSandbox(sandbox, bench, `warm-up-${filtered}`, filtered);
+    const pairs: { ours: number; crun: number }[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const started = performance.now();
+      for (let n = 0; n < PROCESSES; n++) {
+        await runInSandbox(sandbox, bench, `true-${filtered}-${i}-${n}`, filtered);
+      }
+      const ours = (performance.now() - started) / PROCESSES;
+      pairs.push({ ours, crun: await crunMs(sandbox, bench, `crun-${filtered}-${i}`, filtered) });
+    }
+    rows.push({
+      what: `create + start + exit of true in a running sandbox${
+        filtered ? ", with containerd's seccomp profile" : ""
+      }`,
+      value: median(pairs.map(({ ours }) => ours)),
+      reference: median(pairs.map(({ crun }) => crun)),
+      unit: "ms",
+      figure: median(pairs.map(({ ours, crun }) => ours / crun)),
+      budget: 1,
+      referenceName: "crun run in the same guest",
+    });
   }
-  return {
-    what: "create + start + exit of true in a running sandbox",
-    value: median(pairs.map(({ ours }) => ours)),
-    reference: median(pairs.map(({ crun }) => crun)),
-    unit: "ms",
-    figure: median(pairs.map(({ ours, crun }) => ours / crun)),
-    budget: 1,
-    referenceName: "crun run in the same guest",
-  };
+  return rows;
 }
 
 async function configuration({ dist }: SandboxBench): Promise<Config> {
@@ -144,8 +157,14 @@ async function bootMs(bench: SandboxBench, config: Config, initrd: string): Prom
   return ms;
 }
 
-async function runInSandbox(sandbox: Sandbox, bench: SandboxBench, id: string): Promise<void> {
-  const spec = specOf(bench, id, ["true"]);
+async function runInSandbox(
+  sandbox: Sandbox,
+  bench: SandboxBench,
+  id: string,
+  filtered: boolean,
+): Promise<void> {
+  const plain = specOf(bench, id, ["true"]);
+  const spec = filtered ? { ...plain, linux: { ...plain.linux, seccomp: CONTAINERD } } : plain;
   const container = await sandbox.createContainer({ id, bundle: bench.rootfs, spec, rootfs: [], io: noIo() });
   await container.start();
   const { status } = await container.init.exited;
@@ -157,10 +176,15 @@ async function runInSandbox(sandbox: Sandbox, bench: SandboxBench, id: string): 
  * crun inside a container that may do everything, with the same specification. It manages no cgroup there, which
  * saves it work that ours does.
  */
-async function crunMs(sandbox: Sandbox, bench: SandboxBench, i: number): Promise<number> {
+async function crunMs(
+  sandbox: Sandbox,
+  bench: SandboxBench,
+  id: string,
+  filtered: boolean,
+): Promise<number> {
+  const bundle = filtered ? "/bundle-filtered" : "/bundle";
   const loop = `n=0; while [ $n -lt ${PROCESSES} ]; do ` +
-    `crun --cgroup-manager=disabled --root /tmp run --bundle /bundle c$n || exit 1; n=$((n+1)); done`;
-  const id = `crun-${i}`;
+    `crun --cgroup-manager=disabled --root /tmp run --bundle ${bundle} c$n || exit 1; n=$((n+1)); done`;
   const base = specOf(bench, id, ["sh", "-c", loop]);
   const all = ["bounding", "effective", "permitted", "inheritable"].map((set) => [set, ALL_CAPABILITIES]);
   const process = { ...base.process, noNewPrivileges: false, capabilities: Object.fromEntries(all) };
