@@ -4,6 +4,13 @@
  */
 
 import { SpecError } from "./check.ts";
+import {
+  ioPriorityNumber,
+  memoryPolicyNumbers,
+  numberList,
+  personalityNumber,
+  schedulerNumbers,
+} from "./scheduling.ts";
 import { capabilityNumber } from "./capabilities.ts";
 import type { Capabilities, IdMapping, Linux, Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
@@ -44,6 +51,9 @@ export function checkRules(spec: Spec): void {
   checkLinuxRules(spec.linux ?? {}, spec);
   checkUserRules(spec);
   checkTimeRules(spec.linux ?? {});
+  const { personality, memoryPolicy } = spec.linux ?? {};
+  if (personality) personalityNumber(personality, "linux.personality");
+  if (memoryPolicy) memoryPolicyNumbers(memoryPolicy, "linux.memoryPolicy");
 }
 
 /** Checks the rules for a process alone, as it stands at the JSON path `path`. */
@@ -72,6 +82,12 @@ export function checkProcessRules(process: Process, path: string): void {
     }
   }
   if (process.capabilities) checkCapabilityNames(process.capabilities, `${path}.capabilities`);
+  const { scheduler, ioPriority, execCPUAffinity = {} } = process;
+  if (scheduler) schedulerNumbers(scheduler, `${path}.scheduler`);
+  if (ioPriority) ioPriorityNumber(ioPriority, `${path}.ioPriority`);
+  for (const [which, list] of Object.entries(execCPUAffinity)) {
+    if (list) numberList(String(list), `${path}.execCPUAffinity.${which}`);
+  }
 }
 
 function checkCapabilityNames(sets: Capabilities, path: string): void {

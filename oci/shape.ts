@@ -36,6 +36,7 @@ import {
   type IdMapping,
   type IoPriority,
   type Linux,
+  type MemoryPolicy,
   type MemoryResources,
   type Mount,
   type Namespace,
@@ -270,7 +271,9 @@ export const linuxShape: Check<Linux> = record<Linux>({
   intelRdt: optional(object),
   personality: optional(record<Personality>({ domain: nonEmptyText, flags: optional(texts) })),
   netDevices: optional(object),
-  memoryPolicy: optional(object),
+  memoryPolicy: optional(
+    record<MemoryPolicy>({ mode: nonEmptyText, nodes: optional(text), flags: optional(texts) }),
+  ),
 });
 
 /** The shape of the whole `config.json`. */

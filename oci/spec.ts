@@ -146,7 +146,7 @@ export interface Linux {
   intelRdt?: Record<string, unknown>;
   personality?: Personality;
   netDevices?: Record<string, unknown>;
-  memoryPolicy?: Record<string, unknown>;
+  memoryPolicy?: MemoryPolicy;
 }
 
 /** The namespace types of the specification. */
@@ -179,6 +179,13 @@ export interface Device {
   fileMode?: number;
   uid?: number;
   gid?: number;
+}
+
+/** Where a process's memory comes from: `MPOL_…`, a list of nodes such as `0-3,7`, `MPOL_F_…`. */
+export interface MemoryPolicy {
+  mode: string;
+  nodes?: string;
+  flags?: string[];
 }
 
 export interface Personality {

@@ -20,13 +20,14 @@ import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
+import { entersCgroup } from "./plan/attributes.ts";
 import { CREATED, MOUNTED } from "./plan/names.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 import { ContainerProcess } from "./process.ts";
 import { refuseLabels, refuseProcessLabels } from "./security_modules.ts";
 import type { StdioEnds } from "./stdio.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
-import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
+import { refuseUnsupported } from "./supported.ts";
 
 export { ContainerProcess } from "./process.ts";
 
@@ -199,20 +200,22 @@ export class Container {
   async exec(execId: string, process: Process, io: StdioEnds): Promise<ContainerProcess> {
     // A process that is born into a frozen cgroup would not come to the point where it can be reported.
     this.#require(`execute process "${execId}" in`, "created", "running");
-    refuseUnsupportedProcess(process);
     refuseProcessLabels(process);
     const inherited = withDefaultsOf(this.#spec.process, process);
     const facts = withRoot(`/proc/${this.init.pid}/root`, (root) => processFacts(root, inherited, io));
     const filter = this.#filter;
-    const plan = planExec({
-      process: inherited,
-      initPidfd: this.init.pidfd,
-      namespaces: this.#namespaces,
-      facts,
-      ...(filter && { filter }),
-    });
+    const planIn = (cgroupFd: number) =>
+      planExec({
+        process: inherited,
+        initPidfd: this.init.pidfd,
+        cgroupFd,
+        namespaces: this.#namespaces,
+        shared: this.#spec.linux ?? {},
+        facts,
+        ...(filter && { filter }),
+      });
     await using taken = new AsyncDisposableStack();
-    const launched = taken.use(await this.#prepareExec(plan, inherited, io));
+    const launched = taken.use(await this.#prepareExec(planIn, inherited, io));
     await run(launched, inherited);
     taken.move();
     const started = new ContainerProcess(launched.child);
@@ -226,17 +229,23 @@ export class Container {
    * Processes belong where the container is; a container that manages cgroups itself has moved its first
    * process.
    */
-  async #prepareExec(plan: ProcessPlan, process: Process, io: StdioEnds): Promise<Launched> {
+  async #prepareExec(
+    planIn: (cgroupFd: number) => ProcessPlan,
+    process: Process,
+    io: StdioEnds,
+  ): Promise<Launched> {
     const namespace = this.#pidNamespace.fd;
+    const start = (cgroupFd: number) =>
+      prepare(planIn(cgroupFd), process, io, entersCgroup(process) ? undefined : cgroupFd, namespace);
     try {
-      return await prepare(plan, process, io, this.#cgroup.fd, namespace);
+      return await start(this.#cgroup.fd);
     } catch (error) {
       const inside = this.#cgroup.folderOf(this.init.pid);
       const isBusy = error instanceof StepError && error.code === "EBUSY" && inside !== undefined;
       // What is born after the killing would live on.
       if (!isBusy || inside === this.#cgroup.folder || this.#ending) throw error;
       using folder = new OwnedFd(openFd(inside, O.RDONLY | O.DIRECTORY));
-      return await prepare(plan, process, io, folder.fd, namespace);
+      return await start(folder.fd);
     }
   }
 
@@ -346,14 +355,14 @@ async function prepare(
   plan: ProcessPlan,
   process: Process,
   io: StdioEnds,
-  cgroupFd: number,
+  cgroupFd: number | undefined,
   pidNamespaceFd: number | undefined,
   mounted?: (child: ChildProcess) => Promise<void>,
 ): Promise<Launched> {
   await using taken = new AsyncDisposableStack();
   const launched = taken.use(launch(plan.program, {
     flags: plan.flags,
-    cgroupFd,
+    ...(cgroupFd !== undefined && { cgroupFd }),
     ...(pidNamespaceFd !== undefined && { pidNamespaceFd }),
     fds: streamFds(io),
     inherit: plan.inherit,
@@ -385,8 +394,11 @@ async function run(launched: Launched, process: Process): Promise<void> {
 function withDefaultsOf(first: Process, process: Process): Process {
   const { capabilities = first.capabilities, rlimits = first.rlimits, oomScoreAdj = first.oomScoreAdj } =
     process;
+  const { scheduler = first.scheduler, ioPriority = first.ioPriority } = process;
   return {
     ...process,
+    ...(scheduler && { scheduler }),
+    ...(ioPriority && { ioPriority }),
     ...(capabilities && { capabilities }),
     ...(rlimits && { rlimits }),
     ...(oomScoreAdj !== undefined && { oomScoreAdj }),

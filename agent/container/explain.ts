@@ -20,7 +20,7 @@ import { userOf } from "./plan/ids.ts";
 import type { MountFacts, NamespaceChoices, ProcessFacts } from "./plan/input.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
-import { refuseUnsupported, refuseUnsupportedProcess } from "./supported.ts";
+import { refuseUnsupported } from "./supported.ts";
 
 /** What is to be explained. */
 export interface ExplainOptions {
@@ -83,7 +83,6 @@ const FIRST_DESCRIPTOR = 100;
 export async function explain(options: ExplainOptions): Promise<Explanation> {
   const { id, spec, process } = options;
   refuseUnsupported(spec);
-  if (process) refuseUnsupportedProcess(process);
   const descriptors: NamedDescriptor[] = [];
   const named = (what: string): number => {
     const fd = FIRST_DESCRIPTOR + descriptors.length;
@@ -99,6 +98,8 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
     const plan = planExec({
       process,
       initPidfd,
+      cgroupFd: named("the container's cgroup"),
+      shared: spec.linux ?? {},
       namespaces: assumedNamespaces(spec, named),
       facts: assumedFacts(options, process),
       ...(filter && { filter }),

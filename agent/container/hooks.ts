@@ -64,11 +64,21 @@ export async function hooksBeforeProgram(container: HookedContainer, place: Hook
   const start = startBeside(
     place,
     ({ path, args = [path], env = spec.process.env }, [stdin, stdout, stderr]) => {
-      const process: Process = { ...spec.process, args, env, terminal: false };
+      const { execCPUAffinity: _, ...own } = spec.process;
+      const process: Process = { ...own, args, env, terminal: false };
       const io = { kind: "pipes", stdin, stdout, stderr } as const;
       const facts = withRoot(`/proc/${place.init.pid}/root`, (root) => processFacts(root, process, io));
-      const { init: { pidfd: initPidfd }, namespaces, filter } = place;
-      return planExec({ process, initPidfd, namespaces, file: path, facts, ...(filter && { filter }) });
+      const { init, cgroupFd, namespaces, filter } = place;
+      return planExec({
+        process,
+        initPidfd: init.pidfd,
+        cgroupFd,
+        namespaces,
+        shared: spec.linux ?? {},
+        file: path,
+        facts,
+        ...(filter && { filter }),
+      });
     },
   );
   const state = stateOf(container, "created", pidInside(place.init.pid));

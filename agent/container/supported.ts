@@ -5,13 +5,12 @@
 
 import { show, SpecError } from "../../oci/check.ts";
 import { parseMountOptions } from "../../oci/mount_options.ts";
-import type { Linux, Process, Spec } from "../../oci/spec.ts";
+import type { Linux, Spec } from "../../oci/spec.ts";
 
 /**
  * @throws {SpecError} naming the first field that is not supported, by its JSON path, and its value
  */
 export function refuseUnsupported(spec: Spec): void {
-  refuseUnsupportedProcess(spec.process);
   for (const [index, mount] of (spec.mounts ?? []).entries()) {
     const path = `mounts[${index}]`;
     const { extensions } = parseMountOptions(mount.options ?? []);
@@ -21,25 +20,13 @@ export function refuseUnsupported(spec: Spec): void {
   refuseUnsupportedLinux(spec.linux ?? {});
 }
 
-/** As `refuseUnsupported`, for a process alone. */
-export function refuseUnsupportedProcess(process: Process): void {
-  refuse("process.scheduler", process.scheduler);
-  refuse("process.ioPriority", process.ioPriority);
-  refuse("process.execCPUAffinity", process.execCPUAffinity);
-}
-
 function refuseUnsupportedLinux(linux: Linux): void {
   for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
     const at = `linux.namespaces[${index}]`;
     if (type === "mount") refuse(`${at}.path`, path, "as a container has mounts of its own");
   }
   refuse("linux.intelRdt", linux.intelRdt, "as a guest has no control over the processor's caches");
-  refuse("linux.netDevices", linux.netDevices);
-  refuse("linux.memoryPolicy", linux.memoryPolicy);
-  const { personality } = linux;
-  if (personality && (personality.domain !== "LINUX" || personality.flags?.length)) {
-    refuse("linux.personality", personality);
-  }
+  refuse("linux.netDevices", linux.netDevices, "as the devices of a guest are the pod's");
 }
 
 /** Empty texts, lists and objects ask for nothing. */

@@ -100,7 +100,11 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   sealMounts(steps, mounts);
   sealRoot(steps, root, propagation, spec.root.readonly ?? false);
 
-  becomeProgram(steps, spec.process, facts, { wired: user !== undefined, filter: input.filter });
+  becomeProgram(steps, spec.process, facts, {
+    wired: user !== undefined,
+    filter: input.filter,
+    shared: linux,
+  });
   const inherit = [...namespaceFds(namespaces), ...idmapFds(mounts)];
   return { program: steps.program, flags: cloneFlags(namespaces), inherit };
 }

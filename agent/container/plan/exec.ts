@@ -1,6 +1,7 @@
 /** The plan of a process in an existing container: into its namespaces, then as every process. */
 
 import type { Hook } from "../../../oci/spec.ts";
+import { entersCgroup, setProcessors } from "./attributes.ts";
 import type { ProcessPlan } from "./container.ts";
 import { userOf } from "./ids.ts";
 import type { ExecInput, NamespaceChoices } from "./input.ts";
@@ -42,11 +43,13 @@ export function planExec(input: ExecInput): ProcessPlan {
   beginProcess(steps);
   setOomScore(steps, process, facts);
   setLabels(steps, process);
+  setProcessors(steps, process, input.cgroupFd);
   if (user) prepareForUser(steps, process, facts, user);
   // All but the pid namespace, which a process is born in.
   steps.program.step("join the container's namespaces", "setns", [input.initPidfd, joinFlags(namespaces)]);
   if (user) becomeRoot(steps);
-  const { file, filter } = input;
-  becomeProgram(steps, process, facts, { wired: user !== undefined, file, filter });
-  return { program: steps.program, flags: 0, inherit: [input.initPidfd] };
+  const { file, filter, shared } = input;
+  becomeProgram(steps, process, facts, { wired: user !== undefined, file, filter, shared });
+  const inherit = [input.initPidfd, ...(entersCgroup(process) ? [input.cgroupFd] : [])];
+  return { program: steps.program, flags: 0, inherit };
 }

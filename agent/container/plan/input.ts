@@ -4,6 +4,7 @@
  */
 
 import type { IdMapping, Process, Spec } from "../../../oci/spec.ts";
+import type { SharedAttributes } from "./attributes.ts";
 import type { SeccompFilter } from "./seccomp.ts";
 
 /** A namespace of the child: of its own, the agent's, or the one behind a descriptor of the agent. */
@@ -82,6 +83,10 @@ export interface ExecInput {
   readonly initPidfd: number;
   /** What to execute; default: what the first argument says. */
   readonly file?: string;
+  /** Descriptor of the folder of its cgroup. */
+  readonly cgroupFd: number;
+  /** What of the container's specification holds for all its processes. */
+  readonly shared: SharedAttributes;
   /** Those of the container; descriptors in it are not used. */
   readonly namespaces: NamespaceChoices;
   readonly facts: ProcessFacts;

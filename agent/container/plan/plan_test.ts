@@ -160,7 +160,8 @@ const GOLDEN: Readonly<Record<string, () => string[]>> = {
       env: ["PATH=/bin:/usr/bin"],
       cwd: "/tmp",
     }).process;
-    return planExec({ process, initPidfd: 12, namespaces: ALL_NEW, facts: facts() }).program.describe();
+    return planExec({ process, initPidfd: 12, cgroupFd: 13, shared: {}, namespaces: ALL_NEW, facts: facts() })
+      .program.describe();
   },
 };
 

@@ -5,6 +5,7 @@ import { type Slot, u32 } from "../../../sys/program.ts";
 import { capabilityMasks } from "../../../oci/capabilities.ts";
 import { RLIMITS } from "../../../oci/rules.ts";
 import type { Process, Rlimit } from "../../../oci/spec.ts";
+import { setAttributes, type SharedAttributes } from "./attributes.ts";
 import { environmentOf, programCandidates } from "./environment.ts";
 import { outsideId } from "./ids.ts";
 import type { ProcessFacts, StreamFacts, UserChoice } from "./input.ts";
@@ -51,6 +52,8 @@ export interface BecomeOptions {
   readonly file?: string | undefined;
   /** Of system calls. */
   readonly filter?: SeccompFilter | undefined;
+  /** What holds for all processes of the container. */
+  readonly shared?: SharedAttributes;
   /** The streams are in their places already. */
   readonly wired?: boolean;
 }
@@ -65,13 +68,14 @@ export function becomeProgram(
   steps: Steps,
   process: Process,
   facts: ProcessFacts,
-  { filter, file, wired = false }: BecomeOptions = {},
+  { filter, file, shared = {}, wired = false }: BecomeOptions = {},
 ): void {
   const { program } = steps;
   if (!wired) wireStreams(steps, facts.streams, process.user.uid);
   if (facts.streams.terminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
   const arrived = steps.slot("in cwd");
   enterCwdAsRoot(steps, process.cwd, arrived);
+  setAttributes(steps, process, shared);
   setLimits(steps, process.rlimits ?? []);
   const lent = filter && !process.noNewPrivileges ? CAP_SYS_ADMIN & facts.capabilities : 0n;
   const giveBack = changeUser(steps, process, facts.capabilities, lent);
