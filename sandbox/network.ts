@@ -247,8 +247,10 @@ export class SandboxNetwork implements AsyncDisposable {
 async function reportLinks(namespace: PodNamespace, log: Log): Promise<void> {
   if (namespace.given === undefined) return;
   const { Rtnetlink } = await import("../sys/netlink/rtnetlink.ts");
-  using netlink = new Rtnetlink(namespace.fd);
-  const links = (await netlink.links()).filter(({ flags }) => (flags & IFF_LOOPBACK) === 0);
+  const netlink = new Rtnetlink(namespace.fd);
+  const links = (await netlink.links().finally(() => netlink.close())).filter(({ flags }) =>
+    (flags & IFF_LOOPBACK) === 0
+  );
   if (links.length === 0) return;
   const names = links.map(({ name }) => `"${name}"`).join(", ");
   log.write("warning", `the guest has no network: links of ${namespace.name} are not connected: ${names}`);
