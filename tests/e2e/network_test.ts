@@ -12,7 +12,6 @@ import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
-import { kill } from "./victims.ts";
 
 /** A pod in a namespace, with a container that can be asked to run something. */
 class NetworkedPod implements AsyncDisposable {
