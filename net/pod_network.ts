@@ -80,10 +80,8 @@ export class PodNetwork implements AsyncDisposable {
   /** Looks at the namespace again. @throws {RpcError} `INVALID_ARGUMENT`: see {@linkcode scanLinks} */
   async look(): Promise<Difference> {
     const { namespace } = this.#options;
-    const netlink = new Rtnetlink(namespace.fd);
-    const { links, present } = await scanLinks(netlink, namespace.name, isWiring).finally(() =>
-      netlink.close()
-    );
+    using netlink = new Rtnetlink(namespace.fd);
+    const { links, present } = await scanLinks(netlink, namespace.name, isWiring);
     const added: PodLink[] = [];
     const changed: Endpoint[] = [];
     for (const pod of links) {
@@ -179,8 +177,8 @@ export class PodNetwork implements AsyncDisposable {
     const { model, limits, namespace } = this.#options;
     const how = kind === "ethernet" ? modelFor(model, pod.link.kind) : "direct";
     const plan = planWiring(pod, how, number, limits);
-    const control = new TrafficControl(namespace.fd);
-    for (const { link, kind, parent, handle } of await control.qdiscs().finally(() => control.close())) {
+    using control = new TrafficControl(namespace.fd);
+    for (const { link, kind, parent, handle } of await control.qdiscs()) {
       if (link !== pod.link.index) continue;
       const isIncoming = parent === TC_H.INGRESS && (how === "tcfilter" || plan.waiting !== undefined);
       const isOutgoing = parent === TC_H.ROOT && handle !== 0 && limits.tx > 0;

@@ -39,7 +39,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...containerHandlers(sandbox),
     ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
-    ...machineHandlers({ ...options, deviceFinder: () => sandbox.deviceFinder() }),
+    ...machineHandlers(options),
     ...operationHandlers(options),
   };
   return [implement(AgentService, guarded(handlers, options.log)), implement(Health, healthHandlers)];
