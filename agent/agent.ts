@@ -1,6 +1,6 @@
 import { type ServeOptions, TtrpcServer } from "../rpc/ttrpc/server.ts";
 import { type Connections, listen } from "./connections.ts";
-import type { Logger } from "./log.ts";
+import type { AdjustableLogger } from "./log.ts";
 import type { AgentOptions } from "./options.ts";
 import { type Devices, Sandbox } from "./sandbox.ts";
 import { unitOf } from "./server_address.ts";
@@ -9,7 +9,7 @@ import { agentServices } from "./service/services.ts";
 /** What an agent needs besides its options. */
 export interface AgentEnvironment {
   readonly options: AgentOptions;
-  readonly log: Logger;
+  readonly log: AdjustableLogger;
   readonly devices: Devices;
   /** Whether the agent is PID 1. */
   readonly init: boolean;
@@ -40,19 +40,35 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
     devices,
     log,
     unitBytes: unitOf(options.serverAddress),
+    debugConsole: options.debugConsole,
+    setLogLevel: log.setLevel,
     destroyed: end.resolve,
   });
   const server = new TtrpcServer(services, {
     onError: (error) => log.warn("a connection or call failed", { error: String(error) }),
   });
   const connections = await listen(options.serverAddress);
+  const consoles = await listenForConsoles(options, log);
   environment.listening();
   const clientsFollow = options.serverAddress.kind === "virtio-serial";
   await Promise.race([acceptAll(connections, server, { clientsFollow }), end.promise]);
   // The answer to the call that ended the sandbox is still to be sent.
   await server.shutdown(SHUTDOWN_GRACE_MS);
   connections.close();
+  consoles?.close();
   log.info("the sandbox is destroyed, the agent ends");
+}
+
+/** Only vsock has ports; elsewhere shells are asked for by the API. */
+async function listenForConsoles(
+  { debugConsole, debugConsolePort: port, serverAddress }: AgentOptions,
+  log: AdjustableLogger,
+): Promise<Connections | undefined> {
+  if (!debugConsole || port === 0 || serverAddress.kind !== "vsock") return undefined;
+  const { serveConsoles } = await import("./debug_console/serve.ts");
+  const connections = await listen({ ...serverAddress, port });
+  serveConsoles(connections, log);
+  return connections;
 }
 
 /** Rejects in the end, if only as nothing more can come after the close. */

@@ -48,14 +48,23 @@ export function formatLogLine(level: LogLevel, message: string, fields: LogField
   return line;
 }
 
+/** A logger whose threshold can be changed while others write to it. */
+export interface AdjustableLogger extends Logger {
+  setLevel(least: LogLevel): void;
+}
+
 /** A logger that writes lines of at least `least` severity. */
-export function createLogger(least: LogLevel, write: (line: string) => void = writeToStdout): Logger {
-  const threshold = LOG_LEVELS.indexOf(least);
+export function createLogger(
+  least: LogLevel,
+  write: (line: string) => void = writeToStdout,
+): AdjustableLogger {
+  let threshold = LOG_LEVELS.indexOf(least);
   const enabled = (level: LogLevel) => LOG_LEVELS.indexOf(level) >= threshold;
   const log = (level: LogLevel, message: string, fields?: LogFields) => {
     if (enabled(level)) write(formatLogLine(level, message, fields));
   };
   return {
+    setLevel: (level) => void (threshold = LOG_LEVELS.indexOf(level)),
     enabled,
     log,
     debug: (message, fields) => log("debug", message, fields),

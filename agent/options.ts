@@ -19,6 +19,10 @@ export interface AgentOptions {
   readonly containerPipeSize: number;
   /** How long a device may take to appear, in milliseconds (`agent.hotplug_timeout`, in seconds, default 3). */
   readonly hotplugTimeoutMs: number;
+  /** Whether operators of the host may have a shell here (`agent.debug_console`, `agent.devmode`; default: no). */
+  readonly debugConsole: boolean;
+  /** Vsock port of such shells (`agent.debug_console_vport`); 0 = only those that the API is asked for. */
+  readonly debugConsolePort: number;
   /** Folder of everything the agent makes (default `/run/kata-containers`). */
   readonly runDir: string;
   /** Folder of the cgroup that those of containers are made in (default `/sys/fs/cgroup`). */
@@ -31,9 +35,14 @@ export const DEFAULT_OPTIONS: AgentOptions = {
   serverAddress: { kind: "vsock", cid: 0xffff_ffff, port: 1024 },
   containerPipeSize: 0,
   hotplugTimeoutMs: 3000,
+  debugConsole: false,
+  debugConsolePort: 0,
   runDir: "/run/kata-containers",
   cgroupRoot: "/sys/fs/cgroup",
 };
+
+/** Parameters without a value, each of which switches shells for operators on. */
+const CONSOLE_WORDS: readonly string[] = ["agent.debug_console", "agent.devmode"];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -47,6 +56,7 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   log: (options, value, where) => options.logLevel = parseLogLevel(value, where),
   server_addr: (options, value, where) => options.serverAddress = parseServerAddress(value, where),
   container_pipe_size: (options, value, where) => options.containerPipeSize = parseNatural(value, where),
+  debug_console_vport: (options, value, where) => options.debugConsolePort = parseNatural(value, where),
   hotplug_timeout: (options, value, where) => {
     const seconds = parseNatural(value, where);
     // Zero is "not given": a wait of no time at all can never succeed.
@@ -65,7 +75,9 @@ export function parseKernelCommandLine(text: string, base: AgentOptions = DEFAUL
   // Without regular expressions: a program's first one costs a boot 30 ms.
   for (const word of text.trim().split(" ")) {
     const equals = word.indexOf("=");
-    if (!word.startsWith(PREFIX) || equals < 0) continue;
+    if (!word.startsWith(PREFIX)) continue;
+    if (CONSOLE_WORDS.includes(word)) options.debugConsole = true;
+    if (equals < 0) continue;
     const key = word.slice(PREFIX.length, equals);
     const value = word.slice(equals + 1);
     if (Object.hasOwn(SETTERS, key)) SETTERS[key]?.(options, value, `kernel parameter "${PREFIX}${key}"`);

@@ -16,9 +16,28 @@ Deno.test("the agent's parameters are read, others and unknown ones are not", ()
     serverAddress: { kind: "virtio-serial", name: "agent.channel.0" },
     containerPipeSize: 2097152,
     hotplugTimeoutMs: 7000,
+    debugConsole: true,
+    debugConsolePort: 0,
     runDir: "/run/kata-containers",
     cgroupRoot: "/sys/fs/cgroup",
   });
+});
+
+Deno.test("the debug console is switched on by bare words only, and has a port", () => {
+  const port = "agent.debug_console_vport=1026";
+  for (
+    const [line, expected] of [
+      ["", [false, 0]],
+      ["agent.debug_console", [true, 0]],
+      ["agent.devmode", [true, 0]],
+      ["agent.debug_console=true agent.devmode=1", [false, 0]],
+      [port, [false, 1026]],
+      [`agent.debug_console ${port}`, [true, 1026]],
+    ] as const
+  ) {
+    const { debugConsole, debugConsolePort } = parseKernelCommandLine(line);
+    assert.deepEqual([debugConsole, debugConsolePort], expected, line);
+  }
 });
 
 Deno.test("of a parameter that comes twice the last one counts, and a time-out of zero is none", () => {

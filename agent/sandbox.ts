@@ -1,3 +1,4 @@
+import { PACKET_FILTER_MODULES } from "../sys/packet_filter_modules.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
@@ -24,6 +25,8 @@ import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from ".
 export interface Devices {
   /** Sees to it that drivers are there, by their names as kernel modules. */
   need(...names: readonly string[]): void;
+  /** The same for those that most guests never need. */
+  needMore?(...names: readonly string[]): void;
   /** Loads a kernel module with parameters. */
   loadByName(name: string, parameters: readonly string[]): void;
 }
@@ -99,6 +102,10 @@ export class Sandbox {
     refuseUnsupported(request);
     if (!request.OCI) throw invalidArgument(`container "${id}" needs a specification: "OCI" is missing`);
     const spec = specFromWire(request.OCI);
+    // it may filter packets, and a guest has nobody whom the kernel could ask for modules then
+    if (spec.process?.capabilities?.bounding?.includes("CAP_NET_ADMIN")) {
+      this.#options.devices.needMore?.(...PACKET_FILTER_MODULES);
+    }
     const sandbox = this.#ready(`create container "${id}"`);
     if (this.#containers.has(id)) throw alreadyExists(`container "${id}" exists already`);
     const settled = Promise.withResolvers<void>();

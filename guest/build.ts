@@ -4,10 +4,11 @@
  * @module
  */
 
+import { collectExtras, type Extra } from "./extras.ts";
 import { buildInitrd } from "./initrd.ts";
 import { extractKernel, kernelRelease } from "./kernel.ts";
 import { librariesOf } from "./libraries.ts";
-import { collectModules, ModulesError } from "./modules.ts";
+import { collectModules, GUEST_DRIVERS, ModulesError, MORE_DRIVERS } from "./modules.ts";
 
 /** What to make guest assets from. */
 export interface GuestBuildOptions {
@@ -21,6 +22,10 @@ export interface GuestBuildOptions {
   executable: string;
   /** Folders with the program's libraries, looked at before this machine's own. */
   libraries?: readonly string[];
+  /** Further files. */
+  extras?: readonly Extra[];
+  /** Names of further kernel modules. */
+  drivers?: readonly string[];
 }
 
 /** What was made. */
@@ -31,7 +36,7 @@ export interface GuestBuildResult {
   initrd: string;
   /** Kernel release. */
   release: string;
-  /** Modules in the initrd, in the order of loading. */
+  /** Modules in the initrd that are loaded without being asked for, in the order of loading. */
   modules: string[];
 }
 
@@ -48,7 +53,11 @@ export const INITRD_FILE = "kata-initrd.img";
  */
 export async function buildGuest(options: GuestBuildOptions): Promise<GuestBuildResult> {
   const kernel = await extractKernel(await Deno.readFile(options.kernel), options.kernel);
-  const modules = await collectModules(options.modules);
+  const wanted = (options.drivers ?? []).map((name) => ({
+    name: name.replaceAll("-", "_"),
+    purpose: "what was asked for",
+  }));
+  const modules = await collectModules(options.modules, GUEST_DRIVERS, [...MORE_DRIVERS, ...wanted]);
   const release = kernelRelease(kernel);
   if (release !== undefined && release !== modules.release) {
     throw new ModulesError(
@@ -59,6 +68,7 @@ export async function buildGuest(options: GuestBuildOptions): Promise<GuestBuild
     executable: await Deno.readFile(options.executable),
     libraries: await librariesOf(options.executable, options.libraries),
     modules,
+    extras: await collectExtras(options.extras ?? []),
   });
 
   await Deno.mkdir(options.out, { recursive: true });

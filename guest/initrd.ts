@@ -5,7 +5,8 @@
  */
 
 import { type CpioEntry, encodeCpio } from "./cpio.ts";
-import { type GuestModules, MODULE_LIST } from "./modules.ts";
+import { ExtraError, type ExtraFile } from "./extras.ts";
+import { type GuestModules, MODULE_LIST, MORE_LIST } from "./modules.ts";
 
 /** What an initrd is made of. */
 export interface InitrdContent {
@@ -14,6 +15,8 @@ export interface InitrdContent {
   /** Its libraries by absolute path. */
   libraries: ReadonlyMap<string, Uint8Array>;
   modules: GuestModules;
+  /** Further files by absolute path; what is there already, such as a library, stays. */
+  extras?: ReadonlyMap<string, ExtraFile>;
 }
 
 const FOLDERS: readonly [path: string, mode: number][] = [
@@ -53,12 +56,22 @@ export function buildInitrd(content: InitrdContent): Uint8Array<ArrayBuffer> {
     entries.push({ kind: "file", path: path.replace(/^\/+/, ""), data, mode: 0o755 });
   }
   const folder = `lib/modules/${modules.release}`;
-  for (const { path, data } of modules.modules) {
+  for (const { path, data } of [...modules.modules, ...modules.more]) {
     entries.push({ kind: "file", path: `${folder}/${path}`, data });
   }
-  const list = modules.modules
-    .map(({ path, needs }) => [`/${folder}/${path}`, ...needs].join(" ") + "\n")
-    .join("");
-  entries.push({ kind: "file", path: MODULE_LIST, data: new TextEncoder().encode(list) });
+  for (const [path, list] of [[MODULE_LIST, modules.modules], [MORE_LIST, modules.more]] as const) {
+    const text = list.map(({ path, needs }) => [`/${folder}/${path}`, ...needs].join(" ") + "\n").join("");
+    entries.push({ kind: "file", path, data: new TextEncoder().encode(text) });
+  }
+  const present = new Set(entries.map(({ path }) => path));
+  for (const [absolute, file] of content.extras ?? []) {
+    const path = absolute.replace(/^\/+/, "");
+    if (libraries.has(absolute)) continue;
+    if (present.has(path)) {
+      throw new ExtraError(`"${absolute}" is a part of every guest and cannot be replaced`);
+    }
+    if ("link" in file) entries.push({ kind: "symlink", path, target: file.link });
+    else entries.push({ kind: "file", path, data: file.data, mode: file.mode });
+  }
   return encodeCpio(entries);
 }

@@ -9,6 +9,7 @@
 
 import { compressionOf, decompress } from "./decompress/decompress.ts";
 import { Elf } from "./elf.ts";
+import { PACKET_FILTER_MODULES } from "../sys/packet_filter_modules.ts";
 import { withoutSignature } from "./module_signature.ts";
 
 /** A folder of modules that does not hold what a guest needs; the message names folder and driver. */
@@ -22,6 +23,8 @@ interface Driver {
   name: string;
   /** What does not work without it. */
   purpose: string;
+  /** Whether a kernel may be without it. */
+  optional?: boolean;
 }
 
 /**
@@ -42,6 +45,13 @@ export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "virtio_mem", purpose: "memory that comes and goes" },
 ];
 
+/** What a guest has for who asks for it by name; nothing else loads it. */
+export const MORE_DRIVERS: readonly Driver[] = PACKET_FILTER_MODULES.map((name) => ({
+  name,
+  purpose: "packet filters",
+  optional: true,
+}));
+
 /** A module, ready for the guest. */
 export interface GuestModule {
   /** Name as the kernel shows it. */
@@ -60,6 +70,8 @@ export interface GuestModules {
   release: string;
   /** In the order of loading: each stands after those it needs. */
   modules: GuestModule[];
+  /** The same of those that are loaded only when somebody asks for them. */
+  more: GuestModule[];
 }
 
 /**
@@ -68,16 +80,21 @@ export interface GuestModules {
  */
 export const MODULE_LIST = "lib/modules/kata.load";
 
+/** Path of the same list of modules that are loaded only when somebody asks for them. */
+export const MORE_LIST = "lib/modules/kata.more";
+
 /**
  * Collects the modules of a guest.
  *
  * @param folder the modules of one kernel release, as in `/lib/modules/<release>`
  * @param drivers what is needed, for tests
+ * @param moreDrivers what else is wanted
  * @throws {ModulesError} when a driver is neither there nor built into the kernel
  */
 export async function collectModules(
   folder: string,
   drivers: readonly Driver[] = GUEST_DRIVERS,
+  moreDrivers: readonly Driver[] = [],
 ): Promise<GuestModules> {
   const files = await listModules(folder);
   const builtin = await listBuiltin(folder);
@@ -85,11 +102,12 @@ export async function collectModules(
   const begun = new Set<string>();
   let release = baseName(folder);
 
-  const collect = async (name: string, needer: string): Promise<void> => {
+  const collect = async (name: string, needer: string, optional = false): Promise<void> => {
     if (begun.has(name) || builtin.has(name)) return;
     begun.add(name);
     const path = files.get(name);
     if (path === undefined) {
+      if (optional) return;
       throw new ModulesError(
         `"${folder}" has no driver "${name}" (module or built-in), needed for ${needer}`,
       );
@@ -99,19 +117,23 @@ export async function collectModules(
     const info = readModuleInfo(data, `${folder}/${path}`);
     if (info.release !== undefined) release = info.release;
     for (const dependency of info.depends) await collect(dependency, `"${name}"`);
-    for (const wish of info.wishes) if (files.has(wish)) await collect(wish, `"${name}"`);
-    const needs = [...info.depends, ...info.wishes].filter((need) => collected.has(need));
+    const wishes = info.wishes.map((wish) => files.has(wish) ? wish : `${wish}_generic`);
+    for (const wish of wishes) if (files.has(wish)) await collect(wish, `"${name}"`);
+    const needs = [...info.depends, ...wishes].filter((need) => collected.has(need));
     collected.set(name, { name, path: path.replace(/\.(gz|xz|zst)$/, ""), needs, data });
   };
   for (const { name, purpose } of drivers) await collect(name, purpose);
-  return { release, modules: [...collected.values()] };
+  const needed = collected.size;
+  for (const { name, purpose, optional } of moreDrivers) await collect(name, purpose, optional);
+  const all = [...collected.values()];
+  return { release, modules: all.slice(0, needed), more: all.slice(needed) };
 }
 
 /** What a module says about itself. */
 export interface ModuleInfo {
   /** Modules that it cannot be loaded without. */
   depends: string[];
-  /** Modules that it would like to find loaded. */
+  /** Modules that it would like to find loaded; an algorithm's name means its portable module `<name>_generic`. */
   wishes: string[];
   /** Kernel release that it is for. */
   release: string | undefined;

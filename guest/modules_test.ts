@@ -66,14 +66,16 @@ Deno.test("compressed modules are decompressed and lose their suffix", async () 
 
 Deno.test("what a module would like to have is loaded before it, if it is there", async () => {
   await using folder = await moduleFolder({
-    "a.ko": { softdep: "pre: wish absent post: late" },
+    "a.ko": { softdep: "pre: wish absent crc9 post: late" },
+    "crc9_generic.ko": {},
     "wish.ko": {},
     "late.ko": {},
   });
   const { modules } = await collectModules(folder.path, drivers("a"));
   assert.deepEqual(modules.map(({ name, needs }) => ({ name, needs })), [
     { name: "wish", needs: [] },
-    { name: "a", needs: ["wish"] },
+    { name: "crc9_generic", needs: [] },
+    { name: "a", needs: ["wish", "crc9_generic"] },
   ]);
 });
 

@@ -92,13 +92,18 @@ export class AgentClient {
     }
   }
 
+  /** Calls of another service of the agent. */
+  service<M extends Methods>(service: Service<M>): ServiceClient<M> {
+    return observed(service, this.#client, this.durations);
+  }
+
   close(): void {
     this.#client.close();
   }
 }
 
 /** Calls that stream output: they last as long as nobody writes, which says nothing about the agent. */
-const NOT_MEASURED = ["readStdout", "readStderr"];
+const NOT_MEASURED = ["readStdout", "readStderr", "read"];
 
 /** Typed calls that are measured; one that took too long says which it was, and how long it had. */
 function observed<M extends Methods>(

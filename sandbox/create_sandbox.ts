@@ -96,7 +96,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const policy = sandboxPolicy(config);
   const parts = { id, vm, shareServer, share, client, fit, host, record, log, isPod, policy };
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
-  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations: options.taskDurations });
+  const { taskDurations } = options;
+  const profiling = config.runtime.enable_pprof;
+  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling });
   return sandbox;
 }
 

@@ -37,6 +37,8 @@ export interface SpawnOptions {
   readonly processGroup?: boolean;
   /** A session of its own, and so a process group too. */
   readonly session?: boolean;
+  /** With `session`: its standard input, a terminal, controls the session. */
+  readonly controllingTerminal?: boolean;
   /** -1000 to 1000. Where it may not be set the program runs without, and `onWarning` is told. */
   readonly oomScoreAdj?: number;
   readonly rlimits?: Readonly<Partial<Record<RlimitName, Rlimit>>>;
@@ -62,6 +64,7 @@ const MS_SLAVE = 1 << 19;
 const MS_SHARED = 1 << 20;
 const PR_SET_PDEATHSIG = 1;
 const X_OK = 1;
+const TIOCSCTTY = 0x540e;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const OOM_SCORE_UNSET = "oom score not set";
 
@@ -143,6 +146,7 @@ export function spawnProgram(
   }
   if (options.parentDeathSignal !== undefined) dieWithParent(program, options.parentDeathSignal, parentPid);
   program.wireFds();
+  if (options.controllingTerminal) program.step("take terminal", "ioctl", [0, TIOCSCTTY, 0]);
   const [first = file, ...rest] = options.argv;
   const argv = program.cstrings([options.argv0 ?? first, ...rest]);
   const envp = program.cstrings(Object.entries(env).map(([name, value]) => `${name}=${value}`));

@@ -5,7 +5,7 @@
  */
 
 import { extractKernel } from "../guest/kernel.ts";
-import { collectModules } from "../guest/modules.ts";
+import { collectModules, GUEST_DRIVERS, MORE_DRIVERS } from "../guest/modules.ts";
 import { CACHE, ensureDir } from "./paths.ts";
 import { run } from "./process.ts";
 
@@ -76,7 +76,8 @@ async function keep(all: string, kept: string): Promise<void> {
   await ensureDir(target);
   await Deno.writeFile(`${kept}/vmlinux`, await extractKernel(await Deno.readFile(vmlinuz), vmlinuz));
   await Deno.copyFile(`${modules}/modules.builtin`, `${target}/modules.builtin`);
-  for (const { path, data } of (await collectModules(modules)).modules) {
+  const collected = await collectModules(modules, GUEST_DRIVERS, MORE_DRIVERS);
+  for (const { path, data } of [...collected.modules, ...collected.more]) {
     await ensureDir(`${target}/${path}`.replace(/\/[^/]*$/, ""));
     await Deno.writeFile(`${target}/${path}`, data);
   }

@@ -38,7 +38,6 @@ export const NEEDS: readonly Need[] = [
     package: "containernetworking-plugins",
     places: [["/usr/lib/cni/bridge"], ["/usr/lib/cni/host-local"], ["/usr/lib/cni/loopback"]],
   },
-  { package: "docker.io", places: ["dockerd"] },
   { package: "runc", places: ["runc"] },
   { package: "crun", places: ["crun"] },
   { package: "busybox-static", places: ["busybox"] },
@@ -51,10 +50,12 @@ export const NEEDS: readonly Need[] = [
   { package: "zstd", places: ["zstd"] },
   { package: "lz4", places: ["lz4"] },
   { package: "kmod", places: ["modprobe"] },
+  { package: "mount", places: ["losetup", "mount"] },
+  { package: "e2fsprogs", places: ["mkfs.ext4"] },
+  { package: "xfsprogs", places: ["mkfs.xfs"] },
+  { package: "iptables", places: ["iptables-save", "iptables-restore"] },
   { package: "iproute2", places: ["ip"] },
   { package: "strace", places: ["strace"] },
-  { package: "zsh", places: ["zsh"] },
-  { package: "fish", places: ["fish"] },
   { package: "time", places: ["/usr/bin/time"] },
 ];
 

@@ -11,6 +11,9 @@ import { delay } from "../../sys/timer.ts";
  */
 export const MODULE_LIST = "/lib/modules/kata.load";
 
+/** The same of modules that are only loaded when somebody asks for them by name. */
+const MORE_LIST = "/lib/modules/kata.more";
+
 /** Drivers without which the host cannot talk to the agent. What the kernel has built in is not on the list. */
 const CHANNEL_MODULES: Readonly<Record<ServerAddress["kind"], readonly string[]>> = {
   "vsock": ["virtio_pci", "virtio_mmio", "vmw_vsock_virtio_transport"],
@@ -68,15 +71,19 @@ export class ModuleLoader {
   readonly #list: ReadonlyMap<string, Entry>;
   readonly #load: LoadModule;
   readonly #loaded = new Set<string>();
+  readonly #readMore: () => ReadonlyMap<string, Entry>;
+  #moreList: ReadonlyMap<string, Entry> | undefined;
 
   constructor(
     log: Logger,
     list: ReadonlyMap<string, Entry> = readModuleList(),
     load: LoadModule = loadModule,
+    readMore: () => ReadonlyMap<string, Entry> = () => readModuleList(MORE_LIST),
   ) {
     this.#log = log;
     this.#list = list;
     this.#load = load;
+    this.#readMore = readMore;
   }
 
   /** Loads the drivers of a channel. */
@@ -96,6 +103,12 @@ export class ModuleLoader {
         this.#log.warn("cannot load a kernel module", { name, error: String(error) });
       }
     }
+  }
+
+  /** As {@linkcode need}, for modules that are in the guest but that most guests never need. */
+  needMore(...names: readonly string[]): void {
+    this.#more();
+    this.need(...names);
   }
 
   /** Loads drivers of the devices that are there, one per turn of the event loop. */
@@ -125,14 +138,19 @@ export class ModuleLoader {
    */
   loadByName(name: string, parameters: readonly string[]): void {
     const key = moduleName(name);
-    if (!this.#list.has(key) && !isInKernel(key)) {
+    if (!this.#list.has(key) && !this.#more().has(key) && !isInKernel(key)) {
       throw new Error(`kernel module "${name}" is not in the guest`);
     }
     this.#loadOnce(key, parameters.join(" "));
   }
 
+  #more(): ReadonlyMap<string, Entry> {
+    return this.#moreList ??= this.#readMore();
+  }
+
   #loadOnce(name: string, parameters: string): void {
-    const entry = this.#list.get(name);
+    // looked up in the longer list only when somebody has asked for more
+    const entry = this.#list.get(name) ?? this.#moreList?.get(name);
     if (!entry || this.#loaded.has(name)) return;
     this.#loaded.add(name);
     for (const needed of entry.needs) this.#loadOnce(needed, "");
@@ -151,9 +169,9 @@ function loadModule(path: string, parameters: string): void {
   }
 }
 
-function readModuleList(): ReadonlyMap<string, Entry> {
+function readModuleList(path: string = MODULE_LIST): ReadonlyMap<string, Entry> {
   try {
-    return parseModuleList(Deno.readTextFileSync(MODULE_LIST));
+    return parseModuleList(Deno.readTextFileSync(path));
   } catch (error) {
     // A kernel with all drivers built in needs no list.
     if (error instanceof Deno.errors.NotFound) return new Map();

@@ -50,6 +50,27 @@ Deno.test("only what the channel needs is loaded first, each module after those 
   assert.deepEqual(unix.loaded, []);
 });
 
+Deno.test("modules that few guests need are read of and loaded only when they are asked for", async () => {
+  const loaded: string[] = [];
+  let reads = 0;
+  const more = parseModuleList("/m/x_tables.ko\n/m/xt_mark.ko x_tables\n/m/9p_more.ko 9pnet x_tables\n");
+  const modules = new ModuleLoader(
+    createLogger("critical"),
+    LIST,
+    (path) => void loaded.push(moduleName(path)),
+    () => (reads++, more),
+  );
+  modules.need("xt_mark", "9p");
+  await modules.needAll();
+  assert.equal(loaded.length, LIST.size);
+  assert.equal(reads, 0);
+  modules.needMore("xt_mark", "built-in");
+  modules.loadByName("9p-more", []);
+  assert.deepEqual(loaded.slice(LIST.size), ["x_tables", "xt_mark", "9p_more"]);
+  assert.equal(reads, 1);
+  assert.throws(() => modules.loadByName("none", []), /kernel module "none" is not in the guest/);
+});
+
 Deno.test("a module is loaded once, whoever needs it, and the rest when there is time", async () => {
   const { modules, loaded } = loader();
   modules.need("9p", "not-in-the-list");

@@ -25,7 +25,6 @@ Deno.test("the agent says that it is there, which, and what it can do", async ()
 Deno.test("what the agent does not do is answered with the method's name", async () => {
   await using agent = new TestAgent();
   await rejects(agent.client.setPolicy({}), Code.Unimplemented, /SetPolicy/);
-  await rejects(agent.client.getIPTables({}), Code.Unimplemented, /GetIPTables/);
   await rejects(agent.client.addSwap({}), Code.Unimplemented, /AddSwap/);
 });
 
@@ -143,6 +142,25 @@ Deno.test("shared process ids outlive every container, and orphans are reaped", 
   await agent.client.removeContainer({ containerId: "first" });
   assert.deepEqual((await share("second", list)).split("\n"), ["pause", "sh", first.trimEnd(), ""]);
   await agent.client.destroySandbox({});
+});
+
+Deno.test("the process that shared process ids begin with has nothing of the agent's", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  // The privileges to look into others, and to become them.
+  const script = `ls -A /proc/1/root/ && ls /proc/1/fd/ | wc -l; readlink /proc/1/cwd
+    grep -E '^(Cap(Prm|Eff|Bnd|Amb|Inh)|NoNewPrivs|Uid):' /proc/1/status`;
+  const OCI = agent.spec(["sh", "-c", script]);
+  await agent.client.createContainer({ containerId: "c1", sandboxPidns: true, OCI });
+  await agent.client.startContainer({ containerId: "c1" });
+  const none = "0000000000000000";
+  assert.deepEqual((await agent.readAll("c1")).trim().split("\n"), [
+    "3",
+    "/",
+    "Uid:\t4294900000\t4294900000\t4294900000\t4294900000",
+    ...["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map((set) => `${set}:\t${none}`),
+    "NoNewPrivs:\t1",
+  ]);
 });
 
 Deno.test("nothing is left of a container that could not be made", async () => {

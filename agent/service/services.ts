@@ -1,9 +1,11 @@
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import type { CallContext, ServiceDefinition } from "../../rpc/ttrpc/server.ts";
 import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
-import type { Logger } from "../log.ts";
+import type { Logger, LogLevel } from "../log.ts";
 import type { Devices, Sandbox } from "../sandbox.ts";
+import { consoleHandlers } from "./console.ts";
 import { containerHandlers } from "./containers.ts";
 import { healthHandlers } from "./health.ts";
 import { machineHandlers } from "./machine.ts";
@@ -22,9 +24,15 @@ export interface ServiceOptions {
   /** Most bytes that the channel takes at once, if there is such a limit. */
   readonly unitBytes?: number | undefined;
   readonly devices: Devices;
+  /** For tests: where programs of packet filters are, instead of in the guest's folders. */
+  readonly filterFolders?: readonly string[];
   /** How long a link that is being plugged in may take to appear, in milliseconds. */
   readonly hotplugTimeoutMs: number;
   readonly log: Logger;
+  /** Whether operators may have a shell in the guest. */
+  readonly debugConsole: boolean;
+  /** Changes what is logged from now on. */
+  readonly setLogLevel: (level: LogLevel) => void;
   /** Is called when the sandbox is gone and the answer is about to be sent. */
   readonly destroyed: () => void;
 }
@@ -40,9 +48,13 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers(options),
-    ...operationHandlers(options),
+    ...operationHandlers({ ...options, folders: options.filterFolders }),
   };
-  return [implement(AgentService, guarded(handlers, options.log)), implement(Health, healthHandlers)];
+  return [
+    implement(AgentService, guarded(handlers, options.log)),
+    implement(Health, healthHandlers),
+    implement(GuestConsole, guarded(consoleHandlers(options), options.log)),
+  ];
 }
 
 type AnyHandler = (request: never, context: CallContext) => unknown;

@@ -46,6 +46,8 @@ export class TestAgent implements AsyncDisposable {
       devices,
       hotplugTimeoutMs: 0,
       log,
+      debugConsole: false,
+      setLogLevel: log.setLevel,
       destroyed,
     });
     const [here, there] = streamPair();

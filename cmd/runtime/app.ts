@@ -2,19 +2,21 @@ import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } fro
 import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { checkCommand } from "./check/command.ts";
-import { completionRoutes } from "./completion/command.ts";
 import { envCommand } from "./env/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
 import { installCommand, uninstallCommand } from "./install/command.ts";
 import { appendToLog } from "./log_file.ts";
+import { directVolumeRoutes } from "./direct_volume/command.ts";
+import { execCommand } from "./exec/command.ts";
+import { iptablesRoutes } from "./iptables/command.ts";
 import { listCommand } from "./list/command.ts";
 import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
-import { nearest } from "../../config/nearest.ts";
+import { nearest } from "./spelling.ts";
 import { versionCommand } from "./version_command.ts";
 
 /** What a command gets beside its flags: the streams it writes to, and where it leaves its exit code. */
@@ -35,11 +37,13 @@ const routes = buildRouteMap<string, AppContext>({
     run: runCommand,
     explain: explainCommand,
     list: listCommand,
+    exec: execCommand,
     metrics: metricsCommand,
+    "direct-volume": directVolumeRoutes,
+    iptables: iptablesRoutes,
     guest: guestRoutes,
     install: installCommand,
     uninstall: uninstallCommand,
-    completion: completionRoutes,
     version: versionCommand,
   },
   aliases: { "kata-check": "check", "kata-env": "env" },

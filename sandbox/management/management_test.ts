@@ -7,13 +7,16 @@ import type { Sandbox } from "../sandbox.ts";
 import { FakeHost, testConfig, testSpec } from "../testing/fake_host.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { type ClientRequest, requestUnix } from "../../rpc/http/client.ts";
 import type { HttpAnswer } from "../../rpc/http/server.ts";
 import { Durations } from "../../rpc/metrics_text.ts";
 import { streamPair } from "../../rpc/stream.ts";
-import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
-import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
+import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
+import { type ServiceDefinition, TtrpcServer } from "../../rpc/ttrpc/server.ts";
+import { type Handlers, implement, serviceClient } from "../../rpc/ttrpc/typed.ts";
 import { connectUnix } from "../../sys/socket.ts";
+import { serveConsole } from "./console.ts";
 import type { ManagedSandbox } from "./managed.ts";
 import { prefixedFamilies } from "./metrics.ts";
 import { managementHandler } from "./routes.ts";
@@ -29,9 +32,13 @@ class Managed implements AsyncDisposable {
   readonly #ask: ReturnType<typeof managementHandler>;
   readonly #served: Promise<void>;
 
-  constructor(handlers: Handlers<typeof AgentService.methods>, change: Partial<ManagedSandbox> = {}) {
+  constructor(
+    handlers: Handlers<typeof AgentService.methods>,
+    change: Partial<ManagedSandbox> = {},
+    more: readonly ServiceDefinition[] = [],
+  ) {
     const [host, guest] = streamPair();
-    this.#served = new TtrpcServer([implement(AgentService, handlers)]).serve(guest);
+    this.#served = new TtrpcServer([implement(AgentService, handlers), ...more]).serve(guest);
     const log: Log = { write: (level, message) => void this.logged.push(`${level}: ${message}`) };
     this.sandbox = {
       id: "s1",
@@ -210,6 +217,49 @@ Deno.test("families of an agent that are named like the shim's get another name"
       "kata_agent_process_x 1\nkata_agent_go_x 2\nkata_process_x 3\n",
   );
   assert.equal(prefixedFamilies(""), "");
+});
+
+Deno.test("a tool has consoles in the guest, and those that it leaves open are closed", async () => {
+  const calls: string[] = [];
+  const closed = Promise.withResolvers<void>();
+  const guest: Handlers<typeof GuestConsole.methods> = {
+    open: ({ terminal }) => {
+      calls.push(`open ${terminal}`);
+      return { id: 7, shell: "/bin/sh" };
+    },
+    read: ({ id }) => ({ data: encode(`from ${id}`) }),
+    write: ({ data, end }) => {
+      calls.push(`write ${decode(data)} ${end}`);
+      return {};
+    },
+    close: ({ id }) => {
+      calls.push(`close ${id}`);
+      closed.resolve();
+      return {};
+    },
+    setLogLevel: ({ level }) => {
+      calls.push(`level ${level}`);
+      return {};
+    },
+  };
+  await using managed = new Managed({}, {}, [implement(GuestConsole, guest)]);
+  assert.equal((await managed.ask("GET", "/debug-console"))[0], 426);
+  assert.deepEqual(await managed.ask("PUT", "/agent-log-level", "debug\n"), [200, ""]);
+  assert.equal((await managed.ask("GET", "/agent-log-level"))[0], 501);
+
+  const [here, there] = streamPair();
+  const served = serveConsole(managed.sandbox, there);
+  const tool = new TtrpcClient(here);
+  const client = serviceClient(GuestConsole, tool);
+  const { id, shell } = await client.open({ terminal: true });
+  assert.deepEqual([id, shell], [7, "/bin/sh"]);
+  await client.write({ id, data: encode("ls"), end: true });
+  assert.equal(decode((await client.read({ id })).data), "from 7");
+  await assert.rejects(client.resize({ id, rows: 1 }), { code: Code.Unimplemented });
+  tool.close();
+  await served;
+  await closed.promise;
+  assert.deepEqual(calls, ["level debug", "open true", "write ls true", "close 7"]);
 });
 
 function create(host: FakeHost): Promise<Sandbox> {

@@ -6,8 +6,11 @@
 
 import type { HttpAnswer, HttpHandler, HttpRequest, HttpUpgrade } from "../../rpc/http/server.ts";
 import { HttpError } from "../../rpc/http/message.ts";
+import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { CALL_TIMEOUT_MS } from "../agent_client.ts";
 import { reason } from "../log.ts";
+import { serveConsole } from "./console.ts";
+import { CONSOLE_PATH, CONSOLE_PROTOCOL } from "./console_path.ts";
 import type { ManagedSandbox } from "./managed.ts";
 import { SandboxMetrics } from "./metrics.ts";
 
@@ -31,6 +34,9 @@ export function managementHandler(sandbox: ManagedSandbox): HttpHandler {
     "/iptables": (request) => tables(sandbox, request, false),
     "/ip6tables": (request) => tables(sandbox, request, true),
     "/policy": (request) => setPolicy(sandbox, request),
+    // not a part of Kata Containers' API
+    [CONSOLE_PATH]: (request) => Promise.resolve(console(sandbox, request)),
+    "/agent-log-level": (request) => setLogLevel(sandbox, request),
     ...sandbox.profiling ? profilingRoutes() : {},
   };
   return async (request) => {
@@ -121,6 +127,20 @@ async function tables(
 async function setPolicy({ client }: ManagedSandbox, { method, body }: HttpRequest): Promise<HttpAnswer> {
   if (method !== "PUT") return notImplemented(method, "PUT");
   await client.agent.setPolicy({ policy: new TextDecoder().decode(body) }, LIMIT);
+  return { status: 200 };
+}
+
+function console(sandbox: ManagedSandbox, { headers }: HttpRequest): HttpAnswer | HttpUpgrade {
+  if (headers.get("upgrade") !== CONSOLE_PROTOCOL) {
+    return { status: 426, body: `ask to change to the protocol "${CONSOLE_PROTOCOL}"\n` };
+  }
+  return { upgrade: CONSOLE_PROTOCOL, run: (stream) => serveConsole(sandbox, stream) };
+}
+
+async function setLogLevel({ client }: ManagedSandbox, { method, body }: HttpRequest): Promise<HttpAnswer> {
+  if (method !== "PUT") return notImplemented(method, "PUT");
+  const level = new TextDecoder().decode(body).trim();
+  await client.service(GuestConsole).setLogLevel({ level }, LIMIT);
   return { status: 200 };
 }
 

@@ -18,11 +18,13 @@ export interface ManagementNeeds {
   readonly shareServer: Helper | undefined;
   readonly client: AgentClient;
   readonly taskDurations: Durations | undefined;
+  /** Whether what concerns the program itself may be asked. */
+  readonly profiling: boolean;
 }
 
 /** Answers requests about a sandbox until its socket is closed. What answers is loaded with the first of them. */
 export function serveManagement(socket: ManagementSocket, sandbox: Sandbox, needs: ManagementNeeds): void {
-  const { vm, shareServer, client, taskDurations } = needs;
+  const { vm, shareServer, client, taskDurations, profiling } = needs;
   const processes: ManagedProcess[] = [{ role: "vmm", pid: vm.pid }];
   if (shareServer) processes.push({ role: "virtiofsd", pid: shareServer.pid });
   socket.serve(async () => {
@@ -34,7 +36,7 @@ export function serveManagement(socket: ManagementSocket, sandbox: Sandbox, need
       agentUrl: vm.agentUrl,
       processes,
       taskDurations,
-      profiling: false,
+      profiling,
       volumes: sandbox.volumes,
       containerIds: () => sandbox.containers.filter(({ isInGuest }) => isInGuest).map(({ id }) => id),
     });

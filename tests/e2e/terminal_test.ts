@@ -2,34 +2,12 @@
 
 import assert from "node:assert/strict";
 import { closeFd } from "../../sys/fd.ts";
-import type { AsyncFd } from "../../sys/poll.ts";
 import { openPty, setWindowSize } from "../../sys/pty.ts";
 import { signalNumber } from "../../sys/signals.ts";
 import { spawn } from "../../sys/spawn.ts";
 import { DIST } from "../../tools/paths.ts";
 import { onHost } from "./kata_run.ts";
-
-/** How long the next words on the screen may take, in milliseconds. */
-const PATIENCE_MS = 40_000;
-
-/** Reads the screen until a pattern appears, and returns what was read. */
-async function screen(master: AsyncFd, pattern: RegExp): Promise<string> {
-  const buffer = new Uint8Array(4096);
-  let seen = "";
-  const deadline = setTimeout(() => master.close(), PATIENCE_MS);
-  try {
-    while (!pattern.test(seen)) {
-      const n = await master.read(buffer);
-      if (n === 0) throw new Error("the terminal ended");
-      seen += new TextDecoder().decode(buffer.subarray(0, n));
-    }
-    return seen;
-  } catch (cause) {
-    throw new Error(`${pattern} did not appear; the screen showed ${JSON.stringify(seen)}`, { cause });
-  } finally {
-    clearTimeout(deadline);
-  }
-}
+import { screen } from "./screen.ts";
 
 Deno.test(
   "terminal: keys, window size, interrupt and exit code behave as at a local shell",

@@ -3,6 +3,7 @@ import type { GuestBuildFlags } from "./command.ts";
 
 /** Makes the guest assets from the running executable and prints what was written. */
 export async function build(flags: GuestBuildFlags): Promise<void> {
-  const made = await buildGuest({ ...flags, executable: Deno.execPath() });
+  const { kernel, modules, out, with: extras, module: drivers } = flags;
+  const made = await buildGuest({ kernel, modules, out, extras, drivers, executable: Deno.execPath() });
   console.log(JSON.stringify(made));
 }

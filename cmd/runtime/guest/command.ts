@@ -1,4 +1,5 @@
 import { buildCommand, buildRouteMap } from "@stricli/core";
+import { type Extra, parseExtra } from "../../../guest/extras.ts";
 import type { AppContext } from "../app.ts";
 
 /** Flags of `kata-runtime guest build`. */
@@ -6,6 +7,8 @@ export interface GuestBuildFlags {
   readonly kernel: string;
   readonly modules: string;
   readonly out: string;
+  readonly with?: readonly Extra[];
+  readonly module?: readonly string[];
 }
 
 const path = (text: string) => {
@@ -34,13 +37,31 @@ const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
         brief: "where vmlinux and kata-initrd.img are written",
         placeholder: "DIR",
       },
+      with: {
+        kind: "parsed",
+        parse: parseExtra,
+        optional: true,
+        variadic: true,
+        brief: "put this file or folder into the guest too, a program with its libraries; may be repeated",
+        placeholder: "FILE[:PATH]",
+      },
+      module: {
+        kind: "parsed",
+        parse: path,
+        optional: true,
+        variadic: true,
+        brief: "put this kernel module into the guest too, with those that it needs; may be repeated",
+        placeholder: "NAME",
+      },
     },
   },
   docs: {
     brief: "make the guest: an initrd from this executable, and an uncompressed kernel",
     fullDescription: "Example:\n" +
       "  kata-runtime guest build --kernel /boot/vmlinuz-6.1.0-40-amd64 \\\n" +
-      "    --modules /lib/modules/6.1.0-40-amd64 --out /usr/share/kata-containers",
+      "    --modules /lib/modules/6.1.0-40-amd64 --out /usr/share/kata-containers\n" +
+      "Add --with /usr/bin/busybox --with /usr/bin/busybox:/bin/sh for a shell in the guest (kata-runtime exec;\n" +
+      "there, busybox --install -s /bin makes the other commands), --with /usr/sbin/iptables-save --with /usr/sbin/iptables-restore\nfor kata-runtime iptables.",
   },
   loader: async () => (await import("./build.ts")).build,
 });

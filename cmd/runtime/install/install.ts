@@ -56,8 +56,7 @@ export async function install(flags: InstallFlags): Promise<void> {
   const source = findGuestSource({
     kernel: flags.kernel,
     modules: flags.modules,
-    // the second: it runs from where it was installed
-    beside: [dirname(Deno.execPath()), resolve(dirname(Deno.execPath()), "../share/kata-containers")],
+    beside: dirname(Deno.execPath()),
     release: uname().release,
     advice: kernelCommand(thisHost()),
   });
