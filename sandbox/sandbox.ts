@@ -165,6 +165,12 @@ export class Sandbox implements AsyncDisposable {
     if (!this.isStopped) this.#parts.fit?.forget(id);
   }
 
+  /** Asks the agent whether it is there. @throws {Error} it is not, or does not answer in time */
+  async check(): Promise<void> {
+    if (this.isStopped) throw new RpcError(Code.Unavailable, `sandbox "${this.id}" has stopped`);
+    await this.#parts.client.health.check({}, { timeoutMs: CHECK_TIMEOUT_MS });
+  }
+
   /** Ids of containers in which the kernel ran out of memory, one each time; for one reader. Ends with the sandbox. */
   outOfMemory(): AsyncGenerator<string> {
     return this.#memory.events();

@@ -4,7 +4,7 @@ import { BootstrapParamsSchema } from "../../rpc/gen/bootstrap_pb.ts";
 import { OptionsSchema } from "../../rpc/gen/runtimeoptions_pb.ts";
 import { packAny } from "../../rpc/any.ts";
 import { toBinary } from "../../rpc/message.ts";
-import { bootstrapOf } from "./bootstrap.ts";
+import { bootstrapOf, configPathIn } from "./bootstrap.ts";
 import { parseFlags } from "./flags.ts";
 import { configPathOf } from "./options.ts";
 
@@ -31,4 +31,13 @@ Deno.test("the configuration file is taken from options of any spelling, and fro
   assert.equal(configPathOf({ typeUrl: "containerd.runc.v1.Options", value }), undefined);
   assert.equal(configPathOf({ typeUrl: "runtimeoptions.v1.Options", value: new Uint8Array() }), undefined);
   assert.equal(configPathOf(undefined), undefined);
+});
+
+Deno.test("the configuration file is found in bare options and in bootstrap parameters", () => {
+  const options = packAny(OptionsSchema, { configPath: "/c.toml" });
+  assert.equal(configPathIn(toBinary(AnySchema, options), undefined), "/c.toml");
+  const params = { instanceId: "c1", namespace: "ns", extensions: [{ value: options }] };
+  const bytes = toBinary(BootstrapParamsSchema, params);
+  assert.equal(configPathIn(bytes, bootstrapOf(bytes, flags)), "/c.toml");
+  assert.equal(configPathIn(new Uint8Array([0xff]), undefined), undefined);
 });

@@ -13,6 +13,7 @@ import { EventPublisher } from "./events.ts";
 import type { ShimFlags } from "./flags.ts";
 import { FifoLog } from "./log_fifo.ts";
 import { Shim } from "./shim.ts";
+import { sandboxService } from "./sandbox_service.ts";
 import { taskServices } from "./task_service.ts";
 
 const INHERITED_LISTENER_FD = 3;
@@ -38,7 +39,7 @@ export async function serve(flags: ShimFlags): Promise<number> {
   dieOnErrors(log);
   const socket = await socketOf(flags, bundle);
   using listener = flags.socket === "" ? Listener.fromFd(INHERITED_LISTENER_FD) : listenUnix(flags.socket);
-  const server = new TtrpcServer(taskServices(shim), {
+  const server = new TtrpcServer([...taskServices(shim), sandboxService(shim)], {
     onError: (error) => log.write("warning", reason(error)),
   });
   log.write("info", `serving sandbox "${flags.id}"`);

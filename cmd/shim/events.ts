@@ -51,6 +51,11 @@ export class EventPublisher {
     this.#options = options;
   }
 
+  /** Whether there is anybody to tell. */
+  get hasReader(): boolean {
+    return this.#options.connect !== undefined;
+  }
+
   /** Puts an event into the queue; it is sent in its turn. */
   publish<T>(topic: string, schema: Schema<T>, event: Init<T>): void {
     const { log, namespace, connect } = this.#options;

@@ -10,6 +10,7 @@ import { parseSpec } from "../../oci/validate.ts";
 import type { Spec } from "../../oci/spec.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { TaskCreateSchema, TaskOOMSchema } from "../../rpc/gen/events_pb.ts";
+import type { Any } from "../../rpc/gen/google/protobuf/any_pb.ts";
 import type { CreateTaskRequest } from "../../rpc/gen/task_pb.ts";
 import { Durations } from "../../rpc/metrics_text.ts";
 import type { Container } from "../../sandbox/container.ts";
@@ -24,8 +25,9 @@ import { HOST_PATHS, type HostPaths, managementSocketPath } from "../../sandbox/
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import type { EventPublisher } from "./events.ts";
 import { ExitReports } from "./exit_reports.ts";
-import { type Group, groupOf } from "./grouping.ts";
+import { groupOf } from "./grouping.ts";
 import { configPathOf } from "./options.ts";
+import type { Pod } from "./pod.ts";
 
 /** What a server is made with. */
 export interface ShimOptions {
@@ -49,6 +51,19 @@ export interface ShimContainer {
   readonly reports: ExitReports;
 }
 
+/** The sandbox that a shim shall serve. */
+export interface WantedSandbox {
+  readonly id: string;
+  readonly bundle: string;
+  /** of the container that the sandbox is for */
+  readonly spec: Spec;
+  /** whether that container only stands for a pod */
+  readonly isPod: boolean;
+  /** of the runtime, as clients send them */
+  readonly options?: Any | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** The state of one shim server. */
 export class Shim implements AsyncDisposable {
   readonly namespace: string;
@@ -62,6 +77,7 @@ export class Shim implements AsyncDisposable {
   readonly #creations = new Map<string, { abort: AbortController; done: Promise<unknown> }>();
   readonly #exit = Promise.withResolvers<void>();
   #sandbox: Sandbox | undefined;
+  #pod: Pod | undefined;
 
   constructor(options: ShimOptions) {
     this.#options = options;
@@ -74,9 +90,22 @@ export class Shim implements AsyncDisposable {
     return this.#options.log;
   }
 
-  /** Whether there is no container, and none on its way. */
+  /** Whether there is no container, none on its way, and no pod that could have some. */
   get isEmpty(): boolean {
-    return this.#containers.size === 0 && this.#creations.size === 0;
+    return this.#containers.size === 0 && this.#creations.size === 0 && this.#pod === undefined;
+  }
+
+  /** The pod that was created as such. */
+  get pod(): Pod | undefined {
+    return this.#pod;
+  }
+
+  /** Takes the pod that this shim serves. @throws {RpcError} `ALREADY_EXISTS` */
+  holdPod(pod: Pod): void {
+    const other = this.#pod ?? this.#sandbox;
+    if (other !== undefined) throw servesAlready(other.id);
+    validateId("sandbox id", pod.id);
+    this.#pod = pod;
   }
 
   /** @throws {RpcError} `NOT_FOUND` */
@@ -128,7 +157,7 @@ export class Shim implements AsyncDisposable {
     const group = groupOf(spec.annotations ?? {}, id);
     const makesSandbox = group.sandboxId === id;
     const sandbox = makesSandbox
-      ? await this.#makeSandbox(request, spec, group, signal)
+      ? await this.makeSandbox({ ...request, spec, isPod: group.kind === "pod_sandbox", signal })
       : this.#joinSandbox(group.sandboxId);
     try {
       const io = clientIo({ terminal, stdin, stdout, stderr }, { namespace: this.namespace, id });
@@ -150,20 +179,13 @@ export class Shim implements AsyncDisposable {
     }
   }
 
-  async #makeSandbox(
-    request: CreateTaskRequest,
-    spec: Spec,
-    group: Group,
-    signal: AbortSignal,
-  ): Promise<Sandbox> {
-    if (this.#sandbox !== undefined) {
-      throw new RpcError(Code.AlreadyExists, `this shim serves sandbox "${this.#sandbox.id}" already`);
-    }
+  /** Boots the sandbox of this shim. @throws {RpcError} `ALREADY_EXISTS`, and whatever a step says */
+  async makeSandbox(wanted: WantedSandbox): Promise<Sandbox> {
+    if (this.#sandbox !== undefined) throw servesAlready(this.#sandbox.id);
     const { log, host, paths } = this.#options;
-    const config = this.#options.config ?? await this.#loadConfig(request, spec);
+    const { id, bundle, isPod, spec, signal } = wanted;
+    const config = this.#options.config ?? await this.#loadConfig(wanted);
     this.#options.onConfig?.(config);
-    const { id, bundle } = request;
-    const isPod = group.kind === "pod_sandbox";
     const sandbox = await createSandbox({
       id,
       bundle,
@@ -182,6 +204,17 @@ export class Shim implements AsyncDisposable {
     return sandbox;
   }
 
+  /** CRI-O takes no events: it looks for this file when a container has ended. */
+  async #markOutOfMemory(containerId: string): Promise<void> {
+    const bundle = this.#containers.get(containerId)?.container.bundle;
+    if (bundle === undefined) return;
+    try {
+      await Deno.writeTextFile(`${bundle}/oom`, "");
+    } catch (error) {
+      this.log.write("warning", `cannot write "${bundle}/oom": ${reason(error)}`);
+    }
+  }
+
   /** Where tools find the management socket. */
   async #tellAddress(bundle: string, id: string): Promise<void> {
     const path = managementSocketPath(this.#options.paths ?? HOST_PATHS, id);
@@ -192,9 +225,9 @@ export class Shim implements AsyncDisposable {
     }
   }
 
-  async #loadConfig(request: CreateTaskRequest, spec: Spec): Promise<Config> {
+  async #loadConfig({ options, spec }: WantedSandbox): Promise<Config> {
     const { config, path, warnings } = await loadConfig({
-      explicit: configPathOf(request.options),
+      explicit: configPathOf(options),
       annotations: spec.annotations,
     });
     this.log.write("info", `configuration: ${path}`);
@@ -239,8 +272,13 @@ export class Shim implements AsyncDisposable {
   async #watchMemory(sandbox: Sandbox): Promise<void> {
     for await (const containerId of sandbox.outOfMemory()) {
       this.events.publish("/tasks/oom", TaskOOMSchema, { containerId });
+      if (!this.events.hasReader) await this.#markOutOfMemory(containerId);
     }
   }
+}
+
+function servesAlready(id: string): RpcError {
+  return new RpcError(Code.AlreadyExists, `this shim serves sandbox "${id}" already`);
 }
 
 /** @throws {SpecError} it is not one; {@linkcode RpcError} it cannot be read */

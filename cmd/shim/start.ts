@@ -27,7 +27,7 @@ const MAX_OOM_SCORE = 1000;
 export async function start(argv0: string, flags: ShimFlags): Promise<number> {
   validateId("shim id", flags.id);
   const bundle = Deno.cwd();
-  const socketFolder = await socketFolderOf(flags);
+  const { socketFolder, configPath } = await inputOf(flags);
   const group = groupOf(readAnnotations(bundle), flags.id);
   const path = await socketPath(flags.address, flags.namespace, group.sandboxId, socketFolder);
   if (group.kind === "pod_container") {
@@ -40,7 +40,7 @@ export async function start(argv0: string, flags: ShimFlags): Promise<number> {
   try {
     // the server looks the address up when it goes
     Deno.writeTextFileSync(`${bundle}/address`, addressOf(path));
-    const pid = await startServer(argv0, flags, bundle, listener);
+    const pid = await startServer(argv0, { flags, bundle, listener, configPath });
     try {
       Deno.writeTextFileSync(`${bundle}/shim.pid`, String(pid));
       return answer(bundle, path);
@@ -54,12 +54,13 @@ export async function start(argv0: string, flags: ShimFlags): Promise<number> {
   }
 }
 
-/** The folder of sockets that a containerd from 2.3 on may name. */
-async function socketFolderOf(flags: ShimFlags): Promise<string> {
+/** The folder of sockets, which a containerd from 2.3 on may name, and the configuration that the client asks for. */
+async function inputOf(flags: ShimFlags): Promise<{ socketFolder: string; configPath?: string | undefined }> {
   const input = readInput();
-  if (input.length === 0) return SOCKET_FOLDER;
-  const { bootstrapOf } = await import("./bootstrap.ts");
-  return bootstrapOf(input, flags)?.socketDir || SOCKET_FOLDER;
+  if (input.length === 0) return { socketFolder: SOCKET_FOLDER };
+  const { bootstrapOf, configPathIn } = await import("./bootstrap.ts");
+  const params = bootstrapOf(input, flags);
+  return { socketFolder: params?.socketDir || SOCKET_FOLDER, configPath: configPathIn(input, params) };
 }
 
 function requireSocket(path: string, sandboxId: string): void {
@@ -92,12 +93,18 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
+interface Server {
+  readonly flags: ShimFlags;
+  readonly bundle: string;
+  readonly listener: Listener;
+  /** for a pod that is created as such; requests to create a container name it again */
+  readonly configPath: string | undefined;
+}
+
 /** Starts the same program without an action word. */
 async function startServer(
   argv0: string,
-  flags: ShimFlags,
-  bundle: string,
-  listener: Listener,
+  { flags, bundle, listener, configPath }: Server,
 ): Promise<number> {
   if (Deno.env.get("SCHED_CORE")) (await import("./core_scheduling.ts")).shareCores();
   const self = selfCommand();
@@ -105,6 +112,7 @@ async function startServer(
     argv: [self.path, ...self.args, ...serverArguments(flags)],
     argv0,
     cwd: bundle,
+    ...(configPath !== undefined && { env: { ...Deno.env.toObject(), KATA_CONF_FILE: configPath } }),
     fds: new Map([[LISTENER_FD, listener.fd]]),
     processGroup: true,
     newMountNamespace: "slave-shared",

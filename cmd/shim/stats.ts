@@ -15,6 +15,9 @@ import {
 } from "../../rpc/gen/cgroups_v2_pb.ts";
 import type { Init } from "../../rpc/message.ts";
 
+/** How counters say that there is no limit. */
+const UNLIMITED = 2n ** 64n - 1n;
+
 const NANOSECONDS_PER_MICROSECOND = 1000n;
 
 /** As cgroup version 2 counts: the guest has no other. */
@@ -29,6 +32,23 @@ export function toMetrics(stats: CgroupStats): Init<Metrics> {
       { pagesize, current: stat.usage, max: stat.maxUsage, failcnt: stat.failcnt }
     )),
   };
+}
+
+/** Sums of counters that several containers have; limits, which do not add up, are left out. */
+export function sumOfMetrics(list: readonly Init<Metrics>[]): Init<Metrics> {
+  return {
+    pids: { current: list.reduce((sum, { pids }) => sum + (pids?.current ?? 0n), 0n) },
+    cpu: sumOf(list.map(({ cpu }) => cpu ?? {})),
+    memory: { ...sumOf(list.map(({ memory }) => memory ?? {})), usageLimit: UNLIMITED, swapLimit: UNLIMITED },
+  };
+}
+
+function sumOf(list: readonly object[]): Record<string, bigint> {
+  const sums: Record<string, bigint> = {};
+  for (const [name, value] of list.flatMap(Object.entries)) {
+    if (typeof value === "bigint") sums[name] = (sums[name] ?? 0n) + value;
+  }
+  return sums;
 }
 
 function cpuStat({ cpuUsage, throttlingData }: CpuStats): Init<CPUStat> {

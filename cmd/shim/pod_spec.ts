@@ -1,0 +1,78 @@
+/**
+ * A pod's configuration, as newer containerds hand it over, in the form that a sandbox is made from otherwise: the
+ * specification of the container that would stand for the pod.
+ *
+ * @module
+ */
+
+import type { Mount, Spec } from "../../oci/spec.ts";
+import { anyTypeName } from "../../rpc/any.ts";
+import { Code, RpcError } from "../../rpc/errors.ts";
+import { type DNSConfig, type PodSandboxConfig, PodSandboxConfigSchema } from "../../rpc/gen/cri_pb.ts";
+import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
+import { create, fromBinary } from "../../rpc/message.ts";
+
+const CRI = "io.kubernetes.cri";
+
+/** @throws {RpcError} `INVALID_ARGUMENT` for a configuration of another kind */
+export function podConfigOf({ options }: CreateSandboxRequest): PodSandboxConfig {
+  if (options === undefined) return create(PodSandboxConfigSchema);
+  const name = anyTypeName(options);
+  if (name !== PodSandboxConfigSchema.typeName) {
+    throw new RpcError(
+      Code.InvalidArgument,
+      `the options of a sandbox must hold a ${PodSandboxConfigSchema.typeName}: they hold "${options.typeUrl}"`,
+    );
+  }
+  return fromBinary(PodSandboxConfigSchema, options.value);
+}
+
+/** @param resolvConf where the pod's name servers were written down; `undefined` if it has none */
+export function podSpec(
+  request: CreateSandboxRequest,
+  config: PodSandboxConfig,
+  resolvConf: string | undefined,
+): Spec {
+  const { sandboxId, netnsPath, annotations } = request;
+  const mounts: Mount[] = resolvConf === undefined
+    ? []
+    : [{ destination: "/etc/resolv.conf", type: "bind", source: resolvConf, options: ["bind"] }];
+  return {
+    ociVersion: "1.0.2",
+    root: { path: "rootfs" },
+    // it is never run: nothing stands for the pod
+    process: { args: ["pause"], cwd: "/", user: { uid: 0, gid: 0 } },
+    hostname: config.hostname,
+    mounts,
+    annotations: {
+      ...config.annotations,
+      ...annotations,
+      ...announced(config),
+      [`${CRI}.container-type`]: "sandbox",
+      [`${CRI}.sandbox-id`]: sandboxId,
+    },
+    linux: {
+      namespaces: [{ type: "network", ...(netnsPath !== "" && { path: netnsPath }) }],
+      sysctl: { ...config.linux?.sysctls },
+    },
+  };
+}
+
+/** What all containers together are going to need, under the names that engines have for it. */
+function announced({ linux }: PodSandboxConfig): Record<string, string> {
+  const { cpuPeriod = 0n, cpuQuota = 0n, memoryLimitInBytes = 0n } = linux?.resources ?? {};
+  const all = { "cpu-period": cpuPeriod, "cpu-quota": cpuQuota, "memory": memoryLimitInBytes };
+  const known = Object.entries(all).filter(([, value]) => value > 0n);
+  return Object.fromEntries(known.map(([name, value]) => [`${CRI}.sandbox-${name}`, String(value)]));
+}
+
+/** The text of a `resolv.conf`; empty if there is nothing to say. */
+export function resolvConfOf(dns: DNSConfig | undefined): string {
+  const { servers = [], searches = [], options = [] } = dns ?? {};
+  const lines = [
+    ...(searches.length > 0 ? [`search ${searches.join(" ")}`] : []),
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(options.length > 0 ? [`options ${options.join(" ")}`] : []),
+  ];
+  return lines.map((line) => `${line}\n`).join("");
+}
