@@ -174,6 +174,7 @@ const ALL_BITS = 0xffff_ffff_ffff_ffffn;
 
 const plain: Format = (value) => value > -65536n && value < 65536n ? `${value}` : hex(value);
 const hex: Format = (value) => `0x${BigInt.asUintN(64, value).toString(16)}`;
+const decimal: Format = (value) => `${value}`;
 const octal: Format = (value) => value === 0n ? "0" : `0${value.toString(8)}`;
 const pointer: Format = (value) => value === 0n ? "NULL" : hex(value);
 const folder: Format = (value) => value === -100n ? "AT_FDCWD" : plain(value);
@@ -292,7 +293,10 @@ const FORMATS: Partial<Record<SyscallName, readonly ArgFormat[]>> = {
   mknodat: [folder, undefined, fileMode, device],
   symlinkat: [undefined, folder],
   unlinkat: [folder, undefined, bits(AT)],
-  fchownat: [folder, undefined, undefined, undefined, bits(AT)],
+  fchown: [undefined, decimal, decimal],
+  fchownat: [folder, undefined, decimal, decimal, bits(AT)],
+  setresuid: [decimal, decimal, decimal],
+  setresgid: [decimal, decimal, decimal],
   fchmodat: [folder, undefined, octal],
   fchmod: [undefined, octal],
   faccessat: [folder, undefined, bits(ACCESS)],

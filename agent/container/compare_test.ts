@@ -58,6 +58,8 @@ for (const one of REPORT_CASES.filter(({ onlyInGuest }) => onlyInGuest === undef
   Deno.test(`report: ${one.name}`, async () => {
     await using harness = new Harness();
     await addPerl(harness.rootfs);
+    // Users of another namespace have to get to the root.
+    Deno.chmodSync(harness.folder, 0o711);
     const spec = withCapabilities(specOf(harness.rootfs, probeArgs(...one.asks ?? [])));
     one.change(spec);
     const ours = normalized(await ofOurs(harness, spec));

@@ -5,7 +5,7 @@
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
 import { SpecError } from "../../oci/check.ts";
-import type { DeviceRule, Hook, Mount, Process, Seccomp, Spec } from "../../oci/spec.ts";
+import type { DeviceRule, Hook, IdMapping, Mount, Process, Seccomp, Spec } from "../../oci/spec.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
 import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
@@ -54,6 +54,8 @@ export interface Explanation {
   readonly devices: ExplainedDevices | undefined;
   readonly hooks: readonly ExplainedHook[];
   readonly descriptors: readonly NamedDescriptor[];
+  /** what ids of the container's user namespace are outside of it */
+  readonly idMaps: { readonly uids: readonly IdMapping[]; readonly gids: readonly IdMapping[] };
   readonly seccomp: ExplainedSeccomp | undefined;
   readonly plan: ProcessPlan;
 }
@@ -93,6 +95,8 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
   const filter = await seccompFilter(profile);
   const seccomp = profile && filter && { profile, filter };
   const folder = `${CGROUP_ROOT}/${cgroupPathOf(spec.linux?.cgroupsPath, id)}`;
+  const { uidMappings: uids = [], gidMappings: gids = [] } = spec.linux ?? {};
+  const known = { id, idMaps: { uids, gids }, descriptors, seccomp };
   if (process) {
     const initPidfd = named("the container's first process");
     const plan = planExec({
@@ -104,15 +108,13 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
       facts: assumedFacts(options, process),
       ...(filter && { filter }),
     });
-    return { id, cgroup: { folder, writes: [] }, devices: undefined, hooks: [], descriptors, seccomp, plan };
+    return { ...known, cgroup: { folder, writes: [] }, devices: undefined, hooks: [], plan };
   }
   return {
-    id,
+    ...known,
     cgroup: { folder, writes: resourceWrites(spec.linux?.resources ?? {}) },
     devices: explainedDevices(spec.linux?.resources?.devices ?? []),
     hooks: explainedHooks(spec),
-    descriptors,
-    seccomp,
     plan: containerPlan(options, filter, named),
   };
 }
@@ -160,8 +162,10 @@ function rootfsOf({ spec, bundle }: ExplainOptions): string {
 function assumedFacts(options: ExplainOptions, process: Process): ProcessFacts {
   const terminal = process.terminal ?? false;
   const streams = { terminal, ownable: [0, 1, 2], ...(terminal && { slavePath: "/dev/pts/0" }) };
+  const all = (1n << BigInt(CAPABILITIES.length)) - 1n;
   return {
-    capabilities: (1n << BigInt(CAPABILITIES.length)) - 1n,
+    capabilities: all,
+    knownCapabilities: all,
     oomScoreAdj: 0,
     home: lookInside(options, (root) => homeInside(root, process.user.uid)),
     streams,

@@ -1,5 +1,6 @@
 /** An explanation as lines for people, and as JSON for machines. */
 
+import type { IdMapping } from "../../oci/spec.ts";
 import { cloneFlagsText, stepFields } from "../../sys/program_text.ts";
 import type { CgroupWrite } from "./cgroup/resources.ts";
 import { disassembleDeviceProgram, ruleText } from "./devices/disassemble.ts";
@@ -12,7 +13,7 @@ import { disassemble } from "./seccomp/disassemble.ts";
  * @param verbose filters are listed, too, an instruction a line
  */
 export function explanationLines(explanation: Explanation, verbose = false): string[] {
-  const { cgroup, devices, hooks, descriptors, seccomp, plan } = explanation;
+  const { cgroup, devices, hooks, descriptors, idMaps, seccomp, plan } = explanation;
   return [
     `# cgroup ${cgroup.folder}`,
     ...cgroup.writes.map(writeLine),
@@ -20,6 +21,8 @@ export function explanationLines(explanation: Explanation, verbose = false): str
     ...(hooks.length === 0 ? [] : ["# hooks", ...hooks.map(hookLine)]),
     ...(descriptors.length === 0 ? [] : ["# descriptors of the agent"]),
     ...descriptors.map(({ fd, what }) => `${fd}: ${what}`),
+    ...idMapLines("user", idMaps.uids),
+    ...idMapLines("group", idMaps.gids),
     ...(seccomp ? [`# filter of system calls: ${seccompText(seccomp)}`] : []),
     ...(seccomp && verbose ? disassemble(seccomp.filter.instructions) : []),
     "# process",
@@ -30,7 +33,7 @@ export function explanationLines(explanation: Explanation, verbose = false): str
 
 /** The same as a JSON document; 64-bit numbers that JavaScript could not hold exactly are texts. */
 export function explanationJson(explanation: Explanation): string {
-  const { id, cgroup, devices, hooks, descriptors, seccomp, plan } = explanation;
+  const { id, cgroup, devices, hooks, descriptors, idMaps, seccomp, plan } = explanation;
   const document = {
     id,
     cgroup,
@@ -42,6 +45,7 @@ export function explanationJson(explanation: Explanation): string {
     }),
     hooks,
     descriptors,
+    idMaps,
     ...(seccomp && {
       seccomp: {
         ...seccompCounts(seccomp),
@@ -58,6 +62,12 @@ export function explanationJson(explanation: Explanation): string {
 function writeLine({ path, file, value, instead, optional }: CgroupWrite): string {
   const other = instead ? `, or ${JSON.stringify(instead.value)} to ${instead.file}` : "";
   return `${path}: write ${JSON.stringify(value)} to ${file}${other}${optional ? ", if it is there" : ""}`;
+}
+
+function idMapLines(kind: string, mappings: readonly IdMapping[]): string[] {
+  return mappings.map(({ containerID, hostID, size }) =>
+    `${kind}s ${containerID} to ${containerID + size - 1} are ${hostID} to ${hostID + size - 1} outside`
+  );
 }
 
 function deviceLines({ rules, program }: ExplainedDevices, verbose: boolean): string[] {

@@ -70,12 +70,13 @@ export function processFacts(root: number, process: Process, io: StdioEnds): Pro
   };
 }
 
-function agentFacts(): { capabilities: bigint; oomScoreAdj: number } {
+function agentFacts(): Pick<ProcessFacts, "capabilities" | "knownCapabilities" | "oomScoreAdj"> {
   const status = readText("/proc/self/status");
   const mask = (name: string) =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1] ?? "0"}`);
   return {
     capabilities: mask("CapPrm") & mask("CapBnd"),
+    knownCapabilities: (2n << BigInt(readText("/proc/sys/kernel/cap_last_cap").trim())) - 1n,
     oomScoreAdj: Number(readText("/proc/self/oom_score_adj")),
   };
 }

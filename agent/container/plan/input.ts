@@ -53,6 +53,8 @@ export interface StreamFacts {
 export interface ProcessFacts {
   /** Capabilities that the agent can hand on, as a mask. */
   readonly capabilities: bigint;
+  /** Capabilities that the kernel knows, as a mask. */
+  readonly knownCapabilities: bigint;
   /** The agent's own OOM score adjustment, which children inherit. */
   readonly oomScoreAdj: number;
   /** Home folder of the user according to the container's `/etc/passwd`. */

@@ -32,7 +32,14 @@ const POD: NamespaceChoices = {
 
 function facts(change: Partial<ProcessFacts> = {}): ProcessFacts {
   const streams = { terminal: false, ownable: [0, 1, 2] };
-  return { capabilities: ALL_CAPABILITIES, oomScoreAdj: 0, home: "/root", streams, ...change };
+  return {
+    capabilities: ALL_CAPABILITIES,
+    knownCapabilities: ALL_CAPABILITIES,
+    oomScoreAdj: 0,
+    home: "/root",
+    streams,
+    ...change,
+  };
 }
 
 /** An input in which nothing is known of the container's root but that mount points exist. */

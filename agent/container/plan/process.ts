@@ -54,7 +54,7 @@ export interface BecomeOptions {
   readonly filter?: SeccompFilter | undefined;
   /** What holds for all processes of the container. */
   readonly shared?: SharedAttributes;
-  /** The streams are in their places already. */
+  /** It is in a user namespace other than the agent's, and the streams are in their places already. */
   readonly wired?: boolean;
 }
 
@@ -77,8 +77,10 @@ export function becomeProgram(
   enterCwdAsRoot(steps, process.cwd, arrived);
   setAttributes(steps, process, shared);
   setLimits(steps, process.rlimits ?? []);
-  const lent = filter && !process.noNewPrivileges ? CAP_SYS_ADMIN & facts.capabilities : 0n;
-  const giveBack = changeUser(steps, process, facts.capabilities, lent);
+  // In a user namespace there are all, whatever the agent has itself.
+  const available = wired ? facts.knownCapabilities : facts.capabilities;
+  const lent = filter && !process.noNewPrivileges ? CAP_SYS_ADMIN & available : 0n;
+  const giveBack = changeUser(steps, process, available, lent);
   enterCwdAsUser(steps, process.cwd, arrived);
   program.step("set umask", "umask", [process.user.umask ?? DEFAULT_UMASK]);
   if (process.noNewPrivileges) program.step("set no_new_privs", "prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { DEFAULT_CAPABILITIES } from "../../../oci/capabilities.ts";
+import { CONTAINERD } from "../seccomp/testing/profiles.ts";
 import type { Linux, Mount, Process, Spec } from "../../../oci/spec.ts";
 
 /** One feature. */
@@ -353,6 +354,100 @@ export const REPORT_CASES: readonly ReportCase[] = [
       "dev /dev/own": "c 0640 7:8 1:5",
       "dev /dev/sub/fifo": "p 0600 0:0",
       "read /dev/zero": "ok",
+    },
+  },
+  {
+    name: "a user namespace",
+    change: (spec) => {
+      spec.linux = {
+        ...spec.linux,
+        namespaces: [...spec.linux?.namespaces ?? [], { type: "user" }],
+        uidMappings: [{ containerID: 0, hostID: 100_000, size: 65_536 }],
+        gidMappings: [{ containerID: 0, hostID: 200_000, size: 65_536 }],
+      };
+      spec.process.user = { uid: 5, gid: 6, additionalGids: [7] };
+    },
+    asks: ["mkdir=/x", "stat=/dev/null", "read=/dev/zero"],
+    expect: {
+      "ns user": "its own",
+      "uid_map": "0 100000 65536",
+      "gid_map": "0 200000 65536",
+      "status Uid": "5 5 5 5",
+      "status Gid": "6 6 6 6",
+      "status Groups": "7",
+      "mkdir /x": "EACCES",
+      "read /dev/zero": "ok",
+      "status CapBnd": "00000000a80425fb",
+    },
+    unlike: [
+      [/^env HOME$/, "crun does not ask where the user's home is when /etc/passwd has none"],
+      [
+        /^mount \/dev\/\w+$|^dev |^stat \/dev/,
+        "crun binds the machine's devices, which belong to nobody in the container",
+      ],
+    ],
+  },
+  {
+    name: "a time namespace",
+    change: (spec) => {
+      spec.linux = {
+        ...spec.linux,
+        namespaces: [...spec.linux?.namespaces ?? [], { type: "time" }],
+        timeOffsets: { boottime: { secs: 100_000 }, monotonic: { secs: 200_000, nanosecs: 7 } },
+      };
+    },
+    asks: ["file=/proc/uptime"],
+    expect: {
+      "ns time": "its own",
+      "timens": "monotonic 200000 7\nboottime 100000 0",
+      "file /proc/uptime": /^\d{6,}\./,
+    },
+    onlyHere: "crun 1.8 breaks down over offsets of both clocks",
+  },
+  {
+    name: "containerd's filter of system calls",
+    change: all(linux({ seccomp: CONTAINERD }), process({ noNewPrivileges: true })),
+    asks: [
+      "try=keyctl,0,0,0,0",
+      "try=userfaultfd,0",
+      "try=personality,1",
+      "try=getpid",
+      "try=swapon,/dev/null,0",
+    ],
+    expect: {
+      "status Seccomp": "2",
+      "status Seccomp_filters": "1",
+      "try keyctl,0,0,0,0": "EPERM",
+      "try userfaultfd,0": "EPERM",
+      "try personality,1": "EPERM",
+      "try getpid": "ok",
+    },
+  },
+  {
+    name: "a filter of system calls with every kind of answer",
+    change: linux({
+      seccomp: {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [
+          { names: ["chroot"], action: "SCMP_ACT_ERRNO", errnoRet: 28 },
+          { names: ["sethostname"], action: "SCMP_ACT_KILL_PROCESS" },
+          { names: ["unshare"], action: "SCMP_ACT_TRAP" },
+          {
+            names: ["personality"],
+            action: "SCMP_ACT_ERRNO",
+            errnoRet: 22,
+            args: [{ index: 0, value: 0xff, valueTwo: 8, op: "SCMP_CMP_MASKED_EQ" }],
+          },
+        ],
+      },
+    }),
+    asks: ["try=chroot,/", "try=sethostname,x,1", "try=unshare,0", "try=personality,8", "try=personality,0"],
+    expect: {
+      "try chroot,/": "ENOSPC",
+      "try sethostname,x,1": "killed by 31",
+      "try unshare,0": "killed by 31",
+      "try personality,8": "EINVAL",
+      "try personality,0": "ok",
     },
   },
 ];
