@@ -1,6 +1,7 @@
 /** Programs that the kernel runs for a cgroup (bpf(2)). */
 
 import { STRUCTS } from "./abi/structs.ts";
+import { isErrno } from "./errors.ts";
 import { OwnedFd } from "./fd.ts";
 import { Pinned, syscall } from "./syscall.ts";
 
@@ -19,6 +20,8 @@ export const BPF = {
 const ATTR = STRUCTS.bpf_attr;
 const INSTRUCTION_SIZE = 8;
 const MAX_NAME = 15;
+/** How often a call that was interrupted is repeated. */
+const MAX_TRIES = 100;
 /** Whose helper functions a program may call depends on it; ours call none. */
 const LICENSE = "Apache-2.0";
 /** Up to the program's name, and up to the program that is replaced. */
@@ -85,5 +88,12 @@ function attachment(cgroupFd: number, program: BpfProgram): { memory: Pinned; vi
 }
 
 function bpf(command: number, attributes: Pinned, size: number, subject: string): number {
-  return syscall("bpf", [command, attributes.bytes, size], subject);
+  for (let tries = 1;; tries++) {
+    try {
+      return syscall("bpf", [command, attributes.bytes, size], subject);
+    } catch (error) {
+      // A signal that arrives while a program is examined ends the examination.
+      if (tries === MAX_TRIES || !isErrno(error, "EAGAIN")) throw error;
+    }
+  }
 }
