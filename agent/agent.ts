@@ -30,7 +30,7 @@ const SHUTDOWN_GRACE_MS = 1000;
 export async function runAgent(environment: AgentEnvironment): Promise<void> {
   const { options, log, devices, init } = environment;
   const { runDir: base, containerPipeSize: pipeSize, cgroupRoot, hotplugTimeoutMs } = options;
-  const sandbox = new Sandbox({ base, pipeSize, cgroupRoot, devices, log });
+  const sandbox = new Sandbox({ base, pipeSize, cgroupRoot, devices, hotplugTimeoutMs, log });
   const end = Promise.withResolvers<void>();
   environment.told?.then(() => sandbox.destroy()).then(end.resolve, end.reject);
   const services = agentServices(sandbox, {

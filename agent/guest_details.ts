@@ -1,6 +1,7 @@
 import type { GuestDetailsRequest, GuestDetailsResponse } from "../rpc/gen/agent_pb.ts";
 import { VERSION } from "../version.ts";
 import { hasMemoryProbe, memoryBlockSize } from "./hotplug.ts";
+import { DEVICE_TYPES } from "./devices/types.ts";
 import { STORAGE_DRIVERS } from "./storage/drivers.ts";
 
 /**
@@ -15,7 +16,7 @@ export function guestDetails(request: GuestDetailsRequest, init: boolean): Guest
     agentDetails: {
       version: VERSION,
       initDaemon: init,
-      deviceHandlers: [],
+      deviceHandlers: [...DEVICE_TYPES],
       storageHandlers: [...STORAGE_DRIVERS],
       supportsSeccomp: true,
       extraFeatures: [],

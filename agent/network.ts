@@ -1,16 +1,16 @@
 import type { ARPNeighbor, Interface, IPAddress, Route as WireRoute } from "../rpc/gen/types_pb.ts";
 import { IPFamily } from "../rpc/gen/types_pb.ts";
-import { isErrno } from "../sys/errors.ts";
+import type { RpcError } from "../rpc/errors.ts";
+import { isErrno, type SysError } from "../sys/errors.ts";
 import { AF, parsePrefix } from "../sys/netlink/address.ts";
+import { NetworkChanges, RTMGRP } from "../sys/netlink/changes.ts";
 import { IFF, type Link } from "../sys/netlink/link.ts";
-import { MAIN_TABLE, type NewRoute, NUD, type Route } from "../sys/netlink/route.ts";
+import { IFA_F, MAIN_TABLE, type NewRoute, NUD, type Route } from "../sys/netlink/route.ts";
 import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
 import { invalidArgument, notFound } from "./errors.ts";
-import { delay } from "../sys/timer.ts";
+import { Timer } from "../sys/timer.ts";
 
 const RTN_UNICAST = 1;
-/** Distance at which a link that the host has promised is looked for. */
-const LINK_PAUSE_MS = 20;
 
 /**
  * The guest's network as the host wants it. All requests can be repeated.
@@ -35,12 +35,15 @@ export class GuestNetwork {
   updateInterface(wanted: Interface): Promise<void> {
     return this.#alone(async (rtnetlink) => {
       const link = await this.#linkOf(rtnetlink, wanted);
-      if (link.up) await rtnetlink.setLink({ index: link.index, up: false });
+      const renamed = wanted.name !== "" && wanted.name !== link.name;
+      // A link that goes down loses its routes, and most of its IPv6 addresses: only for what needs it.
+      if (link.up && renamed) await rtnetlink.setLink({ index: link.index, up: false });
+      await keepToHostsAddresses(rtnetlink, link, wanted);
       for (const address of wanted.IPAddresses) await addAddress(rtnetlink, link, address);
-      const restore = wanted.name === link.name ? undefined : await makeWay(rtnetlink, wanted.name);
+      const restore = renamed ? await makeWay(rtnetlink, wanted.name) : undefined;
       await rtnetlink.setLink({
         index: link.index,
-        ...(wanted.name !== "" && { name: wanted.name }),
+        ...(renamed && { name: wanted.name }),
         ...(wanted.mtu > 0n && { mtu: Number(wanted.mtu) }),
         arp: (wanted.rawFlags & IFF.NOARP) === 0,
         up: true,
@@ -59,7 +62,8 @@ export class GuestNetwork {
         try {
           await rtnetlink.replaceRoute(routeOf(route, link));
         } catch (error) {
-          if (!isErrno(error, "EEXIST")) throw error;
+          if (isErrno(error, "EEXIST")) continue;
+          throw isErrno(error) ? routeError(route, error) : error;
         }
       }
       return await listRoutes(rtnetlink);
@@ -128,22 +132,53 @@ export class GuestNetwork {
   /** The link by its hardware address; one that is being plugged in is waited for. */
   async #linkOf(rtnetlink: Rtnetlink, wanted: Interface): Promise<Link> {
     const address = wanted.hwAddr.toLowerCase();
-    const patience = wanted.devicePath === "" ? 0 : this.#hotplugTimeoutMs;
-    for (const start = performance.now();;) {
-      const link = (await rtnetlink.links()).find((link) => address !== "" && link.address === address);
+    const find = async () =>
+      (await rtnetlink.links()).find((link) => address !== "" && link.address === address);
+    const missing = () =>
+      notFound(`no link has the hardware address "${wanted.hwAddr}" of interface "${wanted.name}"`);
+    if (wanted.devicePath === "") {
+      const link = await find();
       if (link) return link;
-      if (performance.now() - start >= patience) {
-        throw notFound(`no link has the hardware address "${wanted.hwAddr}" of interface "${wanted.name}"`);
+      throw missing();
+    }
+    // listened to before the first look, so that none is missed
+    const changes = new NetworkChanges(RTMGRP.LINK, this.#namespace);
+    const timer = new Timer(this.#hotplugTimeoutMs, () => changes.close());
+    try {
+      for (;;) {
+        const link = await find();
+        if (link) return link;
+        await changes.next();
       }
-      await delay(LINK_PAUSE_MS);
+    } catch (error) {
+      throw isErrno(error, "EBADF") ? missing() : error;
+    } finally {
+      timer.cancel();
+      changes.close();
     }
   }
 }
 
+/**
+ * The host knows which address the link has for its own network; the kernel need not make one, and find out whether
+ * somebody else has it.
+ */
+async function keepToHostsAddresses(rtnetlink: Rtnetlink, { index }: Link, wanted: Interface): Promise<void> {
+  const isGiven = wanted.IPAddresses.some(({ address }) => /^fe80:/i.test(address));
+  if (isGiven && hasIpv6()) await rtnetlink.setLink({ index, linkLocal: false });
+}
+
 async function addAddress(rtnetlink: Rtnetlink, link: Link, { address, mask }: IPAddress): Promise<void> {
   const prefix = parsePrefix(`${address}/${mask}`);
-  if (address.includes(":") && !hasIpv6()) return;
-  await rtnetlink.replaceAddress({ link: link.index, address: prefix.address, prefixLength: prefix.length });
+  const isIpv6 = address.includes(":");
+  if (isIpv6 && !hasIpv6()) return;
+  await rtnetlink.replaceAddress({
+    link: link.index,
+    address: prefix.address,
+    prefixLength: prefix.length,
+    // the host has it, and nobody else: it can be used at once
+    ...(isIpv6 && { flags: IFA_F.PERMANENT | IFA_F.NODAD }),
+  });
 }
 
 /** Renames the link that has the name already; it gets another one when the name is free. */
@@ -159,6 +194,15 @@ async function requireLink(rtnetlink: Rtnetlink, name: string): Promise<Link> {
   const link = name === "" ? undefined : await rtnetlink.findLink(name);
   if (link) return link;
   throw notFound(`there is no interface "${name}" in the guest`);
+}
+
+function routeError(route: WireRoute, error: SysError): RpcError {
+  const via = route.gateway === "" ? "" : ` via "${route.gateway}"`;
+  const destination = route.dest === "" ? "default" : route.dest;
+  const detail = /\(.*\)$/.exec(error.message)?.[0] ?? "";
+  const message =
+    `cannot set route "${destination}"${via} on interface "${route.device}": ${error.code} ${detail}`;
+  return invalidArgument(message.trimEnd(), { cause: error });
 }
 
 function routeOf(route: WireRoute, link: Link): NewRoute {

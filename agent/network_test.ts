@@ -69,6 +69,58 @@ Deno.test("routes are set whatever their order, can be set again, and are listed
   });
 });
 
+Deno.test("IPv6 addresses can be used at once, and asking again takes nothing away", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  const wanted = link({
+    ...WANTED,
+    IPAddresses: [
+      { family: IPFamily.v6, address: "fd00::3", mask: "64" },
+      { family: IPFamily.v6, address: "fe80::ff:fe00:1", mask: "64" },
+    ],
+  });
+  const routes = [route({ gateway: "fd00::1", device: "eth0", family: IPFamily.v6 })];
+  for (let round = 0; round < 2; round++) {
+    await network.updateInterface(wanted);
+    const told = round === 0 ? await network.updateRoutes(routes) : await network.listRoutes();
+    assert.ok(told.some(({ dest, gateway }) => dest === "::/0" && gateway === "fd00::1"), `round ${round}`);
+    using rtnetlink = new Rtnetlink(inside.fd);
+    const index = (await rtnetlink.findLink("eth0"))?.index;
+    const addresses = (await rtnetlink.addresses()).filter((address) => address.link === index);
+    assert.deepEqual(addresses.map(({ address }) => address).sort(), ["fd00::3", "fe80::ff:fe00:1"]);
+    const TENTATIVE = 0x40;
+    assert.ok(addresses.every(({ flags }) => (flags & TENTATIVE) === 0));
+  }
+});
+
+Deno.test("a gateway on the link is taken whatever the addresses say; one that cannot be reached is named", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  await network.updateInterface(WANTED);
+  const onlink = route({ dest: "198.51.100.0/24", gateway: "192.0.2.1", device: "eth0", flags: 4 });
+  const listed = await network.updateRoutes([onlink]);
+  assert.equal(listed.find(({ dest }) => dest === "198.51.100.0/24")?.gateway, "192.0.2.1");
+  await assert.rejects(network.updateRoutes([route({ gateway: "192.0.2.9", device: "eth0" })]), {
+    message: /^cannot set route "default" via "192\.0\.2\.9" on interface "eth0": ENETUNREACH \(.+\)$/,
+  });
+});
+
+Deno.test("a link that is being plugged in is waited for, within its time", async () => {
+  using inside = await namespace();
+  const late = link({ ...WANTED, name: "eth5", hwAddr: "02:00:00:00:00:05", devicePath: "02/01" });
+  const network = new GuestNetwork(60_000, inside.fd);
+  const updated = network.updateInterface(late);
+  using rtnetlink = new Rtnetlink(inside.fd);
+  await rtnetlink.addLink({ name: "some", kind: "bridge" });
+  await rtnetlink.addLink({ name: "new", kind: "bridge", address: "02:00:00:00:00:05" });
+  await updated;
+  assert.ok(await rtnetlink.findLink("eth5"));
+  const hasty = new GuestNetwork(20, inside.fd);
+  await assert.rejects(hasty.updateInterface(link({ ...late, hwAddr: "02:00:00:00:00:06" })), {
+    message: 'no link has the hardware address "02:00:00:00:00:06" of interface "eth5"',
+  });
+});
+
 Deno.test("neighbours are permanent unless something else is said", async () => {
   using inside = await namespace();
   const network = new GuestNetwork(0, inside.fd);

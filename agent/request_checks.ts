@@ -24,12 +24,6 @@ export function checkContainerId(id: string): string {
 /** Says which part of a request this agent does not do, before anything is made. */
 export function refuseUnsupported(request: CreateContainerRequest): void {
   refusePorts(request);
-  const [device] = request.devices;
-  if (device) {
-    throw unimplemented(
-      `device "${device.containerPath}" of type "${device.type}" is not supported: "devices" must be empty`,
-    );
-  }
   const [mount] = request.sharedMounts;
   if (mount) {
     throw unimplemented(`shared mount "${mount.name}" is not supported: "shared_mounts" must be empty`);

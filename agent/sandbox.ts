@@ -4,9 +4,10 @@ import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import { jsonText } from "../oci/validate.ts";
 import { specFromWire } from "../oci/wire.ts";
-import type { CreateContainerRequest, CreateSandboxRequest } from "../rpc/gen/agent_pb.ts";
+import type { CreateContainerRequest, CreateSandboxRequest, Storage } from "../rpc/gen/agent_pb.ts";
 import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
+import type { DeviceFinder } from "./devices/devices.ts";
 import { setDns } from "./dns.ts";
 import { sysctlWrites } from "./container/plan/sysctl.ts";
 import { GuestContainer } from "./guest_container.ts";
@@ -17,6 +18,7 @@ import { OomWatch } from "./oom.ts";
 import { type ChildEnds, openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
 import { SharedPids } from "./shared_pids.ts";
+import { isDiskDriver } from "./storage/drivers.ts";
 import { Storages } from "./storage/storages.ts";
 import { removeTree } from "./storage/tree.ts";
 import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from "./request_checks.ts";
@@ -40,6 +42,8 @@ export interface SandboxOptions {
   /** Folder of the cgroup that those of containers are made in. */
   readonly cgroupRoot: string;
   readonly devices: Devices;
+  /** How long something that is being plugged in may take to appear, in milliseconds. */
+  readonly hotplugTimeoutMs: number;
   readonly log: Logger;
 }
 
@@ -68,6 +72,7 @@ export class Sandbox {
   readonly storages: Storages;
   readonly #options: SandboxOptions;
   readonly #containers = new Map<string, Slot>();
+  #deviceFinder: Promise<DeviceFinder> | undefined;
   #sharedPids: Promise<SharedPids> | undefined;
   #containerModule: Promise<typeof import("./container/container.ts")> | undefined;
   #state: State = { kind: "absent" };
@@ -197,9 +202,10 @@ export class Sandbox {
     await using undo = new AsyncDisposableStack();
     const resources = undo.use(new DisposableStack());
     const bundle = this.#makeBundle(id, resources);
-    resources.use(this.storages.acquire(request.storages, id));
+    const { storages, equipped } = await this.#withDevices(spec, request);
+    resources.use(this.storages.acquire(storages, id));
     checkRoot(spec, bundle);
-    const hooked = withGuestHooks(spec, sandbox.guestHooks);
+    const hooked = withGuestHooks(equipped, sandbox.guestHooks);
     if (hasHooks(hooked.hooks, ...HOOK_KINDS)) {
       Deno.writeTextFileSync(`${bundle}/config.json`, jsonText(hooked));
     }
@@ -235,6 +241,28 @@ export class Sandbox {
     const { Container } = await (this.#containerModule ??= import("./container/container.ts"));
     const { log, cgroupRoot } = this.#options;
     return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log, cgroupRoot });
+  }
+
+  /** Waits for what was plugged in for a container. */
+  async #withDevices(
+    spec: Spec,
+    { devices, storages }: CreateContainerRequest,
+  ): Promise<{ storages: readonly Storage[]; equipped: Spec }> {
+    const hasDisks = storages.some(({ driver }) => isDiskDriver(driver));
+    if (devices.length === 0 && !hasDisks) return { storages, equipped: spec };
+    const finder = await this.deviceFinder();
+    return {
+      storages: await finder.withDisks(storages),
+      equipped: await finder.withDevices(spec, devices),
+    };
+  }
+
+  /** Is loaded when it is used first: most sandboxes have no devices of their own. */
+  deviceFinder(): Promise<DeviceFinder> {
+    const { devices, hotplugTimeoutMs } = this.#options;
+    return this.#deviceFinder ??= import("./devices/devices.ts").then(({ DeviceFinder }) =>
+      new DeviceFinder(devices, hotplugTimeoutMs)
+    );
   }
 
   #makeBundle(id: string, taken: DisposableStack): string {

@@ -41,6 +41,10 @@ export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "overlay", purpose: "layered root filesystems" },
   { name: "virtio_net", purpose: "the network" },
   { name: "virtio_blk", purpose: "block devices" },
+  { name: "virtio_scsi", purpose: "SCSI disks" },
+  { name: "sd_mod", purpose: "SCSI disks" },
+  { name: "ext4", purpose: "filesystems of disks" },
+  { name: "xfs", purpose: "filesystems of disks" },
   { name: "virtio_rng", purpose: "randomness from the host" },
   { name: "virtio_mem", purpose: "memory that comes and goes" },
 ];

@@ -80,8 +80,10 @@ export class PodNetwork implements AsyncDisposable {
   /** Looks at the namespace again. @throws {RpcError} `INVALID_ARGUMENT`: see {@linkcode scanLinks} */
   async look(): Promise<Difference> {
     const { namespace } = this.#options;
-    using netlink = new Rtnetlink(namespace.fd);
-    const { links, present } = await scanLinks(netlink, namespace.name, isWiring);
+    const netlink = new Rtnetlink(namespace.fd);
+    const { links, present } = await scanLinks(netlink, namespace.name, isWiring).finally(() =>
+      netlink.close()
+    );
     const added: PodLink[] = [];
     const changed: Endpoint[] = [];
     for (const pod of links) {
@@ -177,8 +179,8 @@ export class PodNetwork implements AsyncDisposable {
     const { model, limits, namespace } = this.#options;
     const how = kind === "ethernet" ? modelFor(model, pod.link.kind) : "direct";
     const plan = planWiring(pod, how, number, limits);
-    using control = new TrafficControl(namespace.fd);
-    for (const { link, kind, parent, handle } of await control.qdiscs()) {
+    const control = new TrafficControl(namespace.fd);
+    for (const { link, kind, parent, handle } of await control.qdiscs().finally(() => control.close())) {
       if (link !== pod.link.index) continue;
       const isIncoming = parent === TC_H.INGRESS && (how === "tcfilter" || plan.waiting !== undefined);
       const isOutgoing = parent === TC_H.ROOT && handle !== 0 && limits.tx > 0;

@@ -129,7 +129,7 @@ Deno.test("links that come, change and go are noticed", async () => {
   using spaces = new TestSpaces();
   await spaces.veth("eth0", MAC, "10.9.0.2/24");
   await using network = spaces.network();
-  const [first] = await joinAll(network);
+  await joinAll(network);
   await spaces.pod.ip(
     "address add 10.9.0.3/24 dev eth0",
     "neighbour add 10.9.0.7 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
@@ -137,9 +137,12 @@ Deno.test("links that come, change and go are noticed", async () => {
   await spaces.veth("eth1", "02:00:00:00:00:12", "10.8.0.2/24");
   const { added, changed, removed } = await network.look();
   assert.deepEqual(added.map(({ link }) => link.name), ["eth1"]);
-  assert.deepEqual(changed.map(({ pod }) => pod.addresses.map(({ address }) => address).sort()), [
-    first?.pod.addresses.map(({ address }) => address).concat("10.9.0.3").sort(),
-  ]);
+  assert.equal(changed.length, 1);
+  // the kernel may add one of its own at any time
+  const addresses = changed[0]?.pod.addresses.map(({ address }) => address).filter((text) =>
+    !text.includes(":")
+  );
+  assert.deepEqual(addresses, ["10.9.0.2", "10.9.0.3"]);
   assert.deepEqual(changed[0]?.pod.neighbours.map(({ address }) => address), ["10.9.0.7"]);
   assert.deepEqual(removed, []);
   const [pod] = added;

@@ -9,6 +9,7 @@
 import { removeTree } from "../fs/remove_tree.ts";
 import { unmountRootfs } from "../fs/rootfs.ts";
 import { detachBelow } from "../fs/unmount.ts";
+import type { SavedNetwork } from "../net/saved.ts";
 import { isErrno } from "../sys/errors.ts";
 import { killProcess } from "../sys/process.ts";
 import { type Log, reason } from "./log.ts";
@@ -26,6 +27,7 @@ const POLL_MS = 10;
 /** Undoes what a saved state describes, except for its own folder. */
 export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
   if (saved.bootId === bootId()) await killAll(saved.helpers, log);
+  if (saved.network && saved.bootId === bootId()) await releaseNetwork(saved.network, log);
   for (const path of [...saved.mounts].reverse()) attempt(() => unmountRootfs(path), log);
   for (const folder of saved.folders) removeFolder(folder, log);
 }
@@ -135,6 +137,17 @@ function removeFolder(folder: string, log: Log): void {
     detachBelow(folder);
     removeTree(folder);
   }, log);
+}
+
+/** Few sandboxes leave anything behind in a namespace that outlives them. */
+async function releaseNetwork(network: SavedNetwork, log: Log): Promise<void> {
+  if (network.plans.length === 0) return;
+  try {
+    const { undoNetwork } = await import("../net/saved.ts");
+    await undoNetwork(network);
+  } catch (error) {
+    log.write("warning", reason(error));
+  }
 }
 
 /** Clean-up goes on after a failure: the rest can still be given back. */

@@ -17,7 +17,7 @@ import { type Log, withFields } from "./log.ts";
 import { MachineFit } from "./machine_fit.ts";
 import { planMachine } from "./machine_plan.ts";
 import { giveFolder, newMonitorUser } from "./monitor_user.ts";
-import { networkNamespace, reportLinks } from "./network.ts";
+import type { NetworkOptions } from "./network.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
@@ -61,9 +61,7 @@ const MACHINE_END_MS = 1_000;
 export async function createSandbox(options: CreateSandboxOptions): Promise<Sandbox> {
   const { id, spec, config, paths = HOST_PATHS } = options;
   validateId("sandbox id", id);
-  const netns = networkNamespace(spec);
   const log = withFields(options.log, { sandbox: id });
-  if (netns !== undefined) await reportLinks(netns, log);
   const host = options.host ?? await realHost();
   const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
 
@@ -74,16 +72,18 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
-  const shareServer = await startShareServer({ config, dir, share, host, log, netns });
-  if (shareServer) taken.use(shareServer);
-  if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
   if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const plan = planMachine(config, spec);
-  const machine = vmConfig({ id, dir, plan, spec, config, netns, share: share.exported, log, user });
-  const vm = taken.use(await host.startVm(machine));
+  const machine = vmConfig({ id, dir, plan, spec, config, share: share.exported, log, user });
+  const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
+  const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
+  if (shareServer) taken.use(shareServer);
+  if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
+  const vm = taken.use(await host.startVm({ ...machine, netns: network.path, nics: network.nics }));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
+  await network.attach({ vm, client });
   await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
     timeoutMs: CALL_TIMEOUT_MS,
   });
@@ -94,12 +94,21 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
   const policy = sandboxPolicy(config);
-  const parts = { id, vm, shareServer, share, client, fit, host, record, log, isPod, policy };
+  const parts = { id, vm, shareServer, share, client, fit, host, network, record, log, isPod, policy };
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   const { taskDurations } = options;
   const profiling = config.runtime.enable_pprof;
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling });
   return sandbox;
+}
+
+function networkNeeds(
+  { spec, config }: CreateSandboxOptions,
+  queues: number,
+  record: SavedRecord,
+  log: Log,
+): NetworkOptions {
+  return { spec, config, queues, log, save: (network) => record.update({ network }) };
 }
 
 /** The agent's first answer is the end of the boot; so is the end of anything that the boot needs. */

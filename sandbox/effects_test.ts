@@ -69,7 +69,6 @@ function outcome({ config }: Loaded, dir: string, { kvm, nested }: Partial<Effec
     plan: planMachine(config, testSpec(), "x86_64"),
     spec: testSpec(),
     config,
-    netns: undefined,
     share: `${dir}/shared`,
     log: silentLog,
     host: {

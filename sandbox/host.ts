@@ -8,6 +8,7 @@
 
 import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
+import type { NetworkOptions, SandboxNetwork } from "./network.ts";
 
 /** The folder that the guest sees. */
 export interface Share extends AsyncDisposable {
@@ -45,6 +46,7 @@ export interface ShareServerOptions {
 
 /** The host, as a sandbox needs it. */
 export interface Host {
+  openNetwork(options: NetworkOptions): Promise<SandboxNetwork>;
   startVm(config: VmConfig): Promise<Vm>;
   prepareShare(sandboxId: string, folder: string): Promise<Share>;
   startShareServer(options: ShareServerOptions): Promise<Helper>;

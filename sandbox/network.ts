@@ -1,66 +1,259 @@
 /**
- * The pod's network namespace.
+ * The pod's network: the namespace it is in, and its links, each of which becomes a network device of the virtual
+ * machine that has the link's name, addresses, routes and neighbours in the guest.
  *
  * @module
  */
 
-import { Code, RpcError } from "../rpc/errors.ts";
+import type { Config } from "../config/schema.ts";
+import type { SavedNetwork } from "../net/saved.ts";
+import { PodNamespace } from "../net/namespace.ts";
+import type { Endpoint, PodNetwork } from "../net/pod_network.ts";
+import type { PodLink } from "../net/scan.ts";
 import type { Spec } from "../oci/spec.ts";
-import type { Link } from "../sys/netlink/link.ts";
-import type { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
-import type { Log } from "./log.ts";
+import type { NetworkChanges } from "../sys/netlink/changes.ts";
+import { isErrno } from "../sys/errors.ts";
+import type { Nic, Vm } from "../vm/vmm.ts";
+import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import { type Log, reason } from "./log.ts";
+import { pause } from "./timing.ts";
 
-/**
- * Path of the network namespace that the client made; `undefined` when it made none.
- *
- * @throws {RpcError} `INVALID_ARGUMENT` when it is the host's own, or is not there
- */
-export function networkNamespace(spec: Spec): string | undefined {
-  const path = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path ?? "";
-  if (path === "") return undefined;
-  const [theirs, ours] = [inode(path), inode("/proc/self/ns/net")];
-  if (theirs === undefined) {
-    throw new RpcError(Code.InvalidArgument, `network namespace "${path}" does not exist`);
-  }
-  if (theirs === ours) {
-    throw new RpcError(
-      Code.InvalidArgument,
-      `network namespace "${path}" is the host's own: a virtual machine cannot share it`,
-    );
-  }
-  return path;
+/** What a network is made for. */
+export interface NetworkOptions {
+  readonly spec: Spec;
+  readonly config: Config;
+  /** queues of each device: one for each processor */
+  readonly queues: number;
+  readonly log: Log;
+  /** writes down what has to be undone after a crash */
+  save(network: SavedNetwork): Promise<void>;
 }
 
-/**
- * Says, once per sandbox, that a network which was set up for it does not reach into the guest.
- *
- * A namespace with nothing but loopback is no network, and nothing is said.
- */
-export async function reportLinks(netns: string, log: Log): Promise<void> {
-  const rtnetlink = await import("../sys/netlink/rtnetlink.ts");
-  const links = (await linksOf(new rtnetlink.Rtnetlink(netns))).filter(({ flags }) =>
+/** Who learns of the network. */
+export interface NetworkTarget {
+  readonly vm: Pick<Vm, "nics">;
+  readonly client: Pick<AgentClient, "agent">;
+}
+
+/** How long a namespace must have been left alone until it is looked at, in milliseconds: set-ups take several steps. */
+const SETTLE_MS = 50;
+
+const LIMIT = { timeoutMs: CALL_TIMEOUT_MS };
+
+/** The network of a sandbox. */
+export class SandboxNetwork implements AsyncDisposable {
+  readonly #options: NetworkOptions;
+  readonly #namespace: PodNamespace | undefined;
+  /** undefined: no link is joined, and none will be */
+  readonly #network: PodNetwork | undefined;
+  readonly #changes: NetworkChanges | undefined;
+  readonly #ended = new AbortController();
+  /** links that could not be joined: another try needs another look of theirs */
+  readonly #refused = new Map<number, string>();
+  #target: NetworkTarget | undefined;
+  #last: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    options: NetworkOptions,
+    namespace?: PodNamespace,
+    network?: PodNetwork,
+    changes?: NetworkChanges,
+  ) {
+    this.#options = options;
+    this.#namespace = namespace;
+    this.#network = network;
+    this.#changes = changes;
+  }
+
+  /**
+   * Takes the namespace that the client has made, or makes one, and joins the links that are there.
+   *
+   * @throws {RpcError} a sentence that names the namespace, link or route at fault; everything is as it was then
+   */
+  static async open(options: NetworkOptions): Promise<SandboxNetwork> {
+    const { spec, config, queues, log, save } = options;
+    const { disable_new_netns: stay, internetworking_model: model } = config.runtime;
+    if (stay) return new SandboxNetwork(options);
+    await using taken = new AsyncDisposableStack();
+    const given = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path ?? "";
+    const namespace = taken.use(given === "" ? PodNamespace.make() : PodNamespace.open(given));
+    if (model === "none") {
+      await reportLinks(namespace, log);
+      taken.move();
+      return new SandboxNetwork(options, namespace);
+    }
+    const [{ PodNetwork }, { NetworkChanges, RTMGRP }] = await Promise.all([
+      import("../net/pod_network.ts"),
+      import("../sys/netlink/changes.ts"),
+    ]);
+    const { disable_vhost_net: noVhost, rx_rate_limiter_max_rate: rx, tx_rate_limiter_max_rate: tx } =
+      config.hypervisor;
+    const network = taken.use(
+      new PodNetwork({ namespace, model, queues, vhost: !noVhost, limits: { rx, tx }, save }),
+    );
+    const groups = RTMGRP.LINK | RTMGRP.IPV4_IFADDR | RTMGRP.IPV6_IFADDR | RTMGRP.IPV4_ROUTE |
+      RTMGRP.IPV6_ROUTE;
+    const changes = taken.use(new NetworkChanges(groups, namespace.fd));
+    // one that was just made has no links
+    const { added } = given === "" ? { added: [] } : await network.look();
+    for (const pod of added) await network.join(pod);
+    taken.move();
+    return new SandboxNetwork(options, namespace, network, changes);
+  }
+
+  /** A path to the namespace, for processes that belong into it; undefined: they stay where this one is. */
+  get path(): string | undefined {
+    return this.#namespace?.path;
+  }
+
+  /** What the machine has at boot. Their descriptors are good until {@linkcode attach}. */
+  get nics(): readonly Nic[] {
+    return this.#network?.endpoints.map(({ nic }) => nic) ?? [];
+  }
+
+  /**
+   * Tells the guest of its network. From now on links that come, change and go do so in the guest as well.
+   *
+   * @throws {RpcError} what the guest says
+   */
+  async attach(target: NetworkTarget): Promise<void> {
+    const network = this.#network;
+    if (network === undefined) return;
+    network.handOver();
+    this.#target = target;
+    if (network.endpoints.length > 0) await this.#tell(network.endpoints, new Map());
+    this.#follow().catch((error) => this.#warn(error));
+  }
+
+  /** Looks at the namespace again, now. What cannot be joined is logged: the pod goes on without it. */
+  sync(): Promise<void> {
+    this.#last = this.#last.then(() => this.#sync()).catch((error) => this.#warn(error));
+    return this.#last;
+  }
+
+  /** Undoes everything on the host. The machine must have ended. Safe to call again. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#ended.abort();
+    this.#changes?.close();
+    await this.#last;
+    await this.#network?.[Symbol.asyncDispose]();
+    this.#namespace?.close();
+  }
+
+  async #follow(): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      try {
+        await this.#changes?.next();
+      } catch (error) {
+        if (signal.aborted && isErrno(error, "EBADF")) return;
+        throw error;
+      }
+      await pause(SETTLE_MS, signal).catch(() => {});
+      await this.sync();
+    }
+  }
+
+  async #sync(): Promise<void> {
+    const [network, target] = [this.#network, this.#target];
+    if (network === undefined || target === undefined || this.#ended.signal.aborted) return;
+    const { added, removed, changed } = await network.look();
+    for (const endpoint of removed) await this.#remove(network, target, endpoint);
+    const paths = new Map<Endpoint, string>();
+    for (const pod of added) {
+      const plugged = await this.#add(network, target, pod);
+      if (plugged) paths.set(...plugged);
+    }
+    const news = [...changed, ...paths.keys()];
+    if (news.length > 0) await this.#tell(news, paths);
+  }
+
+  /** @returns the endpoint, and where the guest finds its device; undefined if it cannot be had */
+  async #add(
+    network: PodNetwork,
+    target: NetworkTarget,
+    pod: PodLink,
+  ): Promise<[Endpoint, string] | undefined> {
+    const { name, index } = pod.link;
+    const look = JSON.stringify(pod);
+    if (this.#refused.get(index) === look) return undefined;
+    let endpoint: Endpoint | undefined;
+    try {
+      const plugs = target.vm.nics;
+      if (plugs === undefined) throw new Error("it takes no devices while it runs");
+      endpoint = await network.join(pod);
+      const path = await plugs.add(endpoint.nic);
+      network.handOver();
+      this.#refused.delete(index);
+      this.#options.log.write("info", `link "${name}" was plugged into the virtual machine`);
+      return [endpoint, path];
+    } catch (error) {
+      this.#refused.set(index, look);
+      if (endpoint) await network.part(endpoint);
+      this.#options.log.write(
+        "error",
+        `cannot plug link "${name}" into the virtual machine: ${reason(error)}`,
+      );
+      return undefined;
+    }
+  }
+
+  async #remove(network: PodNetwork, target: NetworkTarget, endpoint: Endpoint): Promise<void> {
+    const { name, index } = endpoint.pod.link;
+    this.#refused.delete(index);
+    try {
+      await target.vm.nics?.remove(endpoint.nic.id);
+      this.#options.log.write("info", `link "${name}" was taken from the virtual machine`);
+    } catch (error) {
+      this.#options.log.write(
+        "error",
+        `cannot take link "${name}" from the virtual machine: ${reason(error)}`,
+      );
+    }
+    await network.part(endpoint);
+  }
+
+  /** Interfaces first, then routes over them, as these need the addresses. */
+  async #tell(endpoints: readonly Endpoint[], paths: ReadonlyMap<Endpoint, string>): Promise<void> {
+    const target = this.#target;
+    if (target === undefined) return;
+    const { guestInterface, guestNeighbours, guestRoutes } = await import("../net/guest_view.ts");
+    const { agent } = target.client;
+    for (const endpoint of endpoints) {
+      const wanted = guestInterface(endpoint.pod, paths.get(endpoint) ?? "");
+      await agent.updateInterface({ interface: wanted }, LIMIT);
+    }
+    // of all links, as the best route to a place may have become another
+    const all = this.#network?.endpoints.map(({ pod }) => pod) ?? [];
+    const routes = guestRoutes(all);
+    if (routes.length > 0) await agent.updateRoutes({ routes: { Routes: routes } }, LIMIT);
+    const neighbours = guestNeighbours(endpoints.map(({ pod }) => pod));
+    if (neighbours.length > 0) {
+      await agent.addARPNeighbors({ neighbors: { ARPNeighbors: neighbours } }, LIMIT);
+    }
+  }
+
+  #warn(error: unknown): void {
+    this.#options.log.write("error", `the pod's network: ${reason(error)}`);
+  }
+}
+
+/** Says, once per sandbox, that a network which was set up for it does not reach into the guest. */
+async function reportLinks(namespace: PodNamespace, log: Log): Promise<void> {
+  if (namespace.given === undefined) return;
+  const { Rtnetlink } = await import("../sys/netlink/rtnetlink.ts");
+  const netlink = new Rtnetlink(namespace.fd);
+  const links = (await netlink.links().finally(() => netlink.close())).filter(({ flags }) =>
     (flags & IFF_LOOPBACK) === 0
   );
   if (links.length === 0) return;
   const names = links.map(({ name }) => `"${name}"`).join(", ");
-  log.write("warning", `the guest has no network: links of "${netns}" are not connected: ${names}`);
-}
-
-async function linksOf(netlink: Rtnetlink): Promise<Link[]> {
-  try {
-    return await netlink.links();
-  } finally {
-    netlink.close();
-  }
+  log.write("warning", `the guest has no network: links of ${namespace.name} are not connected: ${names}`);
 }
 
 const IFF_LOOPBACK = 0x8;
-
-function inode(path: string): string | undefined {
-  try {
-    const { dev, ino } = Deno.statSync(path);
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
-}

@@ -1,62 +1,190 @@
 import assert from "node:assert/strict";
 import { Code } from "../rpc/errors.ts";
-import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
-import { networkNamespace, reportLinks } from "./network.ts";
-import { testSpec } from "./testing/fake_host.ts";
+import type { Interface, Route } from "../rpc/gen/types_pb.ts";
+import { loopIdle } from "../sys/poll.ts";
+import { tempDir, TestNamespace } from "../sys/test_helpers.ts";
+import type { Nic } from "../vm/vmm.ts";
+import type { AgentClient } from "./agent_client.ts";
+import { SandboxNetwork } from "./network.ts";
+import { testConfig, testSpec } from "./testing/fake_host.ts";
 
-function specWith(path: string | undefined) {
-  return testSpec({ linux: { namespaces: [{ type: "network", path }] } });
-}
+/** A network whose guest and machine write down what they are told. */
+class Scene implements AsyncDisposable {
+  readonly space = new TestNamespace();
+  readonly #outside = new TestNamespace();
+  readonly log: string[] = [];
+  readonly interfaces: Interface[] = [];
+  readonly routes: Route[][] = [];
+  /** ids of devices that were plugged in ("+") and out ("-") */
+  readonly plugged: string[] = [];
+  refuse: string | undefined;
+  #network: SandboxNetwork | undefined;
 
-/** A network namespace that lives as long as a process in it. */
-async function withNamespace(use: (path: string) => Promise<void>): Promise<void> {
-  const command = new Deno.Command("unshare", {
-    args: ["--net", "sh", "-c", "echo ready; exec sleep 1000"],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-  });
-  const process = command.spawn();
-  const reader = process.stdout.getReader();
-  try {
-    await reader.read();
-    await use(`/proc/${process.pid}/ns/net`);
-  } finally {
-    await reader.cancel();
-    process.kill("SIGKILL");
-    await process.status;
+  async open(model: "tcfilter" | "none" = "tcfilter", path: string | undefined = this.space.path) {
+    const { runtime, ...config } = testConfig();
+    return this.#network = await SandboxNetwork.open({
+      spec: testSpec({ linux: { namespaces: [{ type: "network", ...(path !== "" && { path }) }] } }),
+      config: { ...config, runtime: { ...runtime, internetworking_model: model } },
+      queues: 1,
+      log: { write: (level, message) => this.log.push(`${level} ${message}`) },
+      save: () => Promise.resolve(),
+    });
+  }
+
+  readonly target = {
+    vm: {
+      nics: {
+        add: (nic: Nic) => {
+          if (this.refuse !== undefined) return Promise.reject(new Error(this.refuse));
+          this.plugged.push(`+${nic.id}`);
+          return Promise.resolve("02/01");
+        },
+        remove: (id: string) => {
+          this.plugged.push(`-${id}`);
+          return Promise.resolve();
+        },
+      },
+    },
+    client: {
+      agent: {
+        updateInterface: (request: { interface: Interface }) => {
+          this.interfaces.push(request.interface);
+          return Promise.resolve(request.interface);
+        },
+        updateRoutes: (request: { routes: { Routes: Route[] } }) => {
+          this.routes.push(request.routes.Routes);
+          return Promise.resolve(request.routes);
+        },
+        addARPNeighbors: () => Promise.resolve({}),
+      } as unknown as AgentClient["agent"],
+    },
+  };
+
+  /** Lays a cable out of the pod. */
+  async cable(name: string, last: number, address: string): Promise<void> {
+    await this.space.ip(
+      `link add ${name} address 02:00:00:00:00:0${last} type veth peer name ${name}-out`,
+      `link set ${name}-out netns ${this.#outside.path}`,
+      `address add ${address} dev ${name}`,
+      `link set ${name} up`,
+    );
+    await this.#outside.ip(`link set ${name}-out up`);
+  }
+
+  async links(): Promise<unknown[]> {
+    return (await this.space.json("ip link")).map(({ ifname }) => ifname);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#network?.[Symbol.asyncDispose]();
+    this.space[Symbol.dispose]();
+    this.#outside[Symbol.dispose]();
+    await loopIdle();
   }
 }
 
-Deno.test("without a namespace of the client's there is none to enter", () => {
-  assert.equal(networkNamespace(testSpec()), undefined);
-  assert.equal(networkNamespace(specWith(undefined)), undefined);
+/** Waits until something that is told by nobody has happened. */
+async function until(what: () => boolean): Promise<void> {
+  for (const start = Date.now(); !what();) {
+    assert(Date.now() < start + 20_000, "waited in vain");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+Deno.test("the guest is told of the links at boot, of what comes later, and of what goes", async () => {
+  await using scene = new Scene();
+  const { space } = scene;
+  await scene.cable("eth0", 1, "10.9.0.2/24");
+  await space.ip("link set eth0 mtu 1400", "route add default via 10.9.0.1");
+  const network = await scene.open();
+  assert.deepEqual(network.nics.map(({ id, mac }) => [id, mac]), [["net0", "02:00:00:00:00:01"]]);
+  await network.attach(scene.target);
+  const [first] = scene.interfaces;
+  assert.deepEqual([first?.name, first?.mtu, first?.devicePath], ["eth0", 1400n, ""]);
+  const told = () => scene.routes.at(-1)?.map(({ dest, gateway, device }) => `${dest} ${gateway} ${device}`);
+  assert.deepEqual(told(), [" 10.9.0.1 eth0"]);
+
+  await scene.cable("eth1", 2, "10.8.0.2/24");
+  await until(() => scene.interfaces.some(({ name }) => name === "eth1"));
+  assert.equal(scene.interfaces.find(({ name }) => name === "eth1")?.devicePath, "02/01");
+  await space.ip("route add 10.7.0.0/16 via 10.8.0.1", "address add 10.8.0.3/24 dev eth1");
+  await until(() =>
+    scene.interfaces.at(-1)?.IPAddresses.some(({ address }) => address === "10.8.0.3") === true
+  );
+  assert.deepEqual(told(), [" 10.9.0.1 eth0", "10.7.0.0/16 10.8.0.1 eth1"]);
+  await space.ip("link delete eth1");
+  await until(() => scene.plugged.includes("-net1"));
+  assert.deepEqual(scene.plugged, ["+net1", "-net1"]);
+  await network[Symbol.asyncDispose]();
+  assert.deepEqual(await scene.links(), ["lo", "eth0"]);
 });
 
-Deno.test("the host's own namespace, and one that is not there, are refused", () => {
-  assert.throws(() => networkNamespace(specWith("/proc/self/ns/net")), {
-    code: Code.InvalidArgument,
-    message: 'network namespace "/proc/self/ns/net" is the host\'s own: a virtual machine cannot share it',
-  });
-  assert.throws(() => networkNamespace(specWith("/run/netns/nowhere")), {
-    message: 'network namespace "/run/netns/nowhere" does not exist',
-  });
+Deno.test("a link that the machine does not take is named in the log, once, and is as it was", async () => {
+  await using scene = new Scene();
+  const network = await scene.open();
+  await network.attach(scene.target);
+  scene.refuse = "no place is left";
+  await scene.cable("eth0", 1, "10.9.0.2/24");
+  const error = 'error cannot plug link "eth0" into the virtual machine: no place is left';
+  await until(() => scene.log.includes(error));
+  await network.sync();
+  await network.sync();
+  const { length } = scene.log.filter((line) => line === error);
+  // each step of the set-up may have been a look of its own
+  assert(length < 4, String(length));
+  assert.deepEqual(await scene.links(), ["lo", "eth0"]);
+  scene.refuse = undefined;
+  await scene.space.ip("address add 10.9.0.3/24 dev eth0");
+  await until(() => scene.plugged.length > 0);
+  assert.deepEqual(scene.plugged, ["+net0"]);
 });
 
-Deno.test("a network that does not reach into the guest is told of; loopback alone is none", async () => {
-  await withNamespace(async (path) => {
-    assert.equal(networkNamespace(specWith(path)), path);
-    const lines: string[] = [];
-    const log = { write: (level: string, message: string) => lines.push(`${level} ${message}`) };
-    await reportLinks(path, log);
-    assert.deepEqual(lines, []);
-    using netlink = new Rtnetlink(path);
-    await netlink.addLink({ name: "eth0", kind: "veth" });
-    await reportLinks(path, log);
-    assert.equal(lines.length, 1);
-    assert.match(
-      lines[0] ?? "",
-      /^warning the guest has no network: links of ".*" are not connected: .*"eth0"/,
-    );
-  });
+Deno.test("a pod whose client makes no namespace has one of its own, which hooks may fill", async () => {
+  await using scene = new Scene();
+  const network = await scene.open("tcfilter", "");
+  assert.notEqual(Deno.readLinkSync(network.path ?? ""), Deno.readLinkSync("/proc/self/ns/net"));
+  await network.attach(scene.target);
+  const inside = ["--net=" + network.path, "ip"];
+  const ip = async (command: string) => {
+    const { success } = await new Deno.Command("nsenter", { args: [...inside, ...command.split(" ")] })
+      .output();
+    assert(success, command);
+  };
+  await ip("link add eth0 type veth peer name out");
+  await ip(`link set out netns ${scene.space.path}`);
+  await ip("address add 10.9.0.2/24 dev eth0");
+  await network.sync();
+  assert.deepEqual(scene.interfaces.map(({ name }) => name), ["eth0"]);
+});
+
+Deno.test("a model without a connection is told of; loopback alone is no network", async () => {
+  await using scene = new Scene();
+  await (await scene.open("none"))[Symbol.asyncDispose]();
+  assert.deepEqual(scene.log, []);
+  await scene.cable("eth0", 1, "10.9.0.2/24");
+  const network = await scene.open("none");
+  assert.deepEqual(network.nics, []);
+  assert.match(
+    scene.log.join(),
+    /^warning the guest has no network: links of network namespace ".*" are not connected: "eth0"$/,
+  );
+});
+
+Deno.test("a namespace that is none, is gone, or is the host's own is refused by name", async () => {
+  await using scene = new Scene();
+  using folder = tempDir();
+  const left = `${folder.path}/left`;
+  Deno.writeTextFileSync(left, "");
+  const cases: Record<string, string> = {
+    "/run/netns/nowhere": "does not exist",
+    "/proc/self/ns/net": "is the host's own: a virtual machine cannot share it",
+    "/proc/self/ns/ipc": "is not a network namespace, or its namespace has ended",
+    [left]: "is not a network namespace, or its namespace has ended",
+  };
+  for (const [path, why] of Object.entries(cases)) {
+    await assert.rejects(scene.open("tcfilter", path), {
+      code: Code.InvalidArgument,
+      message: `network namespace "${path}" ${why}`,
+    });
+  }
 });

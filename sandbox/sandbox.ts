@@ -20,6 +20,7 @@ import { type Log, reason } from "./log.ts";
 import type { MachineFit } from "./machine_fit.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import type { SandboxNetwork } from "./network.ts";
 import type { SandboxPolicy } from "./policy.ts";
 import { workloadOf } from "./sizing.ts";
 import type { SavedContainer } from "./state.ts";
@@ -48,6 +49,7 @@ export interface SandboxParts {
   /** keeps the machine as large as it has to be; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
   readonly host: Host;
+  readonly network: SandboxNetwork;
   readonly record: SavedRecord;
   readonly log: Log;
   /** whether the container with the sandbox's own id only stands for a pod */
@@ -200,6 +202,7 @@ export class Sandbox implements AsyncDisposable {
     this.#ended.abort();
     this.#parts.client.close();
     await this.#parts.vm.stop();
+    await this.#parts.network[Symbol.asyncDispose]().catch((error) => this.#warn(error));
     await Promise.all(this.containers.map((container) => container.forceExit(KILLED_STATUS)));
     await this.#save();
   }
@@ -258,6 +261,7 @@ export class Sandbox implements AsyncDisposable {
     const machine = this.#parts.vm.stop();
     await Promise.all(this.containers.map((container) => container.forceExit(UNKNOWN_STATUS)));
     await machine;
+    await this.#parts.network[Symbol.asyncDispose]().catch((error) => this.#warn(error));
     await this.#save();
   }
 

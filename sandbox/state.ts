@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SavedNetwork } from "../net/saved.ts";
 import type { ProcessIdentity } from "./process_identity.ts";
 
 /** Format of the file; a file with another one is not touched. */
@@ -34,6 +35,8 @@ export interface SavedSandbox {
   /** folders that are the sandbox's alone */
   readonly folders: readonly string[];
   readonly containers: readonly SavedContainer[];
+  /** what was done in a network namespace that outlives the sandbox */
+  readonly network?: SavedNetwork;
 }
 
 /** Reads a saved state; `undefined` if the text is not one. */
@@ -49,15 +52,16 @@ export function parseState(text: string): SavedSandbox | undefined {
 
 function isSaved(value: unknown): value is SavedSandbox {
   if (typeof value !== "object" || value === null) return false;
-  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers } = value as Record<
-    string,
-    unknown
-  >;
+  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers, network } =
+    value as Record<
+      string,
+      unknown
+    >;
   return version === STATE_VERSION && typeof id === "string" && typeof bundle === "string" &&
     typeof bootId === "string" &&
     isProcess(owner) &&
     Array.isArray(helpers) && helpers.every(isProcess) && isTexts(mounts) && isTexts(folders) &&
-    Array.isArray(containers);
+    Array.isArray(containers) && (network === undefined || isNetwork(network));
 }
 
 function isProcess(value: unknown): value is ProcessIdentity {
@@ -65,6 +69,12 @@ function isProcess(value: unknown): value is ProcessIdentity {
   return typeof process === "object" && process !== null && Number.isInteger(process.pid) &&
     process.pid > 1 &&
     typeof process.startTime === "string";
+}
+
+function isNetwork(value: unknown): value is SavedNetwork {
+  const network = value as SavedNetwork | null;
+  return typeof network === "object" && network !== null && typeof network.path === "string" &&
+    Array.isArray(network.plans);
 }
 
 function isTexts(value: unknown): value is string[] {

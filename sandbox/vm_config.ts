@@ -22,7 +22,6 @@ export interface VmNeeds {
   readonly plan: MachinePlan;
   readonly spec: Spec;
   readonly config: Config;
-  readonly netns: string | undefined;
   /** the folder that is shared with the guest */
   readonly share: string;
   readonly log: Log;
@@ -34,7 +33,7 @@ export interface VmNeeds {
 
 /** The machine's description. */
 export function vmConfig(needs: VmNeeds): VmConfig {
-  const { id, dir, plan, config, netns, share, log } = needs;
+  const { id, dir, plan, config, share, log } = needs;
   const { hypervisor, agent } = config;
   return {
     ...machineParts(needs),
@@ -61,7 +60,6 @@ export function vmConfig(needs: VmNeeds): VmConfig {
     seccompSandbox: orUndefined(hypervisor.seccompsandbox),
     entropySource: hypervisor.entropy_source,
     debug: hypervisor.enable_debug,
-    netns,
     onConsole: (line) => log.write("debug", line, { source: "guest" }),
     onLog: (line) => log.write("info", line, { source: "vmm" }),
   };

@@ -199,6 +199,23 @@ export interface VmExit {
   readonly consoleTail: readonly string[];
 }
 
+/** Network devices that come and go while a machine runs. */
+export interface NicPlugs {
+  /**
+   * Plugs a device in. Descriptors stay the caller's, and need not be open any more afterwards.
+   *
+   * @returns where the guest finds it: slots from the root bus on, in hexadecimal, such as "02/01"
+   * @throws {Error} the monitor refuses, or has no place left; nothing of it stays
+   */
+  add(nic: Nic): Promise<string>;
+  /**
+   * Takes a device out, with the consent of the guest.
+   *
+   * @throws {Error} the guest keeps it, or there is none of this id
+   */
+  remove(id: string): Promise<void>;
+}
+
 /** A running virtual machine. Disposing of it is {@linkcode Vm.stop}. */
 export interface Vm extends AsyncDisposable {
   /** The monitor's process. */
@@ -214,6 +231,8 @@ export interface Vm extends AsyncDisposable {
   readonly agentUrl: string;
   /** The console's last lines up to now, oldest first. */
   readonly consoleTail: readonly string[];
+  /** Absent: the network devices are those at boot. */
+  readonly nics?: NicPlugs;
   /** Resolves when the virtual machine is gone, for whatever reason; never rejects. */
   readonly exited: Promise<VmExit>;
   /**

@@ -28,8 +28,12 @@ const DEVICE_MODULES: readonly (readonly [type: number, ...modules: string[]])[]
   [1, "virtio_net"],
   [2, "virtio_blk"],
   [4, "virtio_rng"],
+  [8, "virtio_scsi", "sd_mod"],
   [24, "virtio_mem"],
 ];
+
+/** Filesystems of disks: large, and mostly of no use. They are loaded with the first disk that has them. */
+const ON_DEMAND = new Set(["ext4", "xfs", "erofs"]);
 
 /** The virtio devices of this machine. */
 const DEVICES = "/sys/bus/virtio/devices";
@@ -118,9 +122,11 @@ export class ModuleLoader {
     await this.#needInTurns(names);
   }
 
-  /** Loads all that are left, one per turn of the event loop: requests are answered in between. */
+  /** Loads what is left and may be needed any time, one per turn of the event loop: requests are answered in between. */
   async needAll(): Promise<void> {
-    await this.#needInTurns([...this.#list.keys()]);
+    const parts = new Set([...this.#list.values()].flatMap(({ needs }) => needs));
+    const whole = [...this.#list.keys()].filter((name) => !parts.has(name) && !ON_DEMAND.has(name));
+    await this.#needInTurns(whole);
   }
 
   async #needInTurns(names: readonly string[]): Promise<void> {

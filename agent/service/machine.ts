@@ -1,7 +1,9 @@
 import type { AgentService } from "../../rpc/gen/agent_pb.ts";
 import type { Handlers } from "../../rpc/ttrpc/typed.ts";
 import { addEntropy, setTime } from "../../sys/host.ts";
+import { swapOn } from "../../sys/swap.ts";
 import { copyFile } from "../copy_file.ts";
+import type { DeviceFinder } from "../devices/devices.ts";
 import { invalidArgument } from "../errors.ts";
 import { guestDetails } from "../guest_details.ts";
 import { onlineCpus, onlineMemory, probeMemory, welcomeMemory } from "../hotplug.ts";
@@ -9,7 +11,7 @@ import { updateEphemeralMounts } from "../storage/ephemeral_update.ts";
 
 /** The guest itself: its processors, memory, clock, randomness and files. */
 export function machineHandlers(
-  options: { base: string; init: boolean },
+  options: { base: string; init: boolean; deviceFinder(): Promise<DeviceFinder> },
 ): Handlers<typeof AgentService.methods> {
   return {
     getGuestDetails: (request) => guestDetails(request, options.init),
@@ -35,6 +37,19 @@ export function machineHandlers(
         throw invalidArgument(`${Sec} seconds and ${Usec} microseconds are no time since 1970`);
       }
       setTime(Number(Sec), Number(Usec));
+      return {};
+    },
+    async addSwap({ PCIPath }) {
+      const slots = PCIPath.map((slot) => slot.toString(16).padStart(2, "0"));
+      const finder = await options.deviceFinder();
+      swapOn(await finder.disk("blk", slots.join("/")));
+      return {};
+    },
+    addSwapPath({ path }) {
+      if (!path.startsWith("/dev/")) {
+        throw invalidArgument(`the guest swaps to a disk below /dev only: "path" is "${path}"`);
+      }
+      swapOn(path);
       return {};
     },
     copyFile(request) {

@@ -14,18 +14,36 @@ Deno.test("the agent says that it is there, which, and what it can do", async ()
   assert.deepEqual(agentDetails?.storageHandlers, [
     "9p",
     "bind",
+    "blk",
+    "blk-ccw",
     "ephemeral",
     "local",
+    "mmioblk",
+    "nvdimm",
     "overlayfs",
+    "scsi",
     "virtio-fs",
   ]);
+  assert(agentDetails?.deviceHandlers.includes("vfio-pci"));
   assert.equal(memBlockSizeBytes, 0n);
 });
 
 Deno.test("what the agent does not do is answered with the method's name", async () => {
   await using agent = new TestAgent();
   await rejects(agent.client.setPolicy({}), Code.Unimplemented, /SetPolicy/);
-  await rejects(agent.client.addSwap({}), Code.Unimplemented, /AddSwap/);
+});
+
+Deno.test("the guest swaps to what is a disk of its own, and prepared", async () => {
+  await using agent = new TestAgent();
+  const { client } = agent;
+  await rejects(client.addSwap({}), Code.InvalidArgument, /a PCI path must be slots/);
+  await rejects(
+    client.addSwap({ PCIPath: [31, 31] }),
+    Code.FailedPrecondition,
+    /"1f\/1f" .* has not appeared/,
+  );
+  await rejects(client.addSwapPath({ path: "/etc/passwd" }), Code.InvalidArgument, /below \/dev only/);
+  await rejects(client.addSwapPath({ path: "/dev/null" }), Code.Internal, /swapon .*EINVAL/);
 });
 
 Deno.test("there is one sandbox, and containers need it", async () => {
@@ -93,8 +111,8 @@ Deno.test("the guest's hooks run for every container, with its configuration at 
 Deno.test("a sandbox that failed leaves nothing, and can be tried again", async () => {
   await using agent = new TestAgent();
   const good = { driver: "ephemeral", fstype: "tmpfs", mountPoint: `${agent.base}/sandbox/shm` };
-  const bad = { driver: "blk", source: "02/03", mountPoint: `${agent.base}/disk` };
-  await rejects(agent.client.createSandbox({ storages: [good, bad] }), Code.Unimplemented, /driver "blk"/);
+  const bad = { driver: "blk", source: "02/03", fstype: "ext4", mountPoint: `${agent.base}/disk` };
+  await rejects(agent.client.createSandbox({ storages: [good, bad] }), Code.InvalidArgument, /needs a disk/);
   assert.deepEqual(mountsBelow(agent.base), []);
   await rejects(
     agent.client.createSandbox({ guestHookPath: "hooks" }),
@@ -205,9 +223,9 @@ Deno.test("ids that would lead elsewhere, and requests with parts that are not d
   const refused = [
     [{ containerId: "c1" }, Code.InvalidArgument, /"OCI" is missing/],
     [
-      { containerId: "c1", OCI, devices: [{ containerPath: "/dev/x", type: "blk" }] },
-      Code.Unimplemented,
-      /"devices" must be empty/,
+      { containerId: "c1", OCI, devices: [{ containerPath: "/dev/x", type: "blk", id: "1f/1f" }] },
+      Code.FailedPrecondition,
+      /the disk "1f\/1f" \(blk\) has not appeared in the guest within 100 ms/,
     ],
     [{ containerId: "c1", OCI, sharedMounts: [{ name: "m" }] }, Code.Unimplemented, /shared mount "m"/],
     [{ containerId: "c1", OCI, stdoutPort: 7 }, Code.Unimplemented, /"stdout_port" is 7/],

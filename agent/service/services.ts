@@ -47,7 +47,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...containerHandlers(sandbox),
     ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
-    ...machineHandlers(options),
+    ...machineHandlers({ ...options, deviceFinder: () => sandbox.deviceFinder() }),
     ...operationHandlers({ ...options, folders: options.filterFolders }),
   };
   return [

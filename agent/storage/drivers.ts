@@ -20,7 +20,7 @@ export interface DriverContext {
 /** How to provide one kind of storage. */
 export interface Driver {
   /** Kernel modules that it needs. */
-  readonly modules?: readonly string[];
+  modules?(storage: Storage): readonly string[];
   /** The mount point is a file: what is bound on it is one. */
   isFile?(storage: Storage, context: DriverContext): boolean;
   /** What to mount, or undefined if the folder itself is the storage. Work that must be done before happens here. */
@@ -32,7 +32,7 @@ export interface Driver {
 /** A share of the host: the tag is the source, the filesystem is the driver's. */
 function share(fstype: string, ...modules: string[]): Driver {
   return {
-    modules,
+    modules: () => modules,
     attachment(storage) {
       requireSource(storage);
       return filesystem(storage.source, fstype, storageOptions(storage.options).mount);
@@ -92,7 +92,7 @@ const OVERLAY_OPTION = "io.katacontainers.fs-opt.";
 
 /** Layers that are already in the guest, with upper and work folders of the agent's if the host wants to write. */
 const overlay: Driver = {
-  modules: ["overlay"],
+  modules: () => ["overlay"],
   attachment(storage, context) {
     const folder = optionValue(storage.driverOptions, OVERLAY_FOLDER);
     if (folder !== undefined) makeFolder(context, folder, `driver option "${OVERLAY_FOLDER}"`);
@@ -113,28 +113,51 @@ const overlay: Driver = {
   },
 };
 
+/** A filesystem on a disk, whose node is the source. */
+const disk: Driver = {
+  modules: ({ fstype }) => [FSTYPE_MODULES[fstype] ?? fstype],
+  attachment(storage) {
+    const { source, fstype, mountPoint } = storage;
+    if (!/^[a-z0-9_]+$/.test(fstype)) {
+      throw invalidArgument(`storage "${mountPoint}" needs the type of its filesystem: it is "${fstype}"`);
+    }
+    if (!requireSource(storage).startsWith("/dev/")) {
+      throw invalidArgument(
+        `storage "${mountPoint}" needs a disk below /dev as its source: it is "${source}"`,
+      );
+    }
+    return filesystem(source, fstype, storageOptions(storage.options).mount);
+  },
+  finish: (storage, target) => giveToGroup(target, storageOptions(storage.options).fsgid),
+};
+
+/** Modules that have another name than the filesystem. */
+const FSTYPE_MODULES: Readonly<Record<string, string>> = { ext2: "ext4", ext3: "ext4" };
+
 const DRIVERS: Readonly<Record<string, Driver>> = {
   "9p": share("9p", "9pnet_virtio", "9p"),
   "virtio-fs": share("virtiofs", "virtiofs"),
   bind,
+  blk: disk,
+  "blk-ccw": disk,
   ephemeral,
   local,
+  mmioblk: disk,
+  nvdimm: disk,
   overlayfs: overlay,
+  scsi: disk,
 };
+
+/** Whether a driver's sources are disks, which may have to be waited for. */
+export function isDiskDriver(name: string): boolean {
+  return Object.hasOwn(DRIVERS, name) && DRIVERS[name] === disk;
+}
 
 /** Names of the drivers, as the guest details report them. */
 export const STORAGE_DRIVERS: readonly string[] = Object.keys(DRIVERS).sort();
 
 /** Drivers that other agents have and this one does not. */
-const REFUSED = [
-  "blk",
-  "blk-ccw",
-  "image_guest_pull",
-  "mmioblk",
-  "nvdimm",
-  "scsi",
-  "watchable-bind",
-];
+const REFUSED = ["image_guest_pull", "watchable-bind"];
 
 /**
  * The driver by its name.

@@ -80,7 +80,7 @@ export class Storages {
   #provide(storage: Storage, names: readonly string[], context: DriverContext): DisposableStack {
     using undo = new DisposableStack();
     const driver = driverOf(storage);
-    if (driver.modules) this.#drivers.need(...driver.modules);
+    this.#drivers.need(...driver.modules?.(storage) ?? []);
     this.#makeTarget(names, driver.isFile?.(storage, context) ?? false, undo);
     const attachment = driver.attachment(storage, context);
     if (attachment && !isMounted(attachment, storage.mountPoint)) this.#mount(attachment, names, undo);

@@ -4,6 +4,7 @@ import { type Storage, StorageSchema } from "../../rpc/gen/agent_pb.ts";
 import { FSGroupChangePolicy } from "../../rpc/gen/types_pb.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { MNT, readMountinfo, umount } from "../../sys/mount.ts";
+import { run } from "../../tools/process.ts";
 import { createLogger } from "../log.ts";
 import { updateEphemeralMounts } from "./ephemeral_update.ts";
 import { Storages } from "./storages.ts";
@@ -229,7 +230,10 @@ Deno.test("drivers that are not there are refused by name", () => {
   using test = base();
   const mountPoint = `${test.path}/x`;
   const acquire = (driver: string) => () => test.storages.acquire([storage({ driver, mountPoint })], "c");
-  assert.throws(acquire("blk"), refusal(Code.Unimplemented, /driver "blk" .* is not supported/));
+  assert.throws(
+    acquire("image_guest_pull"),
+    refusal(Code.Unimplemented, /"image_guest_pull" .* is not supported/),
+  );
   assert.throws(acquire("watchable-bind"), refusal(Code.Unimplemented, /"watchable-bind"/));
   assert.throws(
     acquire(""),
@@ -238,4 +242,51 @@ Deno.test("drivers that are not there are refused by name", () => {
   assert.throws(acquire("toString"), refusal(Code.InvalidArgument, /"toString"/));
   const share = storage({ driver: "9p", mountPoint });
   assert.throws(() => test.storages.acquire([share], "c"), refusal(Code.InvalidArgument, /needs a source/));
+});
+
+/** A loop device of this machine, with an ext4 on it. */
+async function loopDisk(folder: string): Promise<{ node: string } & Disposable> {
+  const image = `${folder}/disk.img`;
+  Deno.writeFileSync(image, new Uint8Array());
+  Deno.truncateSync(image, 8 * 1_048_576);
+  await run(["mkfs.ext4", "-q", image]);
+  const node = (await run(["losetup", "--find", "--show", image])).trim();
+  return {
+    node,
+    [Symbol.dispose]: () => void new Deno.Command("losetup", { args: ["--detach", node] }).outputSync(),
+  };
+}
+
+Deno.test("a disk's filesystem is mounted, read-only if it is to be, and given to its group", async () => {
+  using test = base();
+  using disk = await loopDisk(test.path);
+  const wanted = (options: string[]) =>
+    storage({ driver: "blk", source: disk.node, fstype: "ext4", mountPoint: `${test.path}/volume`, options });
+  {
+    using taken = test.storages.acquire([wanted(["noatime", "fsgid=44"])], "c");
+    const [mount] = mountsBelow(test.path);
+    assert.equal(mount?.source, disk.node);
+    assert(mount?.options.includes("noatime"));
+    assert.equal(Deno.statSync(`${test.path}/volume`).gid, 44);
+    taken.dispose();
+  }
+  using taken = test.storages.acquire([wanted(["ro"])], "c");
+  assert.throws(() => Deno.writeTextFileSync(`${test.path}/volume/x`, ""), /EROFS|Read-only/);
+  taken.dispose();
+});
+
+Deno.test("a disk that cannot be mounted is refused by what is wrong with it", () => {
+  using test = base();
+  const disk = (init: Init<Storage>) => () =>
+    test.storages.acquire([storage({ driver: "scsi", mountPoint: `${test.path}/x`, ...init })], "c");
+  assert.throws(
+    disk({ source: "/dev/null", fstype: "" }),
+    refusal(Code.InvalidArgument, /the type of its filesystem/),
+  );
+  assert.throws(
+    disk({ source: "/etc", fstype: "ext4" }),
+    refusal(Code.InvalidArgument, /a disk below \/dev/),
+  );
+  assert.throws(disk({ source: "/dev/null", fstype: "ext4" }), /ENOTBLK/);
+  assert.deepEqual(mountsBelow(test.path), []);
 });

@@ -38,7 +38,14 @@ export class TestAgent implements AsyncDisposable {
     Deno.mkdirSync(base);
     const devices = { need() {}, loadByName() {} };
     const log = createLogger("critical");
-    this.sandbox = new Sandbox({ base, pipeSize: 0, cgroupRoot: this.machine.cgroupRoot, devices, log });
+    this.sandbox = new Sandbox({
+      base,
+      pipeSize: 0,
+      cgroupRoot: this.machine.cgroupRoot,
+      devices,
+      hotplugTimeoutMs: 100,
+      log,
+    });
     const destroyed = () => void (this.destroyed = true);
     const services = agentServices(this.sandbox, {
       base,

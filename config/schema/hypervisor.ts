@@ -29,11 +29,6 @@ const NO_BLOCK_DEVICES: Missing<unknown> = {
     "block devices are not plugged into machines in this version: their file systems are mounted on the host",
 };
 
-const NO_LIMITS: Missing<unknown> = {
-  say: "warn",
-  why: "network traffic is not limited in this version",
-};
-
 /** SHA-512 of a file, in hexadecimal digits, that a pod asks to have compared. */
 const HASH = { annotation: {}, annotationOnly: true, check: badHash } as const;
 
@@ -141,13 +136,11 @@ export const HYPERVISOR = {
     unit: "bits per second",
     max: LARGEST,
     annotation: {},
-    missing: NO_LIMITS,
   }),
   tx_rate_limiter_max_rate: integer(0, {
     unit: "bits per second",
     max: LARGEST,
     annotation: {},
-    missing: NO_LIMITS,
   }),
 
   entropy_source: text("/dev/urandom", {

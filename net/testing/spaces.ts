@@ -16,6 +16,9 @@ export class TestSpaces implements Disposable {
   async veth(name: string, mac: string, ...addresses: readonly string[]): Promise<void> {
     await this.pod.ip(`link add ${name} address ${mac} type veth peer name ${name}-out`);
     await this.pod.ip(`link set ${name}-out netns ${this.outside.path}`);
+    // addresses that the kernel makes by itself come when it likes
+    await this.pod.ip(`link set ${name} addrgenmode none`);
+    await this.outside.ip(`link set ${name}-out addrgenmode none`);
     await this.outside.ip(`link set ${name}-out up`);
     for (const address of addresses) {
       await this.pod.ip(`address add ${address} dev ${name}${address.includes(":") ? " nodad" : ""}`);

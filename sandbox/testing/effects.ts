@@ -304,8 +304,8 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       ],
     },
     disable_vhost_net: kept("true"),
-    rx_rate_limiter_max_rate: missing("1"),
-    tx_rate_limiter_max_rate: missing("1"),
+    rx_rate_limiter_max_rate: kept("1"),
+    tx_rate_limiter_max_rate: kept("1"),
     entropy_source: {
       value: '"random"',
       adds: ["-object rng-random,id=rng0,filename=DIR/random"],

@@ -9,6 +9,7 @@ import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
 import type { Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
 import type { Helper, Host } from "../host.ts";
+import { type NetworkOptions, SandboxNetwork } from "../network.ts";
 import type { HostPaths } from "../paths.ts";
 import { FakeGuest } from "./fake_guest.ts";
 
@@ -43,6 +44,12 @@ export class FakeHost implements Host, AsyncDisposable {
   #step(name: string): void {
     if (this.failing.has(name)) throw new Error(`${name} fails`);
     this.steps.push(name);
+  }
+
+  /** None: the machine would stay in the namespace of the test. */
+  openNetwork(options: NetworkOptions): Promise<SandboxNetwork> {
+    const runtime = { ...options.config.runtime, disable_new_netns: true };
+    return SandboxNetwork.open({ ...options, config: { ...options.config, runtime } });
   }
 
   startVm(config: VmConfig): Promise<Vm> {

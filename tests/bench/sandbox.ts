@@ -137,7 +137,6 @@ async function bootMs(bench: SandboxBench, config: Config, initrd: string): Prom
     plan: planMachine(config, spec),
     spec,
     config: { ...config, hypervisor: { ...config.hypervisor, shared_fs: "none", initrd } },
-    netns: undefined,
     share: "",
     log: silentLog,
   });

@@ -35,6 +35,8 @@ export interface ContainerOptions {
   readonly terminal?: boolean;
   /** `linux.resources` */
   readonly resources?: Resources;
+  /** path of the network namespace that the client has made */
+  readonly netns?: string;
 }
 
 const SCHEMAS = new Map<string, Schema<unknown>>(
@@ -163,7 +165,10 @@ export class DirectShim implements AsyncDisposable {
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
       ],
       linux: {
-        namespaces: ["pid", "ipc", "uts", "mount"].map((type) => ({ type })),
+        namespaces: [
+          ...["pid", "ipc", "uts", "mount"].map((type) => ({ type })),
+          ...(options.netns === undefined ? [] : [{ type: "network", path: options.netns }]),
+        ],
         resources: options.resources,
       },
       annotations: options.annotations ?? {},

@@ -1,0 +1,177 @@
+/**
+ * The pod's network with a real machine: what is set in the pod's namespace holds in the guest, packets pass both ways,
+ * links come and go, and nothing is left in the namespace, whoever is killed.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { type Cables, layCables } from "./cables.ts";
+import { type ConfigurationChange, writeConfiguration } from "./configuration.ts";
+import { until } from "./containerd.ts";
+import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
+import { temporaryRootfs } from "./rootfs.ts";
+
+/** A pod in a namespace, with a container that can be asked to run something. */
+class NetworkedPod implements AsyncDisposable {
+  readonly id: string;
+  readonly shim: DirectShim;
+  #count = 0;
+
+  private constructor(id: string, shim: DirectShim) {
+    this.id = id;
+    this.shim = shim;
+  }
+
+  static async boot(
+    name: string,
+    rootfs: string,
+    configuration: string,
+    netns: string,
+  ): Promise<NetworkedPod> {
+    const id = ownId(name);
+    const shim = await startShim(id, { configuration });
+    try {
+      const pod = new NetworkedPod(id, shim);
+      const bundle = shim.writeBundle(id, { args: ["sleep", "1000"], rootfs, annotations: POD, netns });
+      await shim.task.create({ id, bundle });
+      await shim.task.start({ id });
+      const member = shim.writeBundle("member", {
+        args: ["sleep", "1000"],
+        rootfs,
+        annotations: memberOf(id),
+        netns,
+      });
+      await shim.task.create({ id: "member", bundle: member });
+      await shim.task.start({ id: "member" });
+      return pod;
+    } catch (error) {
+      await shim[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Runs a script in the container; returns what it wrote. */
+  async run(script: string): Promise<string> {
+    const execId = `e${this.#count++}`;
+    const stdout = this.shim.outputFifo(execId);
+    const spec = execProcess(["sh", "-c", `(${script}) 2>&1; echo "=$?"`]);
+    await this.shim.task.exec({ id: "member", execId, stdout: stdout.path, spec });
+    await this.shim.task.start({ id: "member", execId });
+    const text = await stdout.text;
+    await this.shim.task.wait({ id: "member", execId });
+    await this.shim.task.delete({ id: "member", execId });
+    assert(text.endsWith("=0\n"), `${script}: ${text}`);
+    return text.slice(0, -3);
+  }
+
+  async end(): Promise<void> {
+    const { task } = this.shim;
+    for (const id of ["member", this.id]) {
+      const waiting = task.wait({ id });
+      await task.kill({ id, signal: 9 });
+      await waiting;
+      await task.delete({ id });
+    }
+    await task.shutdown({ id: this.id });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shim[Symbol.asyncDispose]();
+  }
+}
+
+interface Scene {
+  readonly cables: Cables;
+  readonly rootfs: string;
+  boot(name: string, change?: ConfigurationChange): Promise<NetworkedPod>;
+}
+
+/** A pod's network and all that a pod in it needs; nothing of it may be left. */
+async function scene(use: (scene: Scene) => Promise<void>): Promise<void> {
+  const before = await traces();
+  {
+    await using rootfs = await temporaryRootfs();
+    await using cables = await layCables();
+    await Deno.mkdir(`${rootfs.folder}/www`);
+    await Deno.writeTextFile(`${rootfs.folder}/www/hello`, "from outside\n");
+    cables.serve(`${rootfs.folder}/www`);
+    const boot = (name: string, change?: ConfigurationChange) => {
+      const configuration = writeConfiguration(rootfs.folder, change);
+      return NetworkedPod.boot(name, rootfs.path, configuration, cables.pod.path);
+    };
+    await use({ cables, rootfs: rootfs.path, boot });
+  }
+  assert.deepEqual(await leaksSince(before), []);
+}
+
+const FETCH = (address: string) => `wget -q -O - http://${address}/hello`;
+
+Deno.test("a pod with two links: both versions of IP, routes, neighbours, both ways, links that come and go", async (t) => {
+  await scene(async ({ cables, boot }) => {
+    await cables.lay("eth0", 11);
+    await cables.lay("net1", 12);
+    await cables.pod.ip(
+      "link set eth0 mtu 1400",
+      "route add default via 10.11.0.1",
+      "-6 route add default via fd11::1",
+      "route add 192.0.2.1 dev net1 scope link",
+      "route add 198.51.100.0/24 via 192.0.2.1 dev net1 onlink",
+      "neighbour add 10.12.0.77 lladdr 02:00:00:00:00:77 dev net1 nud permanent",
+    );
+    const before = await cables.state();
+    await using pod = await boot("net");
+
+    await t.step("the guest has what the namespace has", async () => {
+      const guest = await pod.run("ip address; echo ==; ip route; echo ==; ip -6 route; echo ==; ip neigh");
+      const [links = "", routes = "", routes6 = "", neighbours = ""] = guest.split("==\n");
+      assert.match(
+        links,
+        /eth0: .*mtu 1400[\s\S]*02:00:00:00:00:11[\s\S]*inet 10\.11\.0\.2\/24[\s\S]*inet6 fd11::2\/64/,
+      );
+      assert.match(
+        links,
+        /net1: .*mtu 1500[\s\S]*02:00:00:00:00:12[\s\S]*inet 10\.12\.0\.2\/24[\s\S]*inet6 fd12::2\/64/,
+      );
+      assert.doesNotMatch(links, /tentative|dadfailed/);
+      for (
+        const route of [
+          /^default via 10\.11\.0\.1 dev eth0/m,
+          /^10\.11\.0\.0\/24 dev eth0/m,
+          /^192\.0\.2\.1 dev net1 scope link/m,
+          /^198\.51\.100\.0\/24 via 192\.0\.2\.1 dev net1/m,
+        ]
+      ) assert.match(routes, route);
+      assert.match(routes6, /^default via fd11::1 dev eth0/m);
+      assert.match(neighbours, /10\.12\.0\.77 dev net1 lladdr 02:00:00:00:00:77.* PERMANENT/);
+    });
+
+    await t.step("it reaches the world outside, and the world reaches it", async () => {
+      const addresses = ["10.11.0.1", "10.12.0.1", "[fd11::1]", "[fd12::1]"];
+      const fetched = await pod.run(addresses.map(FETCH).join(" && "));
+      assert.equal(fetched, "from outside\n".repeat(addresses.length));
+      await pod.run(
+        "mkdir -p /tmp/www && echo from inside > /tmp/www/hello && httpd -p [::]:8080 -h /tmp/www",
+      );
+      for (const address of ["10.11.0.2", "10.12.0.2", "[fd11::2]", "[fd12::2]"]) {
+        const answer = await cables.outside.run(
+          "busybox",
+          "wget",
+          "-q",
+          "-O",
+          "-",
+          `http://${address}:8080/hello`,
+        );
+        assert.equal(answer, "from inside\n", address);
+      }
+      assert.match(await cables.outside.run("busybox", "ping", "-c", "1", "10.11.0.2"), / 0% packet loss/);
+    });
+
+    await t.step("nothing is left of it in the namespace", async () => {
+      await pod.end();
+      await until("all is as it was", async () => (await cables.state()).join() === before.join());
+      assert.deepEqual(await cables.state(), before);
+    });
+  });
+});
