@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import denoConfig from "../deno.json" with { type: "json" };
 import { ROOT } from "../tools/paths.ts";
 
-const DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md"];
+const DOCUMENTS = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "docs/architecture.md",
+  "docs/configuration.md",
+];
 
 const read = (path: string): Promise<string> => Deno.readTextFile(`${ROOT}/${path}`);
 const exists = (path: string): Promise<boolean> => Deno.stat(`${ROOT}/${path}`).then(() => true, () => false);

@@ -42,6 +42,7 @@ export const CHECKS: readonly { readonly name: string; readonly args: readonly s
   { name: "lint", args: ["lint"] },
   { name: "check", args: ["check"] },
   { name: "gen", args: ["run", "-A", "tools/gen.ts", "--check"] },
+  { name: "docs", args: ["run", "-A", "tools/docs.ts", "--check"] },
 ];
 const CHECKS_LIMIT_MINUTES = 10;
 const MINUTE_MS = 60_000;

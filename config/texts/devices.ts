@@ -1,0 +1,146 @@
+/** Of `[hypervisor.qemu]`: files, disks, buses, network. */
+
+import type { Text } from "./text.ts";
+
+export const DEVICE_TEXTS = {
+  shared_fs: {
+    group: "Files of the host in the guest",
+    doc: "How the guest sees files of the host.",
+    effect: "virtiofsd and `-device vhost-user-fs-pci`, or `-fsdev` and `-device virtio-9p-pci`",
+  },
+  virtio_fs_daemon: {
+    doc: "The virtio-fs daemon's program; empty = the installed virtiofsd.",
+    effect: "the program that is started beside QEMU",
+    example: '"/usr/libexec/virtiofsd"',
+  },
+  valid_virtio_fs_daemon_paths: {
+    doc: "Patterns of files that the annotation of virtio_fs_daemon may name.",
+    effect: "which annotations are accepted",
+  },
+  virtio_fs_cache: {
+    doc: 'What the guest may cache of shared files. "none" is an old name of "never".',
+    effect: "virtiofsd's `--cache`",
+  },
+  virtio_fs_cache_size: {
+    doc:
+      "Size of the window through which the guest maps files of the host; 0 = no window. QEMU must know it, which " +
+      "few versions do.",
+    effect: "`cache-size=` of `vhost-user-fs-pci`, mount option `dax` in the guest",
+  },
+  virtio_fs_queue_size: {
+    doc: "Length of the file system's request queue, a power of two; 0 = the default.",
+    effect: "`queue-size=` of `vhost-user-fs-pci`",
+  },
+  virtio_fs_extra_args: {
+    doc: "Further arguments of the virtio-fs daemon. An annotation, a JSON array, adds to them.",
+    effect: "appended to virtiofsd's command line",
+    example: '["--thread-pool-size=1"]',
+  },
+  msize_9p: {
+    doc: "Largest message of a 9p share; 0 = the default.",
+    effect: "mount option `msize=` in the guest",
+  },
+  block_device_driver: {
+    group: "Disks",
+    doc: "How disks are attached to the machine.",
+    effect:
+      "with virtio-scsi a controller, `-device virtio-scsi-pci`, and `scsi_mod.scan=none` on the kernel's " +
+      "command line",
+  },
+  block_device_aio: {
+    doc: "How QEMU reads and writes disks that are plugged in.",
+    effect: "none yet: no disks are plugged in",
+  },
+  block_device_cache_set: {
+    doc: "Whether block_device_cache_direct and block_device_cache_noflush count.",
+    effect: "none yet: no disks are plugged in",
+  },
+  block_device_cache_direct: {
+    doc: "Leave the host's cache out.",
+    effect: "none yet: no disks are plugged in",
+  },
+  block_device_cache_noflush: {
+    doc: "Ignore the guest's requests to write the cache out.",
+    effect: "none yet: no disks are plugged in",
+  },
+  disable_block_device_use: {
+    doc: "Share file systems on block devices as files, and do not attach the devices.",
+    effect: "what this version does in any case",
+  },
+  enable_iothreads: {
+    doc: "Give the SCSI controller a thread of its own.",
+    effect: "`-object iothread`",
+  },
+  disable_image_nvdimm: {
+    doc: "Attach the image as a disk, and do not map it as memory.",
+    effect: "`-device virtio-blk-pci` in the place of `-device nvdimm`",
+  },
+  enable_vhost_user_store: {
+    doc:
+      "Devices of other processes (major numbers 241 and 242) are used by their sockets; needs enable_hugepages.",
+    effect: "the guest's memory is shared; such devices are not plugged in yet",
+  },
+  vhost_user_store_path: {
+    doc: "Folder with the nodes and sockets of such devices, in block/devices and block/sockets.",
+    effect: "kept for such devices",
+  },
+  valid_vhost_user_store_paths: {
+    doc: "Patterns of folders that the annotation of vhost_user_store_path may name.",
+    effect: "which annotations are accepted",
+  },
+  vhost_user_reconnect_timeout_sec: {
+    doc: "Time after which a lost socket of such a device is connected again; 0 = never.",
+    effect: "none yet: no disks are plugged in",
+  },
+  default_bridges: {
+    group: "Buses",
+    doc: "PCI bridges at boot, each with 30 places for devices that are plugged in; 0 = the default.",
+    effect: "`-device pci-bridge` for each",
+  },
+  hot_plug_vfio: {
+    doc: "Kind of port for devices of the host that are plugged in; not together with cold_plug_vfio.",
+    effect: "`-device pcie-root-port`, or `x3130-upstream` and `xio3130-downstream`",
+  },
+  cold_plug_vfio: {
+    doc: "Kind of port for devices of the host that are there at boot.",
+    effect: "`-device pcie-root-port`, or `x3130-upstream` and `xio3130-downstream`",
+  },
+  hotplug_vfio_on_root_bus: {
+    doc: 'An old way to say hot_plug_vfio = "root-port".',
+    effect: "as hot_plug_vfio",
+  },
+  pcie_root_port: {
+    doc: "Number of root ports, if there are any; at least one.",
+    effect: "`-device pcie-root-port` for each",
+  },
+  pcie_switch_port: {
+    doc: "Number of ports of a switch, if there is one; at least one.",
+    effect: "`-device xio3130-downstream` for each",
+  },
+  enable_iommu: {
+    doc: "Give the machine an IOMMU of its own; q35 only.",
+    effect:
+      "`-device intel-iommu`, `kernel-irqchip=split`, `intel_iommu=on iommu=pt` on the kernel's command line",
+  },
+  enable_iommu_platform: {
+    doc: "Let virtio devices go through the machine's IOMMU.",
+    effect: "`iommu_platform=on` of virtio devices",
+  },
+  disable_nesting_checks: {
+    doc: "On a host that is a virtual machine itself, use the new interface of virtio devices all the same.",
+    effect: "no `disable-modern=true` of virtio devices; counts with KVM",
+  },
+  disable_vhost_net: {
+    group: "Network",
+    doc: "Move network packets in the monitor's process instead of the host's kernel.",
+    effect: "no `vhost=on` of network devices",
+  },
+  rx_rate_limiter_max_rate: {
+    doc: "Most that the pod receives; 0 = no limit.",
+    effect: "none yet",
+  },
+  tx_rate_limiter_max_rate: {
+    doc: "Most that the pod sends; 0 = no limit.",
+    effect: "none yet",
+  },
+} as const satisfies Readonly<Record<string, Text>>;

@@ -1,0 +1,131 @@
+/** Of `[runtime]`, `[agent.kata]` and `[factory]`. */
+
+import type { AGENT, FACTORY, RUNTIME } from "../schema/runtime.ts";
+import type { Texts } from "./text.ts";
+
+export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
+  enable_debug: { doc: "Log more of the runtime itself.", effect: "the shim's log" },
+  internetworking_model: {
+    doc: "How the pod's network and the machine's are joined. \"default\" means tcfilter.",
+    effect: "what is made in the pod's network namespace",
+  },
+  disable_new_netns: {
+    doc: 'Run the monitor in the host\'s network namespace; needs internetworking_model = "none".',
+    effect: "the network namespace of the host's processes",
+  },
+  dan_conf: {
+    doc: "Folder with descriptions of network devices, one file for each sandbox.",
+    effect: "none yet",
+  },
+  disable_guest_seccomp: {
+    doc: "Leave system call filters of containers out: the machine separates them from the host already.",
+    effect: "the container's specification in the guest",
+    shipped: "true",
+  },
+  sandbox_cgroup_only: {
+    doc: "Put the runtime and all its helpers into the pod's cgroup, not the virtual machine's CPUs alone.",
+    effect: "none yet",
+  },
+  static_sandbox_resource_mgmt: {
+    doc: "Boot with all that the pod announces to need, and never change the machine's size later.",
+    effect: "`-smp` and `-m`; nothing is plugged in",
+  },
+  enable_vcpus_pinning: {
+    doc: "Bind the threads of virtual CPUs to the pod's CPUs when there are as many.",
+    effect: "none yet",
+  },
+  sandbox_bind_mounts: {
+    doc:
+      "Files and folders of the host that the guest sees read-only, each by the last part of its path, in " +
+      "/run/kata-containers/shared/containers/sandbox-mounts.",
+    effect: "bind mounts in the shared folder",
+    example: '["/etc/ssl/certs"]',
+  },
+  disable_guest_empty_dir: {
+    doc:
+      "Share disk-backed emptyDir volumes of Kubernetes from the host, instead of making them in the guest.",
+    effect: "where such volumes are",
+  },
+  vfio_mode: {
+    doc: "How containers see devices of the host: by the guest kernel's driver, or as VFIO devices.",
+    effect: "none yet",
+  },
+  guest_selinux_label: {
+    doc:
+      "SELinux label of containers' processes in the guest; empty = the container's, with a type that guests know. " +
+      "Needs disable_guest_selinux = false.",
+    effect: "the container's specification in the guest",
+    example: '"system_u:system_r:container_t"',
+  },
+  create_container_timeout: {
+    doc: "Time for creating a container in the guest; 0 = the default.",
+    effect: "time limit of the call",
+  },
+  experimental_force_guest_pull: {
+    doc: "Pull images inside the guest.",
+    effect: "none yet: true is refused",
+  },
+  experimental: {
+    doc: "Experimental features by name. There is none.",
+    effect: "none: any name is refused",
+  },
+  enable_tracing: { doc: "Export traces of the runtime.", effect: "none yet" },
+  jaeger_endpoint: { doc: "Where traces are sent to.", effect: "none yet" },
+  jaeger_user: { doc: "User name for that.", effect: "none yet" },
+  jaeger_password: { doc: "Password for that.", effect: "none yet" },
+  enable_pprof: { doc: "Serve profiles of the shim at its management socket.", effect: "none yet" },
+};
+
+export const AGENT_TEXTS: Texts<typeof AGENT> = {
+  enable_debug: { doc: "Log more of the agent in the guest.", effect: "`agent.log=debug`" },
+  enable_tracing: { doc: "Let the agent trace its calls.", effect: "`agent.trace=true`" },
+  kernel_modules: {
+    doc:
+      "Modules to load in the guest: in each string the name, then parameters, separated by spaces. An annotation " +
+      "separates them by semicolons.",
+    effect: "the agent's request to make the sandbox",
+    example: '["e1000e InterruptThrottleRate=3000,3000,3000 EEE=1"]',
+  },
+  debug_console_enabled: {
+    doc: "Offer a shell in the guest to whoever may use the host as root.",
+    effect: "`agent.debug_console agent.debug_console_vport=1026`",
+  },
+  dial_timeout: {
+    doc: "Time for the agent to answer after the machine was started; 0 = the default.",
+    effect: "when a boot is given up",
+    shipped: "45",
+  },
+  cdh_api_timeout: {
+    doc: "Time limit of the guest's data hub; 0 = the guest's own.",
+    effect: "`agent.cdh_api_timeout=`",
+  },
+  container_pipe_size: {
+    doc: "Size of the pipes of containers' output in the guest; 0 = as much as one call carries, 1 MiB.",
+    effect: "`agent.container_pipe_size=`",
+  },
+  policy: {
+    doc: "What the host may ask of the agent, in base64.",
+    effect: "none yet: it is refused",
+  },
+};
+
+export const FACTORY_TEXTS: Texts<typeof FACTORY> = {
+  enable_template: {
+    doc:
+      'Clone machines from one that was saved after its boot. Needs an initrd, and shared_fs "virtio-9p" or "none"; ' +
+      "not with file_mem_backend, confidential_guest or vm_cache_number.",
+    effect: "none yet",
+  },
+  template_path: {
+    doc: "Where the saved machine is kept; empty = the default.",
+    effect: "kept for templates",
+  },
+  vm_cache_number: {
+    doc: 'How many booted machines are kept waiting; 0 = none. Needs shared_fs "virtio-9p" or "none".',
+    effect: "none yet",
+  },
+  vm_cache_endpoint: {
+    doc: "Socket of the server that keeps them; empty = the default.",
+    effect: "kept for waiting machines",
+  },
+};
