@@ -2,6 +2,7 @@ import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } fro
 import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { checkCommand } from "./check/command.ts";
+import { configRoutes } from "./config/command.ts";
 import { envCommand } from "./env/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
@@ -42,6 +43,7 @@ const routes = buildRouteMap<string, AppContext>({
     "direct-volume": directVolumeRoutes,
     iptables: iptablesRoutes,
     guest: guestRoutes,
+    config: configRoutes,
     install: installCommand,
     uninstall: uninstallCommand,
     version: versionCommand,

@@ -65,7 +65,7 @@ export const RUNTIME = {
   enable_tracing: flag(false, { missing: NO_TRACES }),
   jaeger_endpoint: text("", { missing: NO_TRACES }),
   jaeger_user: text("", { missing: NO_TRACES }),
-  jaeger_password: text("", { missing: NO_TRACES }),
+  jaeger_password: text(""),
   enable_pprof: flag(false, {
     annotation: {},
     missing: { say: "warn", why: "the shim does not serve profiles in this version" },

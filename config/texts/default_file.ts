@@ -42,7 +42,8 @@ function keyText(entry: Entry, chosen: Chosen): string[] {
   const value = chosen[`${section}.${key}`] ?? shipped;
   const standard = defaultText(entry);
   const nothing = standard === '""' || standard === "[]";
-  const values = row.type === "boolean" ? "" : ` Value: ${valuesInWords(row)}.`;
+  const said = row.type === "boolean" || (row.type === "string" && row.allowed === undefined);
+  const values = said ? "" : ` Value: ${valuesInWords(row)}.`;
   const shown = value !== undefined && !nothing ? ` Default: ${standard}.` : "";
   return [
     ...comment(doc + values + shown),

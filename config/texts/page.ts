@@ -3,29 +3,26 @@
 import { type SectionName, tableName } from "../schema.ts";
 import { defaultText, entriesOf, type Entry, TABLE_DOCS, valuesInWords } from "./all.ts";
 
-const HEAD = `# Configuration
-
-<!-- Printed by "deno task docs" from config/schema/ and config/texts/: change those. -->
-
-The keys of \`configuration.toml\` and the annotations of a pod, with what each of them changes. \`kata-runtime config
-default\` prints a file with all of them; \`kata-runtime config check\` finds mistakes, all at once; \`kata-runtime
-config show\` prints the values that count, and where each comes from.
-
-## Where it comes from
-
-The main file is the first of: the annotation \`io.katacontainers.config_path\`; \`--config\`, or the \`ConfigPath\` of
-containerd's options; the environment variable \`KATA_CONF_FILE\`; \`/etc/kata-containers/configuration.toml\`;
-\`/usr/share/defaults/kata-containers/configuration.toml\`; \`configuration.toml\` beside the executable. Links are
-resolved, and relative paths start at the folder of the file.
-
-Files in \`config.d/\` beside it are laid over it in the byte order of their names, key by key; lists are replaced.
-Annotations come on top. Those of the hypervisor must be accepted by an expression of \`enable_annotations\`; a path
-that a \`valid_…\` list guards must be an existing file that a pattern of the list matches.
-
-A key that is not known has no effect and is told as a warning; in \`[hypervisor.…]\` and \`[agent.…]\` of a drop-in it is
-a mistake. Annotations are written as in the file, without quotes; lists as their key says; \`true\` and \`false\` also as
-\`1\` and \`0\`.
-`;
+/** Paragraphs are one line each: the formatter breaks them, and code must not be broken. */
+const HEAD = [
+  "# Configuration",
+  '<!-- Printed by "deno task docs" from config/schema/ and config/texts/: change those. -->',
+  "The keys of `configuration.toml` and the annotations of a pod, with what each of them changes. " +
+  "`kata-runtime config default` prints a file with all of them; `kata-runtime config check` finds mistakes, all at " +
+  "once; `kata-runtime config show` prints the values that count, and where each comes from.",
+  "## Where it comes from",
+  "The main file is the first of: the annotation `io.katacontainers.config_path`; `--config`, or the `ConfigPath` of " +
+  "containerd's options; the environment variable `KATA_CONF_FILE`; `/etc/kata-containers/configuration.toml`; " +
+  "`/usr/share/defaults/kata-containers/configuration.toml`; `configuration.toml` beside the executable. Links are " +
+  "resolved, and relative paths start at the folder of the file.",
+  "Files in `config.d/` beside it are laid over it in the byte order of their names, key by key; lists are replaced. " +
+  "Annotations come on top. Those of the hypervisor must be accepted by an expression of `enable_annotations`; a path " +
+  "that a `valid_…` list guards must be an existing file that a pattern of the list matches.",
+  "A key that is not known has no effect and is told as a warning; in `[hypervisor.…]` and `[agent.…]` of a drop-in it " +
+  "is a mistake. Annotations are written as in the file, without quotes; lists as their key says; `true` and `false` " +
+  "also as `1` and `0`.",
+  "",
+].join("\n\n");
 
 /** The page, as the formatter leaves it. */
 export function configurationPage(): string {

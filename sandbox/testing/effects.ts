@@ -386,7 +386,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     enable_tracing: missing("true"),
     jaeger_endpoint: missing('"http://x"'),
     jaeger_user: missing('"x"'),
-    jaeger_password: missing('"x"'),
+    jaeger_password: kept('"x"'),
     enable_pprof: missing("true"),
   },
   agent: {

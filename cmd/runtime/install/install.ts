@@ -4,6 +4,7 @@
  * @module
  */
 
+import { defaultFile } from "../../../config/texts/default_file.ts";
 import { qemuPath } from "../../../config/host.ts";
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
 import { uname } from "../../../sys/host.ts";
@@ -125,12 +126,10 @@ async function withGuest(
 }
 
 function defaultConfiguration(share: string): string {
-  return `# Configuration of the runtime. What is not set here has its default.
-
-[hypervisor.qemu]
-kernel = "${share}/${KERNEL_FILE}"
-initrd = "${share}/${INITRD_FILE}"
-`;
+  return defaultFile({
+    "hypervisor.kernel": JSON.stringify(`${share}/${KERNEL_FILE}`),
+    "hypervisor.initrd": JSON.stringify(`${share}/${INITRD_FILE}`),
+  });
 }
 
 async function register(machine: Machine, shim: string): Promise<Registration[]> {
