@@ -223,3 +223,8 @@ export function bindAttributes(options: Pick<MountOptions, "flags" | "cleared">)
   }
   return { set, clear };
 }
+
+/** Whether a tmpfs is to begin with what its mount point has in it. */
+export function copiesUp(options: readonly string[] = []): boolean {
+  return parseMountOptions(options).extensions.includes("tmpcopyup");
+}

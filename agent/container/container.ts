@@ -2,10 +2,10 @@
 
 import type { Process, Resources, Spec } from "../../oci/spec.ts";
 import { hasHooks, HOOK_KINDS } from "../../oci/hooks.ts";
+import { copiesUp } from "../../oci/mount_options.ts";
 import { unknownCapabilities } from "../../oci/rules.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
-import { launch, type Launched } from "../../sys/launch.ts";
-import type { ChildProcess } from "../../sys/process.ts";
+import type { Launched } from "../../sys/launch.ts";
 import { StepError } from "../../sys/program.ts";
 import { SIGNALS } from "../../sys/signals.ts";
 import { failedPrecondition } from "../errors.ts";
@@ -13,15 +13,14 @@ import type { Logger } from "../log.ts";
 import { Cgroup, CGROUP_ROOT, cgroupPathOf, signalUnlessGone } from "./cgroup/cgroup.ts";
 import { delegate } from "./cgroup/delegate.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
-import { processError } from "./errors.ts";
-import { mountFacts, processFacts, streamFds, withRoot } from "./facts.ts";
+import { mountFacts, processFacts, withRoot } from "./facts.ts";
 import { chooseIdmaps } from "./idmaps.ts";
+import { prepare, run } from "./launching.ts";
 import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
-import type { NamespaceChoices } from "./plan/input.ts";
+import type { MountFacts, NamespaceChoices } from "./plan/input.ts";
 import { entersCgroup } from "./plan/attributes.ts";
-import { CREATED, MOUNTED } from "./plan/names.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 import { ContainerProcess } from "./process.ts";
 import { refuseLabels, refuseProcessLabels } from "./security_modules.ts";
@@ -118,7 +117,13 @@ export class Container {
     const { choices } = borrowed.use(await chooseNamespaces(spec, options.namespaces));
     const idmaps = borrowed.use(await chooseIdmaps(spec, choices)).byMount;
     const rootfs = spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
-    const plan = planFrom(options, rootfs, choices, idmaps, filter);
+    const mounts = withRoot(rootfs, (root) => mountFacts(root, spec, bundle, idmaps));
+    const copyUp = spec.mounts?.some(({ options }) => copiesUp(options))
+      ? await import("./copy_up.ts")
+      : undefined;
+    const { byMount } = copyUp ? borrowed.use(copyUp.makeFresh(spec, mounts, choices)) : {};
+    const known = copyUp && byMount ? copyUp.withFresh(mounts, byMount) : mounts;
+    const plan = planFrom(options, rootfs, choices, known, filter);
 
     const hooks = await loadHooks(spec);
     let begun = false;
@@ -331,7 +336,7 @@ function planFrom(
   { spec, bundle, io }: ContainerOptions,
   rootfs: string,
   namespaces: NamespaceChoices,
-  idmaps: ReadonlyMap<number, { readonly fd: number }>,
+  mounts: readonly MountFacts[],
   filter: SeccompFilter | undefined,
 ): ProcessPlan {
   return withRoot(rootfs, (root) =>
@@ -340,55 +345,10 @@ function planFrom(
       rootfs,
       bundle,
       namespaces,
-      mounts: mountFacts(root, spec, bundle, idmaps),
+      mounts,
       facts: processFacts(root, spec.process, io),
       ...(filter && { filter }),
     }));
-}
-
-/**
- * Runs a plan up to the point where the child waits.
- *
- * @param mounted is awaited where the plan waits for hooks
- */
-async function prepare(
-  plan: ProcessPlan,
-  process: Process,
-  io: StdioEnds,
-  cgroupFd: number | undefined,
-  pidNamespaceFd: number | undefined,
-  mounted?: (child: ChildProcess) => Promise<void>,
-): Promise<Launched> {
-  await using taken = new AsyncDisposableStack();
-  const launched = taken.use(launch(plan.program, {
-    flags: plan.flags,
-    ...(cgroupFd !== undefined && { cgroupFd }),
-    ...(pidNamespaceFd !== undefined && { pidNamespaceFd }),
-    fds: streamFds(io),
-    inherit: plan.inherit,
-  }));
-  try {
-    if (plan.program.checkpoints.has(MOUNTED)) {
-      await launched.reached(MOUNTED);
-      await mounted?.(launched.child);
-      launched.go();
-    }
-    await launched.reached(CREATED);
-  } catch (error) {
-    throw processError(error, process.args[0] ?? "");
-  }
-  taken.move();
-  return launched;
-}
-
-/** Lets a child go on into its program. */
-async function run(launched: Launched, process: Process): Promise<void> {
-  launched.go();
-  try {
-    await launched.executed();
-  } catch (error) {
-    throw processError(error, process.args[0] ?? "");
-  }
 }
 
 function withDefaultsOf(first: Process, process: Process): Process {

@@ -5,6 +5,7 @@
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
 import { SpecError } from "../../oci/check.ts";
+import { copiesUp } from "../../oci/mount_options.ts";
 import type { DeviceRule, Hook, IdMapping, Mount, Process, Seccomp, Spec } from "../../oci/spec.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
@@ -180,17 +181,18 @@ function assumedMounts(
   const { spec, bundle } = options;
   return (spec.mounts ?? []).map((mount, index) => {
     const idmap = assumedIdmap(mount, index, namespaces, named);
+    const fresh = copiesUp(mount.options) ? { fresh: { fd: named(`tmpfs for ${mount.destination}`) } } : {};
     const idmaps = new Map(idmap ? [[0, idmap]] : []);
     const look = (root: number) => mountFacts(root, { ...spec, mounts: [mount] }, bundle, idmaps)[0];
     try {
       const found = lookInside(options, look);
-      if (found) return found;
+      if (found) return { ...found, ...fresh };
     } catch (error) {
       // What is wrong with the mount itself is said, with its index, when it is planned.
       if (!(error instanceof SpecError)) throw error;
     }
     const folder = !looksLikeFile(mount.destination);
-    return { path: mount.destination, mode: 0o755, folder, ...(idmap && { idmap }) };
+    return { path: mount.destination, mode: 0o755, folder, ...(idmap && { idmap }), ...fresh };
   });
 }
 

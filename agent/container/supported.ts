@@ -4,23 +4,12 @@
  */
 
 import { show, SpecError } from "../../oci/check.ts";
-import { parseMountOptions } from "../../oci/mount_options.ts";
-import type { Linux, Spec } from "../../oci/spec.ts";
+import type { Spec } from "../../oci/spec.ts";
 
 /**
  * @throws {SpecError} naming the first field that is not supported, by its JSON path, and its value
  */
-export function refuseUnsupported(spec: Spec): void {
-  for (const [index, mount] of (spec.mounts ?? []).entries()) {
-    const path = `mounts[${index}]`;
-    const { extensions } = parseMountOptions(mount.options ?? []);
-    const extension = extensions.find((option) => option !== "idmap" && option !== "ridmap");
-    if (extension !== undefined) refuse(`${path}.options[${mount.options?.indexOf(extension)}]`, extension);
-  }
-  refuseUnsupportedLinux(spec.linux ?? {});
-}
-
-function refuseUnsupportedLinux(linux: Linux): void {
+export function refuseUnsupported({ linux = {} }: Spec): void {
   for (const [index, { type, path }] of (linux.namespaces ?? []).entries()) {
     const at = `linux.namespaces[${index}]`;
     if (type === "mount") refuse(`${at}.path`, path, "as a container has mounts of its own");

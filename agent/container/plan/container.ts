@@ -8,7 +8,15 @@ import { attachConsole, fillDev, takeConsole, takeDevices } from "./dev.ts";
 import { userOf } from "./ids.ts";
 import type { ContainerInput } from "./input.ts";
 import { setLabels, withLabel } from "./labels.ts";
-import { attachMounts, makeShown, type PlannedMount, readMount, sealMounts, takeSources } from "./mounts.ts";
+import {
+  attachMounts,
+  type CopyUp,
+  makeShown,
+  type PlannedMount,
+  readMount,
+  sealMounts,
+  takeSources,
+} from "./mounts.ts";
 import { AWAIT_HOOKS, MOUNTED } from "./names.ts";
 import {
   becomeRoot,
@@ -37,6 +45,8 @@ export interface ProcessPlan {
   readonly flags: number;
   /** Descriptors of the agent that the program names. */
   readonly inherit: readonly number[];
+  /** In the order in which the process waits for them. */
+  readonly copyUps?: readonly CopyUp[];
 }
 
 /**
@@ -86,7 +96,7 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   const borrowed = place && borrowRoot(steps, root, place);
   if (!borrowed) changeRoot(steps, root);
 
-  attachMounts(steps, mounts, trees);
+  const copyUps = attachMounts(steps, mounts, trees);
   fillDev(steps, mounts, devices, nodes);
   if (console) attachConsole(steps, console);
   if (borrowed) {
@@ -105,16 +115,19 @@ export function planContainer(input: ContainerInput): ProcessPlan {
     filter: input.filter,
     shared: linux,
   });
-  const inherit = [...namespaceFds(namespaces), ...idmapFds(mounts)];
-  return { program: steps.program, flags: cloneFlags(namespaces), inherit };
+  const inherit = [...namespaceFds(namespaces), ...mountFds(mounts)];
+  return { program: steps.program, flags: cloneFlags(namespaces), inherit, copyUps };
 }
 
 function setSysctls(steps: Steps, writes: readonly SysctlWrite[]): void {
   for (const { name, path, value } of writes) steps.writeProcFile(`set ${name}`, path, value);
 }
 
-function idmapFds(mounts: readonly PlannedMount[]): number[] {
-  return [...new Set(mounts.flatMap(({ facts }) => facts.idmap ? [facts.idmap.fd] : []))];
+function mountFds(mounts: readonly PlannedMount[]): number[] {
+  const fds = mounts.flatMap(({ facts: { idmap, fresh } }) =>
+    [idmap, fresh].flatMap((owner) => owner?.fd ?? [])
+  );
+  return [...new Set(fds)];
 }
 
 function plannedMounts(input: ContainerInput): PlannedMount[] {

@@ -38,6 +38,8 @@ export interface MountFacts {
   readonly folder: boolean;
   /** A user namespace that says which ids the files of the mount have; undefined: their own. */
   readonly idmap?: { readonly fd: number };
+  /** A file system that is filled with what the mount point has in it, and then mounted there. */
+  readonly fresh?: { readonly fd: number };
 }
 
 /** What the standard streams are. */

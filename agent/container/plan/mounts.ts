@@ -63,6 +63,12 @@ export function readMount(mount: Mount, index: number): Omit<PlannedMount, "fact
   if (kind === "filesystem" && type === "") {
     throw new SpecError(`${path}.type`, "must be given for what is not a bind");
   }
+  if (options.extensions.includes("tmpcopyup") && (kind !== "filesystem" || type !== "tmpfs")) {
+    throw new SpecError(
+      `${path}.options`,
+      `can only have "tmpcopyup" for a new tmpfs: its type is "${type}"`,
+    );
+  }
   checkProc(mount.destination, kind === "remount" || (kind === "filesystem" && type === "proc"), path);
   const isDev = split(mount.destination).join("/") === "dev";
   const sealLater = kind === "filesystem" && (options.flags & MS.RDONLY) !== 0 && (type === "tmpfs" || isDev);
@@ -166,18 +172,33 @@ function makeDetached(steps: Steps, mount: PlannedMount): Slot {
   return tree;
 }
 
-/** New root: makes the mounts, in order. */
+/** A file system that the agent fills while the process waits for it. */
+export interface CopyUp {
+  /** Where the process waits, as soon as the mount point is there. */
+  readonly checkpoint: string;
+  /** of the mount point, in the container */
+  readonly path: string;
+  /** for messages */
+  readonly destination: string;
+  readonly fd: number;
+}
+
+/** New root: makes the mounts, in order. @returns what has to be filled meanwhile */
 export function attachMounts(
   steps: Steps,
   mounts: readonly PlannedMount[],
   trees: ReadonlyMap<PlannedMount, Slot>,
-): void {
+): CopyUp[] {
+  const copyUps: CopyUp[] = [];
   for (const mount of mounts) {
     const tree = trees.get(mount);
     if (tree) attachTree(steps, mount, tree);
-    else if (mount.kind === "remount") remount(steps, mount);
+    else if (mount.facts.fresh) {
+      copyUps.push(attachFilled(steps, mount, mount.facts.fresh.fd, copyUps.length));
+    } else if (mount.kind === "remount") remount(steps, mount);
     else mountFilesystem(steps, mount);
   }
+  return copyUps;
 }
 
 function attachTree(steps: Steps, mount: PlannedMount, tree: Slot): void {
@@ -190,6 +211,26 @@ function attachTree(steps: Steps, mount: PlannedMount, tree: Slot): void {
   steps.attach(name, tree, target);
   steps.close(target);
   steps.close(tree);
+}
+
+function attachFilled(steps: Steps, mount: PlannedMount, fd: number, count: number): CopyUp {
+  const { program } = steps;
+  const { facts: { path }, destination } = mount;
+  const target = steps.folder(path, "mount point");
+  const checkpoint = `fill ${destination}${count === 0 ? "" : ` (${count})`}`;
+  program.checkpoint(checkpoint);
+  program.awaitGo(`await content of ${destination}`);
+  steps.attach(`mount tmpfs on ${destination}`, fd, target);
+  steps.close(target);
+  if (
+    mount.options.propagation.length > 0 ||
+    (mount.options.recursive.set | mount.options.recursive.clear) !== 0
+  ) {
+    reopen(steps, mount);
+    spread(steps, mount, steps.target);
+    steps.close(steps.target);
+  }
+  return { checkpoint, path, destination, fd };
 }
 
 function mountFilesystem(steps: Steps, mount: PlannedMount): void {

@@ -148,7 +148,7 @@ export class Steps {
   }
 
   /** Attaches a detached mount where a descriptor stands. */
-  attach(name: string, tree: Slot, at: Slot): void {
+  attach(name: string, tree: Slot | number, at: Slot): void {
     const empty = this.program.cstring("");
     this.program.step(name, "move_mount", [tree, empty, at, empty, MOVE_TO_FD]);
   }
