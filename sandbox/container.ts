@@ -39,6 +39,8 @@ export interface ContainerContext {
   save(): Promise<void>;
   /** makes the machine large enough for what a container may use from now on */
   makeRoom(id: string, resources: Resources): Promise<void>;
+  /** sees to it that the guest is as the host is, before the first program of a container runs */
+  starting(id: string): Promise<void>;
   /** the container is gone: its id is free */
   forget(id: string): void;
 }
@@ -144,7 +146,10 @@ export class Container {
 
   /** @throws {RpcError} `FAILED_PRECONDITION` when it was started before; what the guest says when it cannot be */
   async start(): Promise<void> {
-    await this.init.start(() => this.#guest.start());
+    await this.init.start(async () => {
+      await this.#context.starting(this.id);
+      await this.#guest.start();
+    });
     await this.#hooks?.started(this.#pid);
   }
 

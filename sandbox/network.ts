@@ -12,6 +12,7 @@ import type { Endpoint, PodNetwork } from "../net/pod_network.ts";
 import type { PodLink } from "../net/scan.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { NetworkChanges } from "../sys/netlink/changes.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
 import { isErrno } from "../sys/errors.ts";
 import type { Nic, Vm } from "../vm/vmm.ts";
 import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
@@ -49,7 +50,7 @@ export class SandboxNetwork implements AsyncDisposable {
   readonly #changes: NetworkChanges | undefined;
   readonly #ended = new AbortController();
   /** links that could not be joined: another try needs another look of theirs */
-  readonly #refused = new Map<number, string>();
+  readonly #refused = new Map<number, { readonly look: string; readonly error: unknown }>();
   #target: NetworkTarget | undefined;
   #last: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
@@ -126,10 +127,22 @@ export class SandboxNetwork implements AsyncDisposable {
     this.#follow().catch((error) => this.#warn(error));
   }
 
-  /** Looks at the namespace again, now. What cannot be joined is logged: the pod goes on without it. */
-  sync(): Promise<void> {
-    this.#last = this.#last.then(() => this.#sync()).catch((error) => this.#warn(error));
-    return this.#last;
+  /**
+   * Looks at the namespace now: whoever sets a pod's network up between creation and start expects it to be there.
+   *
+   * @throws {RpcError} a link cannot be joined, or the guest refuses what it is told
+   */
+  async settle(): Promise<void> {
+    await this.#inTurn(() => this.#sync());
+    const [refused] = this.#refused.values();
+    if (refused !== undefined) throw refused.error;
+  }
+
+  /** As the pod runs, a link that cannot be joined is logged, and the pod goes on without it. */
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(action);
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   /** Undoes everything on the host. The machine must have ended. Safe to call again. */
@@ -155,7 +168,7 @@ export class SandboxNetwork implements AsyncDisposable {
         throw error;
       }
       await pause(SETTLE_MS, signal).catch(() => {});
-      await this.sync();
+      await this.#inTurn(() => this.#sync()).catch((error) => this.#warn(error));
     }
   }
 
@@ -163,6 +176,8 @@ export class SandboxNetwork implements AsyncDisposable {
     const [network, target] = [this.#network, this.#target];
     if (network === undefined || target === undefined || this.#ended.signal.aborted) return;
     const { added, removed, changed } = await network.look();
+    const there = new Set(added.map(({ link }) => link.index));
+    for (const index of this.#refused.keys()) if (!there.has(index)) this.#refused.delete(index);
     for (const endpoint of removed) await this.#remove(network, target, endpoint);
     const paths = new Map<Endpoint, string>();
     for (const pod of added) {
@@ -181,7 +196,7 @@ export class SandboxNetwork implements AsyncDisposable {
   ): Promise<[Endpoint, string] | undefined> {
     const { name, index } = pod.link;
     const look = JSON.stringify(pod);
-    if (this.#refused.get(index) === look) return undefined;
+    if (this.#refused.get(index)?.look === look) return undefined;
     let endpoint: Endpoint | undefined;
     try {
       const plugs = target.vm.nics;
@@ -192,20 +207,17 @@ export class SandboxNetwork implements AsyncDisposable {
       this.#refused.delete(index);
       this.#options.log.write("info", `link "${name}" was plugged into the virtual machine`);
       return [endpoint, path];
-    } catch (error) {
-      this.#refused.set(index, look);
+    } catch (cause) {
       if (endpoint) await network.part(endpoint);
-      this.#options.log.write(
-        "error",
-        `cannot plug link "${name}" into the virtual machine: ${reason(error)}`,
-      );
+      const message = `cannot plug link "${name}" into the virtual machine: ${reason(cause)}`;
+      this.#refused.set(index, { look, error: new RpcError(Code.FailedPrecondition, message, { cause }) });
+      this.#options.log.write("error", message);
       return undefined;
     }
   }
 
   async #remove(network: PodNetwork, target: NetworkTarget, endpoint: Endpoint): Promise<void> {
-    const { name, index } = endpoint.pod.link;
-    this.#refused.delete(index);
+    const { name } = endpoint.pod.link;
     try {
       await target.vm.nics?.remove(endpoint.nic.id);
       this.#options.log.write("info", `link "${name}" was taken from the virtual machine`);

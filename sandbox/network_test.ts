@@ -127,8 +127,8 @@ Deno.test("a link that the machine does not take is named in the log, once, and 
   await scene.cable("eth0", 1, "10.9.0.2/24");
   const error = 'error cannot plug link "eth0" into the virtual machine: no place is left';
   await until(() => scene.log.includes(error));
-  await network.sync();
-  await network.sync();
+  await assert.rejects(network.settle(), { message: error.replace("error ", "") });
+  await assert.rejects(network.settle());
   const { length } = scene.log.filter((line) => line === error);
   // each step of the set-up may have been a look of its own
   assert(length < 4, String(length));
@@ -153,7 +153,7 @@ Deno.test("a pod whose client makes no namespace has one of its own, which hooks
   await ip("link add eth0 type veth peer name out");
   await ip(`link set out netns ${scene.space.path}`);
   await ip("address add 10.9.0.2/24 dev eth0");
-  await network.sync();
+  await network.settle();
   assert.deepEqual(scene.interfaces.map(({ name }) => name), ["eth0"]);
 });
 

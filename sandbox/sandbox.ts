@@ -272,6 +272,9 @@ export class Sandbox implements AsyncDisposable {
       outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
       makeRoom: async (id, resources) => await this.#parts.fit?.want(id, workloadOf(resources)),
+      starting: async (id) => {
+        if (id === this.id) await this.#parts.network.settle();
+      },
       forget: (id) => this.#containers.delete(id),
     };
   }

@@ -12,6 +12,7 @@ import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
+import { kill } from "./victims.ts";
 
 /** A pod in a namespace, with a container that can be asked to run something. */
 class NetworkedPod implements AsyncDisposable {
@@ -168,10 +169,91 @@ Deno.test("a pod with two links: both versions of IP, routes, neighbours, both w
       assert.match(await cables.outside.run("busybox", "ping", "-c", "1", "10.11.0.2"), / 0% packet loss/);
     });
 
+    await t.step("a link that comes is there with its routes, one that goes is gone", async () => {
+      await cables.lay("eth7", 17);
+      await cables.pod.ip("route add 10.99.0.0/16 via 10.17.0.1 dev eth7");
+      await until(
+        "the guest has it",
+        async () => (await pod.run("ip route")).includes("10.99.0.0/16 via 10.17.0.1"),
+      );
+      assert.match(await pod.run("ip link show eth7"), /02:00:00:00:00:17/);
+      assert.equal(
+        await pod.run([FETCH("10.17.0.1"), FETCH("[fd17::1]")].join(" && ")),
+        "from outside\n".repeat(2),
+      );
+      await cables.pod.ip("link delete eth7");
+      await until("the guest has lost it", async () => !(await pod.run("ip link")).includes("eth7"));
+      // and the place that it had can be used again
+      await cables.pod.ip("link add eth8 address 02:00:00:00:00:18 type veth peer name eth8-out");
+      await cables.pod.ip(`link set eth8-out netns ${cables.outside.path}`);
+      await cables.pod.ip("address add 10.18.0.2/24 dev eth8", "link set eth8 up");
+      await until("the guest has the next", async () => (await pod.run("ip link")).includes("eth8"));
+      await cables.pod.ip("link delete eth8");
+      assert.equal(await pod.run(FETCH("10.11.0.1")), "from outside\n");
+    });
+
     await t.step("nothing is left of it in the namespace", async () => {
       await pod.end();
       await until("all is as it was", async () => (await cables.state()).join() === before.join());
       assert.deepEqual(await cables.state(), before);
+    });
+  });
+});
+
+Deno.test("a pod by macvtap with limits: packets pass, and the link gets back what it had", async (t) => {
+  await scene(async ({ cables, boot }) => {
+    await cables.lay("eth0", 11);
+    await cables.pod.ip("route add default via 10.11.0.1");
+    const before = await cables.state();
+    const change = {
+      runtime: { internetworking_model: "macvtap" },
+      hypervisor: { rx_rate_limiter_max_rate: 50_000_000, tx_rate_limiter_max_rate: 50_000_000 },
+    };
+    await t.step("while it runs", async () => {
+      await using pod = await boot("mv", change);
+      assert.match(await pod.run("ip address"), /eth0: [\s\S]*02:00:00:00:00:11[\s\S]*inet 10\.11\.0\.2\/24/);
+      assert.equal(
+        await pod.run([FETCH("10.11.0.1"), FETCH("[fd11::1]")].join(" && ")),
+        "from outside\n".repeat(2),
+      );
+      assert.match(await cables.outside.run("busybox", "ping", "-c", "1", "10.11.0.2"), / 0% packet loss/);
+      assert.match(
+        await cables.pod.run("tc", "class", "show", "dev", "tap0_kata"),
+        /class htb 1:2 .* rate 50Mbit/,
+      );
+      await pod.end();
+      await until("all is as it was", async () => (await cables.state()).join() === before.join());
+    });
+
+    for (const victims of [["shim"], ["qemu"], ["qemu", "shim"]] as const) {
+      await t.step(`when ${victims.join(" and ")} are killed`, async () => {
+        await using pod = await boot("mk", change);
+        assert.notDeepEqual(await cables.state(), before);
+        for (const victim of victims) await kill(victim, pod.id);
+        // as containerd does after the end of a shim
+        await pod.shim.run("delete");
+        assert.deepEqual(await cables.state(), before);
+      });
+    }
+  });
+});
+
+Deno.test("a pod whose parts are killed leaves nothing in its namespace; one that is not connected is left alone", async (t) => {
+  await scene(async ({ cables, boot }) => {
+    await cables.lay("eth0", 11);
+    const before = await cables.state();
+    await t.step("the shim is killed", async () => {
+      await using pod = await boot("kn");
+      assert.notDeepEqual(await cables.state(), before);
+      await kill("shim", pod.id);
+      await pod.shim.run("delete");
+      assert.deepEqual(await cables.state(), before);
+    });
+    await t.step("no model", async () => {
+      await using pod = await boot("no", { runtime: { internetworking_model: "none" } });
+      assert.deepEqual(await cables.state(), before);
+      assert.doesNotMatch(await pod.run("ip link"), /eth0/);
+      assert.match(pod.shim.log, /the guest has no network: links of .* are not connected: \\?"eth0/);
     });
   });
 });

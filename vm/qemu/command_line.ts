@@ -76,7 +76,7 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...devices.ports(input),
     ...agentChannel(input, fd),
     ...share(input),
-    ...nicArguments(config.nics ?? [], fd),
+    ...nicArguments(input, fd),
     ...boot(input),
     ...isolation(config),
   ];

@@ -1,6 +1,9 @@
 /** Network devices as QEMU's arguments. Pure functions. */
 
 import type { Nic } from "../vmm.ts";
+import type { CommandLineInput } from "./command_line.ts";
+import { virtio } from "./devices.ts";
+import { value } from "./values.ts";
 
 /** Name of a descriptor that a network device needs. */
 export type NicFdName = `tap of ${string}` | `vhost of ${string}`;
@@ -10,8 +13,8 @@ export type NicFdName = `tap of ${string}` | `vhost of ${string}`;
  *
  * @param fd takes a descriptor's name and gives the number that QEMU will have it by
  */
-export function nicArguments(nics: readonly Nic[], fd: (name: NicFdName) => number): string[] {
-  return nics.flatMap((nic) => [...backend(nic, fd), "-device", device(nic)]);
+export function nicArguments(input: CommandLineInput, fd: (name: NicFdName) => number): string[] {
+  return (input.config.nics ?? []).flatMap((nic) => [...backend(nic, fd), "-device", device(input, nic)]);
 }
 
 /** The descriptors behind the names in {@linkcode nicArguments}. */
@@ -37,7 +40,7 @@ export function vectors(queues: number): number {
 
 function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[] {
   if (backend.kind === "vhost-user") {
-    const socket = `socket,id=char-${id},path=${backend.socketPath.replaceAll(",", ",,")}`;
+    const socket = `socket,id=char-${id},path=${value(backend.socketPath)}`;
     return ["-chardev", socket, "-netdev", `vhost-user,id=${id},chardev=char-${id}`];
   }
   const fds = backend.fds.map((_, queue) => fd(`tap of ${id}.${queue}`));
@@ -47,10 +50,11 @@ function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[
 }
 
 /** Without a ROM: nothing is booted over it, and reading it takes time. */
-function device({ id, mac, backend }: Nic): string {
+function device(input: CommandLineInput, { id, mac, backend }: Nic): string {
   const queues = backend.kind === "tap" ? backend.fds.length : 1;
-  const many = queues > 1 ? `,mq=on,vectors=${vectors(queues)}` : "";
-  return `virtio-net-pci,id=${deviceId(id)},netdev=${id},mac=${mac},romfile=${many}`;
+  const many = queues > 1 ? ["mq=on", `vectors=${vectors(queues)}`] : [];
+  const own = [`id=${deviceId(id)}`, `netdev=${id}`, `mac=${mac}`, "romfile="];
+  return virtio(input, "virtio-net-pci", ...own, ...many);
 }
 
 /** What QEMU calls the device, as its back end has the id itself. */

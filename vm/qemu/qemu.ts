@@ -1,12 +1,12 @@
 /** QEMU as a virtual machine monitor: from a configuration to a running VM. */
 
 import { Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
-import type { ByteStream } from "../../rpc/stream.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { O, openFd, OwnedFd, readFd, S, statFd } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import { StepError } from "../../sys/program.ts";
 import { socketPair } from "../../sys/socket.ts";
+import { sendWithFds } from "../../sys/socket_fds.ts";
 import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
 import { type AcceleratorChoice, chooseAccelerator, isVirtualMachine, type KvmHost } from "./accelerator.ts";
@@ -18,7 +18,9 @@ import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
 import { Cpus } from "./hotplug/cpus.ts";
 import { FixedMemory, type GuestMemory, MemoryModules } from "./hotplug/memory.ts";
+import { PluggedNics } from "./hotplug/nics.ts";
 import type { Plugs } from "./hotplug/removal.ts";
+import { BridgeSlots } from "./hotplug/slots.ts";
 import { VirtioMemory } from "./hotplug/virtio_mem.ts";
 import { type MemoryBackend, memoryBackend } from "./memory_backend.ts";
 import { nicFds } from "./nics.ts";
@@ -149,6 +151,7 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
   });
   const memory = guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device)));
   const keepMemory = config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args)));
+  const nicIds = config.nics?.map(({ id }) => id) ?? [];
   const parts = {
     accelerator,
     channel,
@@ -158,6 +161,7 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     daemon,
     events,
     memory,
+    nics: new PluggedNics(plugs, new BridgeSlots(config.bridges ?? 0), nicIds),
     qmp,
     keepMemory,
   };
@@ -207,13 +211,17 @@ async function startQemu(
 
 /** Waits until the machine is built. The connection ends with QEMU, so an early end is noticed at once. */
 async function connectQmp(
-  stream: ByteStream,
+  stream: AsyncFd,
   daemon: Daemon,
   events: VmEvents,
   accelerator: Accelerator,
 ): Promise<QmpClient> {
   try {
-    return await QmpClient.connect(stream, { timeoutMs: START_MS, onEvent: (event) => events.take(event) });
+    return await QmpClient.connect(stream, {
+      timeoutMs: START_MS,
+      onEvent: (event) => events.take(event),
+      sendFd: (bytes, fd) => sendWithFds(stream, bytes, [fd]),
+    });
   } catch (error) {
     if (!(error instanceof QmpClosed)) throw error;
     // Whether it ended or only closed the connection: it is of no use any more.

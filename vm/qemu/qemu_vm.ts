@@ -3,7 +3,7 @@
 import type { ByteStream } from "../../rpc/stream.ts";
 import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
 import { Timer } from "../../sys/timer.ts";
-import type { Accelerator, AgentTransport, Vm, VmExit } from "../vmm.ts";
+import type { Accelerator, AgentTransport, NicPlugs, Vm, VmExit } from "../vmm.ts";
 import type { AgentChannel } from "./agent_channel.ts";
 import type { GuestConsole } from "./console.ts";
 import type { Cpus } from "./hotplug/cpus.ts";
@@ -17,6 +17,7 @@ export interface QemuParts {
   readonly channel: AgentChannel;
   readonly cpus: Cpus;
   readonly memory: GuestMemory;
+  readonly nics: NicPlugs;
   readonly console: GuestConsole;
   /** Resolves when the console's stream has ended. */
   readonly consoleEnded: Promise<void>;
@@ -74,6 +75,10 @@ export class QemuVm implements Vm {
   async connectAgent(signal?: AbortSignal): Promise<ByteStream> {
     if (this.#exit) throw new Error(`cannot reach the agent: ${this.#exit.message}`);
     return await this.#parts.channel.connect(signal);
+  }
+
+  get nics(): NicPlugs {
+    return this.#parts.nics;
   }
 
   get vcpus(): number {

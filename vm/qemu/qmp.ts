@@ -45,6 +45,14 @@ interface Pending {
   readonly done: PromiseWithResolvers<unknown>;
 }
 
+/** How to connect. */
+export interface ConnectOptions {
+  readonly timeoutMs: number;
+  onEvent?(event: QmpEvent): void;
+  /** Writes bytes that a descriptor travels with; without it none can be sent. */
+  sendFd?(bytes: Uint8Array, fd: number): Promise<void>;
+}
+
 /** A client on one connection. */
 export class QmpClient {
   readonly #stream: ByteStream;
@@ -52,12 +60,14 @@ export class QmpClient {
   readonly #closed = Promise.withResolvers<void>();
   readonly #pending = new Map<number, Pending>();
   readonly #onEvent: (event: QmpEvent) => void;
+  readonly #sendFd: ConnectOptions["sendFd"];
   #lastId = 0;
   #end: QmpClosed | undefined;
 
-  private constructor(stream: ByteStream, onEvent: (event: QmpEvent) => void) {
+  private constructor(stream: ByteStream, options: ConnectOptions) {
     this.#stream = stream;
-    this.#onEvent = onEvent;
+    this.#onEvent = (event) => options.onEvent?.(event);
+    this.#sendFd = options.sendFd;
     this.#follow();
   }
 
@@ -71,9 +81,9 @@ export class QmpClient {
    */
   static async connect(
     stream: ByteStream,
-    options: { readonly timeoutMs: number; onEvent?(event: QmpEvent): void },
+    options: ConnectOptions,
   ): Promise<QmpClient> {
-    const client = new QmpClient(stream, (event) => options.onEvent?.(event));
+    const client = new QmpClient(stream, options);
     try {
       await within(options.timeoutMs, client.#negotiate(), "did not answer on its control socket");
       return client;
@@ -91,6 +101,7 @@ export class QmpClient {
   /**
    * Has QEMU do something.
    *
+   * @param options `fd` is sent along; QEMU gets a copy
    * @returns the `return` member of the answer
    * @throws {QmpError} QEMU refused
    * @throws {QmpClosed} the connection ended first
@@ -99,7 +110,7 @@ export class QmpClient {
   async execute(
     command: string,
     args: Readonly<Record<string, unknown>> = {},
-    options: { readonly timeoutMs?: number } = {},
+    options: { readonly timeoutMs?: number; readonly fd?: number } = {},
   ): Promise<unknown> {
     if (this.#end) throw this.#end;
     const id = ++this.#lastId;
@@ -107,7 +118,7 @@ export class QmpClient {
     this.#pending.set(id, { command, done });
     try {
       const request = JSON.stringify({ execute: command, arguments: args, id });
-      await this.#write(new TextEncoder().encode(request + "\n"));
+      await this.#write(new TextEncoder().encode(request + "\n"), options.fd);
       return await within(options.timeoutMs ?? 10_000, done.promise, `did not answer "${command}"`);
     } catch (error) {
       // A write that fails says less than how the connection ended.
@@ -117,9 +128,11 @@ export class QmpClient {
     }
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  async #write(bytes: Uint8Array, fd: number | undefined): Promise<void> {
     try {
-      await this.#stream.write(bytes);
+      if (fd === undefined) return await this.#stream.write(bytes);
+      if (!this.#sendFd) throw new Error("descriptors cannot be sent over this connection");
+      await this.#sendFd(bytes, fd);
     } catch (cause) {
       // QEMU is gone; the reader, who would say so, has just not had its turn yet
       throw this.#end ?? new QmpClosed(GONE, { cause });

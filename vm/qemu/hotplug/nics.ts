@@ -1,0 +1,81 @@
+/** Network devices that come and go while the machine runs. */
+
+import type { Nic, NicPlugs } from "../../vmm.ts";
+import { deviceId, vectors } from "../nics.ts";
+import { type Plugs, removeDevice } from "./removal.ts";
+import type { BridgeSlots, Place } from "./slots.ts";
+
+/** The network devices of a machine. */
+export class PluggedNics implements NicPlugs {
+  readonly #plugs: Plugs;
+  readonly #slots: BridgeSlots;
+  /** those that are there; one of the boot has no place of ours */
+  readonly #present = new Map<string, Place | undefined>();
+
+  /** @param atBoot ids of the devices that the machine has from the beginning */
+  constructor(plugs: Plugs, slots: BridgeSlots, atBoot: readonly string[]) {
+    this.#plugs = plugs;
+    this.#slots = slots;
+    for (const id of atBoot) this.#present.set(id, undefined);
+  }
+
+  async add(nic: Nic): Promise<string> {
+    const { qmp } = this.#plugs;
+    await using undo = new AsyncDisposableStack();
+    const place = undo.use(this.#slots.take());
+    const backend = await this.#addBackend(nic, undo);
+    undo.defer(() => qmp.execute("netdev_del", { id: nic.id }).then(() => {}));
+    const queues = nic.backend.kind === "tap" ? nic.backend.fds.length : 1;
+    await qmp.execute("device_add", {
+      driver: "virtio-net-pci",
+      id: deviceId(nic.id),
+      netdev: backend,
+      mac: nic.mac,
+      bus: place.bus,
+      addr: place.address,
+      romfile: "",
+      ...(queues > 1 && { mq: true, vectors: vectors(queues) }),
+    });
+    undo.move();
+    this.#present.set(nic.id, place);
+    return place.path;
+  }
+
+  async remove(id: string): Promise<void> {
+    if (!this.#present.has(id)) throw new Error(`the VM has no network device "${id}"`);
+    await removeDevice(this.#plugs, deviceId(id));
+    await this.#plugs.qmp.execute("netdev_del", { id });
+    this.#present.get(id)?.[Symbol.dispose]();
+    this.#present.delete(id);
+  }
+
+  /** @returns the back end's id */
+  async #addBackend({ id, backend }: Nic, undo: AsyncDisposableStack): Promise<string> {
+    const { qmp } = this.#plugs;
+    if (backend.kind === "vhost-user") {
+      const address = { type: "unix", data: { path: backend.socketPath } };
+      const socket = { type: "socket", data: { server: false, addr: address } };
+      await qmp.execute("chardev-add", { id: `char-${id}`, backend: socket });
+      undo.defer(() => qmp.execute("chardev-remove", { id: `char-${id}` }).then(() => {}));
+      await qmp.execute("netdev_add", { type: "vhost-user", id, chardev: `char-${id}` });
+      return id;
+    }
+    await using held = new AsyncDisposableStack();
+    const hand = async (fd: number, name: string) => {
+      await qmp.execute("getfd", { fdname: name }, { fd });
+      // a back end that fails may have taken some of them already
+      held.defer(() => qmp.execute("closefd", { fdname: name }).then(() => {}, () => {}));
+      return name;
+    };
+    const fds: string[] = [];
+    const vhostfds: string[] = [];
+    for (const [queue, fd] of backend.fds.entries()) fds.push(await hand(fd, `tap-${id}-${queue}`));
+    for (const [queue, fd] of backend.vhostFds.entries()) {
+      vhostfds.push(await hand(fd, `vhost-${id}-${queue}`));
+    }
+    const kernel = vhostfds.length === 0 ? {} : { vhost: true, vhostfds: vhostfds.join(":") };
+    await qmp.execute("netdev_add", { type: "tap", id, fds: fds.join(":"), ...kernel });
+    held.move(); // the back end has them now
+    return id;
+  }
+}
