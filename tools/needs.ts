@@ -38,6 +38,7 @@ export const NEEDS: readonly Need[] = [
     package: "containernetworking-plugins",
     places: [["/usr/lib/cni/bridge"], ["/usr/lib/cni/host-local"], ["/usr/lib/cni/loopback"]],
   },
+  { package: "docker.io", places: ["dockerd"] },
   { package: "runc", places: ["runc"] },
   { package: "crun", places: ["crun"] },
   { package: "busybox-static", places: ["busybox"] },
@@ -56,6 +57,8 @@ export const NEEDS: readonly Need[] = [
   { package: "iptables", places: ["iptables-save", "iptables-restore"] },
   { package: "iproute2", places: ["ip"] },
   { package: "strace", places: ["strace"] },
+  { package: "zsh", places: ["zsh"] },
+  { package: "fish", places: ["fish"] },
   { package: "time", places: ["/usr/bin/time"] },
 ];
 

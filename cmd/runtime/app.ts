@@ -3,6 +3,7 @@ import { reason } from "../../sandbox/log.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { checkCommand } from "./check/command.ts";
 import { configRoutes } from "./config/command.ts";
+import { completionRoutes } from "./completion/command.ts";
 import { envCommand } from "./env/command.ts";
 import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
@@ -17,7 +18,7 @@ import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
-import { nearest } from "./spelling.ts";
+import { nearest } from "../../config/nearest.ts";
 import { versionCommand } from "./version_command.ts";
 
 /** What a command gets beside its flags: the streams it writes to, and where it leaves its exit code. */
@@ -46,6 +47,7 @@ const routes = buildRouteMap<string, AppContext>({
     config: configRoutes,
     install: installCommand,
     uninstall: uninstallCommand,
+    completion: completionRoutes,
     version: versionCommand,
   },
   aliases: { "kata-check": "check", "kata-env": "env" },

@@ -11,6 +11,9 @@ import { print, printError } from "./output.ts";
 /** As the last word it asks for what could stand in its place. */
 const COMPLETION_WORD = "--generate-bash-completion";
 
+/** As the first word it makes the answer one for the scripts that `completion` prints. */
+const SHELL_WORD = "__complete";
+
 /**
  * Runs a line; whatever goes wrong is told in a sentence on standard error.
  *
@@ -20,7 +23,10 @@ const COMPLETION_WORD = "--generate-bash-completion";
 export async function runLine(name: string, args: readonly string[]): Promise<number> {
   try {
     if (args.at(-1) === COMPLETION_WORD) {
-      return await (await import("./completion/propose.ts")).printProposals(args.slice(0, -1));
+      return await (await import("./completion/propose.ts")).printWords(args.slice(0, -1));
+    }
+    if (args[0] === SHELL_WORD) {
+      return await (await import("./completion/propose.ts")).answerShell(args.slice(1));
     }
     return await runParsed(name, readCommandLine(args));
   } catch (error) {

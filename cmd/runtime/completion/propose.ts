@@ -4,8 +4,9 @@
  * @module
  */
 
+import { HOST_PATHS } from "../../../sandbox/paths.ts";
 import { proposeWords, targetOf } from "../app.ts";
-import { GLOBAL_OPTIONS } from "../globals.ts";
+import { GLOBAL_OPTIONS, type GlobalOption } from "../globals.ts";
 import { print } from "../output.ts";
 
 /** A word that may come next. */
@@ -20,12 +21,17 @@ export interface Proposals {
   readonly files?: "files" | "folders";
 }
 
-const NOTHING: Proposals = { words: [] };
-
 /** Prints what may follow the words, one a line: what the shells' scripts of other programs read. */
-export async function printProposals(words: readonly string[]): Promise<number> {
+export async function printWords(words: readonly string[]): Promise<number> {
   const { words: found } = await propose([...words, ""]);
   print(found.map(({ word }) => `${word}\n`).join(""));
+  return 0;
+}
+
+/** Answers our own scripts: see `scripts.ts`. @param words the last is the one that is typed */
+export async function answerShell(words: readonly string[]): Promise<number> {
+  const { words: found, files } = await propose(words);
+  print(files === undefined ? found.map(({ word, brief }) => `${word}\t${brief}\n`).join("") : `:${files}\n`);
   return 0;
 }
 
@@ -33,43 +39,54 @@ export async function printProposals(words: readonly string[]): Promise<number> 
 export async function propose(words: readonly string[]): Promise<Proposals> {
   const finished = words.slice(0, -1);
   const partial = words.at(-1) ?? "";
-  const start = commandStart(finished);
-  if (typeof start !== "number") return start;
-  const command = finished.slice(start);
-  if (command.length === 0 && partial.startsWith("-")) {
-    return { words: globalOptionWords().filter(({ word }) => word.startsWith(partial)) };
+  const { command, waiting } = commandOf(finished);
+  if (waiting !== undefined) return valuesOf(waiting, partial);
+  const [first, ...others] = command;
+  if (first === undefined && partial.startsWith("-")) {
+    return { words: startingWith(partial, globalOptions()) };
   }
-  const [first] = command;
-  if (first === "help" || first === "h") return await propose([...command.slice(1), partial]);
-  const valueOf = valueKind(command);
-  if (valueOf !== undefined) return { words: [], files: valueOf };
+  if (first === "help" || first === "h") return await propose([...others, partial]);
+  const kind = placeholderOf(command);
+  if (kind === "FILE") return { words: [], files: "files" };
+  if (kind === "DIR") return { words: [], files: "folders" };
+  if (isSandbox(kind)) return { words: startingWith(partial, sandboxes()) };
   const found = await proposeWords([...command, partial]);
   const proposals = found.map(({ completion, brief }) => ({ word: completion, brief }));
-  if (command.length === 0) proposals.push({ word: "help", brief: "explain a command" });
-  return { words: proposals.filter(({ word }) => word.startsWith(partial)) };
+  if (first === undefined) proposals.push({ word: "help", brief: "explain a command" });
+  if (!partial.startsWith("-") && takesSandbox(command)) proposals.unshift(...sandboxes());
+  return { words: startingWith(partial, proposals) };
 }
 
-/** Where the command starts, behind the global options; what to propose if the last of those still lacks its value. */
-function commandStart(words: readonly string[]): number | Proposals {
+function startingWith(partial: string, proposals: readonly Proposal[]): Proposal[] {
+  return proposals.filter(({ word }) => word.startsWith(partial));
+}
+
+/** The command behind the options before it; `waiting`: the option that still lacks its value. */
+function commandOf(words: readonly string[]): { command: readonly string[]; waiting?: GlobalOption } {
   let at = 0;
   while (at < words.length && (words[at] ?? "").startsWith("-")) {
     const word = (words[at] ?? "").replace(/^--?/, "");
     const option = GLOBAL_OPTIONS.find(({ names }) => names.includes(word.split("=")[0] ?? ""));
-    at += option?.placeholder === undefined || word.includes("=") ? 1 : 2;
-    if (at > words.length) {
-      if (option?.values) return { words: option.values.map((value) => ({ word: value, brief: "" })) };
-      return option?.placeholder === "DIR" ? { words: [], files: "folders" } : { words: [], files: "files" };
-    }
+    const takesNext = option?.placeholder !== undefined && !word.includes("=");
+    if (takesNext && at + 1 === words.length) return { command: [], waiting: option };
+    at += takesNext ? 2 : 1;
   }
-  return words.includes("--") && at === words.length ? NOTHING : at;
+  return { command: words.slice(at) };
 }
 
-function globalOptionWords(): Proposal[] {
+function valuesOf({ values, placeholder }: GlobalOption, partial: string): Proposals {
+  if (values !== undefined) {
+    return { words: startingWith(partial, values.map((word) => ({ word, brief: "" }))) };
+  }
+  return { words: [], files: placeholder === "DIR" ? "folders" : "files" };
+}
+
+function globalOptions(): Proposal[] {
   return GLOBAL_OPTIONS.map(({ names, brief }) => ({ word: `--${names[0]}`, brief }));
 }
 
-/** Whether the last word is an option of the command whose value is a file or a folder. */
-function valueKind(command: readonly string[]): Proposals["files"] {
+/** What the value of the option is called that the words end with; undefined: they end with none that takes a value. */
+function placeholderOf(command: readonly string[]): string | undefined {
   const last = command.at(-1) ?? "";
   const target = targetOf(command);
   if (
@@ -78,8 +95,29 @@ function valueKind(command: readonly string[]): Proposals["files"] {
     return undefined;
   }
   const name = last.replace(/^--?/, "").replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-  const flag = target.parameters.flags?.[name];
-  if (flag === undefined || flag.kind === "boolean") return undefined;
-  const placeholder = "placeholder" in flag ? flag.placeholder : undefined;
-  return placeholder === "FILE" ? "files" : placeholder === "DIR" ? "folders" : undefined;
+  const flags = target.parameters.flags ?? {};
+  const flag = Object.hasOwn(flags, name) ? flags[name] : undefined;
+  return flag !== undefined && flag.kind === "parsed" ? flag.placeholder : undefined;
+}
+
+function takesSandbox(command: readonly string[]): boolean {
+  const target = targetOf(command);
+  const positional = target !== undefined && "parameters" in target
+    ? target.parameters.positional
+    : undefined;
+  if (positional === undefined) return false;
+  const first = positional.kind === "tuple" ? positional.parameters[0] : positional.parameter;
+  return isSandbox(first?.placeholder);
+}
+
+function isSandbox(placeholder: string | undefined): boolean {
+  return /^sandbox(-id)?$/i.test(placeholder ?? "");
+}
+
+function sandboxes(): Proposal[] {
+  try {
+    return [...Deno.readDirSync(HOST_PATHS.state)].map(({ name }) => ({ word: name, brief: "sandbox" }));
+  } catch {
+    return [];
+  }
 }

@@ -15,8 +15,8 @@ export type GuestSource =
 export interface GuestSearch {
   readonly kernel?: string | undefined;
   readonly modules?: string | undefined;
-  /** folder of this program */
-  readonly beside: string;
+  /** folders that may have a guest that was made with this program */
+  readonly beside: readonly string[];
   /** of the running kernel */
   readonly release: string;
   /** in front of /boot and /lib/modules, for tests */
@@ -38,9 +38,8 @@ export function findGuestSource(
   if (kernel !== undefined || modules !== undefined) {
     throw new Error("--kernel and --modules belong together: give both or none of them");
   }
-  if (isFile(`${beside}/${KERNEL_FILE}`) && isFile(`${beside}/${INITRD_FILE}`)) {
-    return { kind: "made", folder: beside };
-  }
+  const folder = beside.find((one) => isFile(`${one}/${KERNEL_FILE}`) && isFile(`${one}/${INITRD_FILE}`));
+  if (folder !== undefined) return { kind: "made", folder };
   for (const one of [release, ...releases(`${root}/lib/modules`)]) {
     const source = { kernel: `${root}/boot/vmlinuz-${one}`, modules: `${root}/lib/modules/${one}` };
     if (isFile(source.kernel) && isFile(`${source.modules}/modules.dep`)) return { kind: "build", ...source };

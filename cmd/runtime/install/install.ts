@@ -57,7 +57,8 @@ export async function install(flags: InstallFlags): Promise<void> {
   const source = findGuestSource({
     kernel: flags.kernel,
     modules: flags.modules,
-    beside: dirname(Deno.execPath()),
+    // the second: it runs from where it was installed
+    beside: [dirname(Deno.execPath()), resolve(dirname(Deno.execPath()), "../share/kata-containers")],
     release: uname().release,
     advice: kernelCommand(thisHost()),
   });

@@ -205,7 +205,7 @@ Deno.test("the guest is made from what was asked for, what lies beside, the runn
     "/opt/kata-initrd.img": "i",
   });
   const { root } = machine;
-  const search = { root, beside: `${root}/nothing`, release: "6.1.0-9", advice: "do this" };
+  const search = { root, beside: [`${root}/nothing`], release: "6.1.0-9", advice: "do this" };
   const boot = (release: string) => ({
     kind: "build",
     kernel: `${root}/boot/vmlinuz-${release}`,
@@ -216,7 +216,7 @@ Deno.test("the guest is made from what was asked for, what lies beside, the runn
     kernel: "/k",
     modules: "/m",
   });
-  assert.deepEqual(findGuestSource({ ...search, beside: `${root}/opt` }), {
+  assert.deepEqual(findGuestSource({ ...search, beside: [`${root}/no`, `${root}/opt`] }), {
     kind: "made",
     folder: `${root}/opt`,
   });
