@@ -86,7 +86,9 @@ function makeTmpfs(options: readonly string[], attributes: number): OwnedFd {
     syscall("fsconfig", [context.fd, command, cstr(key), value, 0], option);
   }
   syscall("fsconfig", [context.fd, FSCONFIG_CMD_CREATE, null, null, 0]);
-  return new OwnedFd(syscall("fsmount", [context.fd, FSMOUNT_CLOEXEC, attributes]));
+  const mount = new OwnedFd(syscall("fsmount", [context.fd, FSMOUNT_CLOEXEC, attributes]));
+  taken.dispose();
+  return mount;
 }
 
 /**
@@ -128,6 +130,7 @@ function* copies(from: number, to: number, depth: number): Generator<() => void>
     );
     yield* copies(inner ?? -1, outer ?? -1, depth + 1);
     yield () => finish(to, name, stat);
+    taken.dispose();
   }
 }
 
