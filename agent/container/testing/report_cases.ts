@@ -450,4 +450,57 @@ export const REPORT_CASES: readonly ReportCase[] = [
       "try personality,0": "ok",
     },
   },
+  {
+    name: "a scheduler and a priority of I/O",
+    change: process({
+      scheduler: { policy: "SCHED_BATCH", nice: 7 },
+      ioPriority: { class: "IOPRIO_CLASS_BE", priority: 6 },
+    }),
+    expect: { "scheduler": "3", "nice": "7", "ioprio": String(2 << 13 | 6) },
+    unlike: [[/^(scheduler|nice|ioprio)$/, "crun 1.8 does not know these fields"]],
+  },
+  {
+    name: "a personality",
+    change: linux({ personality: { domain: "LINUX32" } }),
+    expect: { "personality": "8" },
+  },
+  {
+    name: "the cgroup, to be looked at",
+    change: mounts({
+      destination: "/sys",
+      type: "sysfs",
+      source: "sysfs",
+      options: ["nosuid", "noexec", "nodev", "ro"],
+    }, {
+      destination: "/sys/fs/cgroup",
+      type: "cgroup",
+      source: "cgroup",
+      options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
+    }),
+    asks: ["mkdir=/sys/fs/cgroup/x", "file=/sys/fs/cgroup/cgroup.procs"],
+    expect: {
+      "cgroup": "0::/",
+      "mkdir /sys/fs/cgroup/x": "EROFS",
+      "mount /sys/fs/cgroup": /^cgroup2 cgroup ro,nosuid,nodev,noexec/,
+      "file /sys/fs/cgroup/cgroup.procs": "1",
+    },
+    unlike: [
+      [/^mount \/sys/, "crun makes the mount read-only, but not its file system"],
+      [/^file \/sys\/fs\/cgroup/, "crun was told to leave cgroups alone"],
+    ],
+  },
+  {
+    name: "recursive attributes of a bind",
+    change: mounts(
+      tmpfs("/outer", "size=1m"),
+      {
+        destination: "/bound",
+        type: "bind",
+        source: "/dev",
+        options: ["rbind", "rro", "rnoexec", "rnosuid"],
+      },
+    ),
+    asks: ["mkdir=/bound/x", "mkdir=/bound/shm/x", "mkdir=/outer/x"],
+    expect: { "mkdir /bound/x": "EROFS", "mkdir /outer/x": "ok", "mount /bound": / ro,nosuid,noexec/ },
+  },
 ];
