@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import denoConfig from "../deno.json" with { type: "json" };
+import { documentedFields, specFields } from "./oci_fields.ts";
 import { ROOT } from "../tools/paths.ts";
 
 const DOCUMENTS = [
@@ -8,6 +9,7 @@ const DOCUMENTS = [
   "CHANGELOG.md",
   "docs/architecture.md",
   "docs/configuration.md",
+  "docs/oci.md",
 ];
 
 const read = (path: string): Promise<string> => Deno.readTextFile(`${ROOT}/${path}`);
@@ -55,4 +57,30 @@ Deno.test("continuous integration and the container build run the commands of th
     assert.ok(found.length > 0, path);
     assert.deepEqual([...new Set(found)], [wanted], path);
   }
+});
+
+Deno.test("docs/oci.md has every field of the specification, each with its state and a test that is there", async () => {
+  const rows = documentedFields(await read("docs/oci.md"));
+  assert.deepEqual(
+    rows.map(({ field }) => field).toSorted(),
+    specFields(await read("oci/spec.ts")).toSorted(),
+  );
+  for (const { field, state, tests } of rows) {
+    assert.match(state, /^(done|refused)\b/, field);
+    assert.ok(tests.length > 0, `${field} names no test`);
+    for (const { file, name } of tests) {
+      const quoted = ['"', "'", "`"].map((quote) => `${quote}${name}${quote}`);
+      const text = await read(file);
+      assert.ok(quoted.some((title) => text.includes(title)), `${field}: ${file} has no test "${name}"`);
+    }
+  }
+});
+
+Deno.test("the fields of docs/oci.md are those that the shape of a specification checks", async () => {
+  const shape = await read("oci/shape.ts");
+  const names = new Set(
+    specFields(await read("oci/spec.ts")).flatMap((field) => field.replaceAll("[]", "").split(".")),
+  );
+  names.delete("*");
+  assert.deepEqual([...names].filter((name) => !new RegExp(`\\b${name}(:|,)`).test(shape)), []);
 });

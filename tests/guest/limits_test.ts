@@ -148,6 +148,14 @@ Deno.test("limits, devices and system calls are filtered in a guest as the speci
     assert.ok(cgroupStats?.hugetlbStats["2MB"]);
   });
 
+  await t.step("a limit below what is in use is refused when that is to be checked", async () => {
+    const memory = { limit: 4096, checkBeforeUpdate: true };
+    await assert.rejects(
+      update({ memory }),
+      /resources\.memory\.limit is below what is in use, \d+: it is 4096/,
+    );
+  });
+
   await t.step("a limit of processes is one", async () => {
     const script = "echo begun; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; echo all";
     const printed = await runner.run(["sh", "-c", script], withResources({ pids: { limit: 5 } }));
