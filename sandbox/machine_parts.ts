@@ -7,7 +7,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
-import type { ConfidentialGuest, GuestImage, HostUser, MachineParts } from "../vm/vmm.ts";
+import type { ConfidentialGuest, DiskSettings, GuestImage, HostUser, MachineParts } from "../vm/vmm.ts";
 
 type Hypervisor = Config["hypervisor"];
 
@@ -46,9 +46,8 @@ export function machineParts({ spec, config, user, host = thisHost }: PartsNeeds
     balloon: hypervisor.reclaim_guest_freed_memory,
     bridges: hypervisor.default_bridges,
     ports: ports(hypervisor),
-    scsi: hypervisor.block_device_driver === "virtio-scsi"
-      ? { ioThread: hypervisor.enable_iothreads }
-      : undefined,
+    scsi: needsScsi(hypervisor) ? { ioThread: hypervisor.enable_iothreads } : undefined,
+    disks: diskSettings(hypervisor),
     iommu: hypervisor.enable_iommu,
     iommuPlatform: hypervisor.enable_iommu_platform,
     ignoreNesting: hypervisor.disable_nesting_checks,
@@ -80,6 +79,22 @@ function guestImage(hypervisor: Hypervisor, host: PartsHost): GuestImage | undef
     hypervisor.machine_type !== "microvm" &&
     (host.arch === "x86_64" || hasFirmware);
   return { path, sizeBytes: host.sizeOf(path), fsType, asMemory };
+}
+
+/** A controller of disks costs time at boot: a q35, which has bridges, is given one with the first disk. */
+function needsScsi({ block_device_driver: driver, machine_type: machine }: Hypervisor): boolean {
+  return driver === "virtio-scsi" && machine !== "q35";
+}
+
+function diskSettings(hypervisor: Hypervisor): DiskSettings {
+  const { block_device_driver: driver, block_device_aio: aio, enable_iothreads: ioThread } = hypervisor;
+  const { block_device_cache_direct: direct, block_device_cache_noflush: noFlush } = hypervisor;
+  return {
+    driver: driver === "virtio-scsi" ? "virtio-scsi" : "virtio-blk",
+    aio,
+    cache: hypervisor.block_device_cache_set ? { direct, noFlush } : undefined,
+    ioThread,
+  };
 }
 
 function ports(hypervisor: Hypervisor): MachineParts["ports"] {

@@ -31,6 +31,36 @@ Deno.test("an image is mapped as memory where machines can, and is a disk elsewh
   assert.equal(imageOf({ image: "" }), undefined);
 });
 
+Deno.test("disks are plugged in as it is configured", () => {
+  const partsOf = (change: Record<string, unknown>) => {
+    const config = testConfig();
+    Object.assign(config.hypervisor, change);
+    return machineParts({ spec: testSpec(), config, host: HOST });
+  };
+  const usual = { driver: "virtio-scsi", aio: "io_uring", cache: undefined, ioThread: false };
+  assert.deepEqual(partsOf({}).disks, usual);
+  assert.deepEqual(partsOf({ block_device_aio: "threads" }).disks, { ...usual, aio: "threads" });
+  assert.deepEqual(partsOf({ block_device_driver: "virtio-blk" }).disks, { ...usual, driver: "virtio-blk" });
+  assert.deepEqual(partsOf({ enable_iothreads: true }).disks, { ...usual, ioThread: true });
+  const direct = { block_device_cache_direct: true, block_device_cache_noflush: true };
+  assert.equal(partsOf(direct).disks?.cache, undefined, "only if it is to be set at all");
+  assert.deepEqual(partsOf({ ...direct, block_device_cache_set: true }).disks?.cache, {
+    direct: true,
+    noFlush: true,
+  });
+});
+
+Deno.test("a machine without bridges has its SCSI controller from the start", () => {
+  const scsiOf = (change: Record<string, unknown>) => {
+    const config = testConfig();
+    Object.assign(config.hypervisor, change);
+    return machineParts({ spec: testSpec(), config, host: HOST }).scsi;
+  };
+  assert.equal(scsiOf({}), undefined);
+  assert.deepEqual(scsiOf({ machine_type: "virt" }), { ioThread: false });
+  assert.equal(scsiOf({ machine_type: "virt", block_device_driver: "virtio-blk" }), undefined);
+});
+
 Deno.test("memory for enclaves is asked for by a pod's annotation", () => {
   const bytes = (text: string) =>
     machineParts({

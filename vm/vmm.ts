@@ -98,8 +98,10 @@ export interface MachineParts {
   readonly bridges?: number;
   /** Ports for PCI Express devices of the host. */
   readonly ports?: { readonly kind: "root" | "switch"; readonly count: number };
-  /** A SCSI controller for disks that are plugged in later. */
+  /** A SCSI controller at boot, where one cannot be plugged in with the first disk. */
   readonly scsi?: { readonly ioThread: boolean };
+  /** How disks are plugged in later; default: as SCSI disks, read and written by threads. */
+  readonly disks?: DiskSettings;
   /** An IOMMU inside the machine. */
   readonly iommu?: boolean;
   /** Virtio devices go through it. */
@@ -182,6 +184,37 @@ export interface VmConfig extends MachineParts {
   onLog(line: string): void;
 }
 
+/** How disks are plugged in. */
+export interface DiskSettings {
+  readonly driver: "virtio-blk" | "virtio-scsi";
+  /** How the host reads and writes. */
+  readonly aio: "io_uring" | "native" | "threads";
+  /** What the host keeps in memory; default: the monitor's own way. */
+  readonly cache?: { readonly direct: boolean; readonly noFlush: boolean };
+  /** Whether disks have a thread of their own in the monitor. */
+  readonly ioThread: boolean;
+}
+
+/** A disk to be plugged in. */
+export interface Disk {
+  /** A block device of the host, or a file. */
+  readonly path: string;
+  readonly isDevice: boolean;
+  readonly readonly: boolean;
+}
+
+/** Where the guest finds a disk. */
+export type DiskAddress =
+  /** Slots from the root bus on, such as "02/01". */
+  | { readonly kind: "pci"; readonly path: string }
+  /** Target and unit, such as "0:1". */
+  | { readonly kind: "scsi"; readonly address: string };
+
+/** A disk that is plugged in. Disposing of it takes it out again, which the guest has to agree to. */
+export interface PluggedDisk extends AsyncDisposable {
+  readonly address: DiskAddress;
+}
+
 /** How a virtual machine ended. */
 export interface VmExit {
   /**
@@ -261,6 +294,12 @@ export interface Vm extends AsyncDisposable {
    * @returns how much there is then, in MiB: at least what is wanted, or all that the machine can have
    */
   resizeMemory(wantedMiB: number, blockMiB: number): Promise<number>;
+  /**
+   * Plugs a disk in.
+   *
+   * @throws {Error} there is no place for it, or the monitor refuses
+   */
+  addDisk(disk: Disk): Promise<PluggedDisk>;
   /** Halts all processors. */
   pause(): Promise<void>;
   /** Lets them go on. */

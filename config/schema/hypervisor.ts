@@ -99,13 +99,10 @@ export const HYPERVISOR = {
   block_device_driver: choice(["virtio-scsi", "virtio-blk", "virtio-mmio", "nvdimm", "virtio-blk-ccw"], {
     annotation: {},
   }),
-  block_device_aio: choice(["io_uring", "native", "threads"], {
-    annotation: {},
-    missing: NO_BLOCK_DEVICES,
-  }),
-  block_device_cache_set: flag(false, { annotation: {}, missing: NO_BLOCK_DEVICES }),
-  block_device_cache_direct: flag(false, { annotation: {}, missing: NO_BLOCK_DEVICES }),
-  block_device_cache_noflush: flag(false, { annotation: {}, missing: NO_BLOCK_DEVICES }),
+  block_device_aio: choice(["io_uring", "native", "threads"], { annotation: {} }),
+  block_device_cache_set: flag(false, { annotation: {} }),
+  block_device_cache_direct: flag(false, { annotation: {} }),
+  block_device_cache_noflush: flag(false, { annotation: {} }),
   disable_block_device_use: flag(false, { annotation: {} }),
   enable_iothreads: flag(false, { annotation: {} }),
   disable_image_nvdimm: flag(false, { annotation: {} }),

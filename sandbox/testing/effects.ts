@@ -29,6 +29,7 @@ export interface Effect {
 
 const shown = (value: string, file: string, test: string): Effect => ({ value, shown: [file, test] });
 
+const MACHINE_PARTS = "sandbox/machine_parts_test.ts";
 const ANNOTATIONS = "config/annotations_test.ts";
 const LOADING = "config/load_test.ts";
 
@@ -80,6 +81,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     machine_type: {
       value: '"microvm"',
       adds: [
+        "-device virtio-scsi-pci,id=scsi0",
         "-machine microvm,memory-backend=dimm1,pcie=on,acpi=on,rtc=on",
         "-smp 1",
         "-m 2048M",
@@ -206,24 +208,13 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       daemon: ["--announce-submounts"],
     },
     msize_9p: { value: "65536", request: { storage: "msize=65536" } },
-    block_device_driver: {
-      value: '"virtio-blk"',
-      adds: [],
-      removes: ["-device virtio-scsi-pci,id=scsi0", "append: scsi_mod.scan=none"],
-    },
-    block_device_aio: missing('"threads"'),
-    block_device_cache_set: missing("true"),
-    block_device_cache_direct: missing("true"),
-    block_device_cache_noflush: missing("true"),
+    block_device_driver: { value: '"virtio-blk"', removes: ["append: scsi_mod.scan=none"] },
+    block_device_aio: shown('"threads"', MACHINE_PARTS, "disks"),
+    block_device_cache_set: shown("true", MACHINE_PARTS, "disks"),
+    block_device_cache_direct: shown("true", MACHINE_PARTS, "disks"),
+    block_device_cache_noflush: shown("true", MACHINE_PARTS, "disks"),
     disable_block_device_use: kept("true"),
-    enable_iothreads: {
-      value: "true",
-      adds: [
-        "-object iothread,id=iothread-scsi0",
-        "-device virtio-scsi-pci,id=scsi0,iothread=iothread-scsi0",
-      ],
-      removes: ["-device virtio-scsi-pci,id=scsi0"],
-    },
+    enable_iothreads: shown("true", MACHINE_PARTS, "disks"),
     disable_image_nvdimm: {
       value: "true",
       with: 'initrd = ""\nimage = "disk"',
@@ -284,7 +275,6 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     enable_iommu_platform: {
       value: "true",
       adds: [
-        "-device virtio-scsi-pci,id=scsi0,disable-legacy=on,iommu_platform=on",
         "-device virtio-rng-pci,rng=rng0,disable-legacy=on,iommu_platform=on",
       ],
     },
@@ -293,12 +283,10 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       kvm: true,
       nested: true,
       adds: [
-        "-device virtio-scsi-pci,id=scsi0",
         "-device virtio-rng-pci,rng=rng0",
         "-device virtio-9p-pci,fsdev=fsdev0,mount_tag=kataShared",
       ],
       removes: [
-        "-device virtio-scsi-pci,id=scsi0,disable-modern=true",
         "-device virtio-rng-pci,rng=rng0,disable-modern=true",
         "-device virtio-9p-pci,fsdev=fsdev0,mount_tag=kataShared,disable-modern=true",
       ],

@@ -7,7 +7,7 @@
 import type { Config } from "../../config/schema.ts";
 import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
-import type { Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
+import type { Disk, Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
 import type { Helper, Host } from "../host.ts";
 import { type NetworkOptions, SandboxNetwork } from "../network.ts";
 import type { HostPaths } from "../paths.ts";
@@ -79,6 +79,13 @@ export class FakeHost implements Host, AsyncDisposable {
       },
       get memoryMiB() {
         return size.memoryMiB;
+      },
+      addDisk: ({ path, readonly }: Disk) => {
+        this.#step(`disk ${path}${readonly ? " read-only" : ""}`);
+        return Promise.resolve({
+          address: { kind: "scsi", address: "0:0" },
+          [Symbol.asyncDispose]: () => this.#release(`take disk ${path}`),
+        });
       },
       resizeCpus: (wanted: number) => {
         this.#step(`${wanted} CPUs`);

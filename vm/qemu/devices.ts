@@ -5,7 +5,7 @@ import type { CommandLineInput } from "./command_line.ts";
 import { value } from "./values.ts";
 
 /** First slot of bridges on the root bus: fixed, so that addresses do not depend on what else there is. */
-const FIRST_BRIDGE_SLOT = 2;
+export const FIRST_BRIDGE_SLOT = 2;
 
 const MIB = 1_048_576;
 

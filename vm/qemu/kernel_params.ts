@@ -46,7 +46,7 @@ export type KernelConfig = Pick<
   | "agentParams"
   | "kernelParams"
   | "iommu"
-  | "scsi"
+  | "disks"
   | "virtioMem"
   | "guestSelinux"
   | "confidential"
@@ -81,7 +81,7 @@ export function kernelCommandLine(arch: Arch, config: KernelConfig): string {
     ...(config.virtioMem ? ["memhp_default_state=online"] : []),
     ...(config.image === undefined ? [] : SYSTEMD),
     // disks are looked for when one is plugged in
-    ...(config.scsi === undefined ? [] : ["scsi_mod.scan=none"]),
+    ...(config.disks?.driver === "virtio-scsi" ? ["scsi_mod.scan=none"] : []),
     ...config.agentParams,
     ...config.kernelParams,
   ].join(" ");

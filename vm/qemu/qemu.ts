@@ -8,7 +8,7 @@ import { StepError } from "../../sys/program.ts";
 import { socketPair } from "../../sys/socket.ts";
 import { sendWithFds } from "../../sys/socket_fds.ts";
 import { arch } from "../../sys/syscall.ts";
-import type { Accelerator, Vm, VmConfig, Vmm } from "../vmm.ts";
+import type { Accelerator, DiskSettings, Vm, VmConfig, Vmm } from "../vmm.ts";
 import { type AcceleratorChoice, chooseAccelerator, isVirtualMachine, type KvmHost } from "./accelerator.ts";
 import { openAgentChannel } from "./agent_channel.ts";
 import { buildCommandLine, type FdName, PID_FILE, sharesMemory, VIRTIO_MEM } from "./command_line.ts";
@@ -17,6 +17,7 @@ import { EXTRA_MONITOR } from "./devices.ts";
 import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
 import { Cpus } from "./hotplug/cpus.ts";
+import { Disks } from "./hotplug/disks.ts";
 import { FixedMemory, type GuestMemory, MemoryModules } from "./hotplug/memory.ts";
 import { PluggedNics } from "./hotplug/nics.ts";
 import type { Plugs } from "./hotplug/removal.ts";
@@ -150,6 +151,15 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     canRemove: accelerator === "kvm",
   });
   const memory = guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device)));
+  const slots = new BridgeSlots(config.machineType === "microvm" ? 0 : config.bridges ?? 0);
+  const settings = config.disks ?? DEFAULT_DISKS;
+  const disks = new Disks({
+    plugs,
+    slots,
+    hasScsi: config.scsi !== undefined,
+    queues: config.vcpus,
+    settings,
+  });
   const keepMemory = config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args)));
   const nicIds = config.nics?.map(({ id }) => id) ?? [];
   const parts = {
@@ -159,14 +169,17 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     consoleEnded,
     cpus,
     daemon,
+    disks,
     events,
     memory,
-    nics: new PluggedNics(plugs, new BridgeSlots(config.bridges ?? 0), nicIds),
+    nics: new PluggedNics(plugs, slots, nicIds),
     qmp,
     keepMemory,
   };
   return new QemuVm(parts, taken.move());
 }
+
+const DEFAULT_DISKS: DiskSettings = { driver: "virtio-scsi", aio: "threads", ioThread: false };
 
 function guestMemory(config: VmConfig, plugs: Plugs, backend: MemoryBackend): GuestMemory {
   const { memoryMiB, maxMemoryMiB = 0, memorySlots = 0, virtioMem } = config;

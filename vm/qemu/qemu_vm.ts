@@ -3,10 +3,11 @@
 import type { ByteStream } from "../../rpc/stream.ts";
 import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
 import { Timer } from "../../sys/timer.ts";
-import type { Accelerator, AgentTransport, NicPlugs, Vm, VmExit } from "../vmm.ts";
+import type { Accelerator, AgentTransport, Disk, NicPlugs, PluggedDisk, Vm, VmExit } from "../vmm.ts";
 import type { AgentChannel } from "./agent_channel.ts";
 import type { GuestConsole } from "./console.ts";
 import type { Cpus } from "./hotplug/cpus.ts";
+import type { Disks } from "./hotplug/disks.ts";
 import type { GuestMemory } from "./hotplug/memory.ts";
 import type { QmpClient } from "./qmp.ts";
 import type { VmEvents } from "./vm_events.ts";
@@ -22,6 +23,7 @@ export interface QemuParts {
   /** Resolves when the console's stream has ended. */
   readonly consoleEnded: Promise<void>;
   readonly daemon: Daemon;
+  readonly disks: Disks;
   readonly events: VmEvents;
   readonly qmp: QmpClient;
   /** What is done with the machine of a guest that panicked; without it QEMU ends with its guest. */
@@ -95,6 +97,10 @@ export class QemuVm implements Vm {
 
   resizeMemory(wantedMiB: number, blockMiB: number): Promise<number> {
     return this.#parts.memory.resize(wantedMiB, blockMiB);
+  }
+
+  addDisk(disk: Disk): Promise<PluggedDisk> {
+    return this.#parts.disks.add(disk);
   }
 
   async pause(): Promise<void> {

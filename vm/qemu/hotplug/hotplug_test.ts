@@ -6,7 +6,9 @@ import { withTinyVm } from "../testing/config.ts";
 import { VmEvents } from "../vm_events.ts";
 import { Cpus } from "./cpus.ts";
 import { MemoryModules } from "./memory.ts";
+import { Disks } from "./disks.ts";
 import { removeDevice, UnplugRefused } from "./removal.ts";
+import { BridgeSlots } from "./slots.ts";
 
 const GROWABLE: Partial<VmConfig> = { maxVcpus: 3, memoryMiB: 128, maxMemoryMiB: 640, memorySlots: 2 };
 
@@ -62,6 +64,52 @@ Deno.test("a virtio-mem device that the guest does not know gives no memory", ()
     assert.equal(await vm.resizeMemory(128, 128), 128);
   }));
 
+const DISKS: Partial<VmConfig> = { bridges: 1 };
+
+Deno.test("QEMU is given disks, of files and read-only ones, at the lowest free places", () =>
+  withTinyVm(async ({ config, folder }) => {
+    const path = `${folder}/disk`;
+    Deno.writeFileSync(path, new Uint8Array(1_048_576));
+    const settings = { driver: "virtio-blk", aio: "io_uring", ioThread: false } as const;
+    await using vm = await qemu.start({ ...config, ...DISKS, disks: settings });
+    const first = await vm.addDisk({ path, isDevice: false, readonly: true });
+    const second = await vm.addDisk({ path, isDevice: false, readonly: true });
+    assert.deepEqual(first.address, { kind: "pci", path: "02/01" });
+    assert.deepEqual(second.address, { kind: "pci", path: "02/02" });
+    await assert.rejects(
+      vm.addDisk({ path: `${folder}/none`, isDevice: false, readonly: true }),
+      /QEMU cannot do "blockdev-add": Could not open .*none.*: No such file/,
+    );
+    const third = await vm.addDisk({ path, isDevice: false, readonly: true });
+    assert.deepEqual(third.address, { kind: "pci", path: "02/03" });
+  }));
+
+Deno.test("the first SCSI disk brings its controller", () =>
+  withTinyVm(async ({ config, folder }) => {
+    const path = `${folder}/disk`;
+    Deno.writeFileSync(path, new Uint8Array(1_048_576));
+    const cache = { direct: false, noFlush: true };
+    const settings = { driver: "virtio-scsi", aio: "threads", ioThread: true, cache } as const;
+    await using vm = await qemu.start({ ...config, ...DISKS, disks: settings });
+    const disks = [1, 2].map(() => vm.addDisk({ path, isDevice: false, readonly: true }));
+    const addresses = (await Promise.all(disks)).map(({ address }) => address);
+    assert.deepEqual(addresses, [{ kind: "scsi", address: "0:0" }, { kind: "scsi", address: "0:1" }]);
+  }));
+
+Deno.test("a machine without bridges has no place for a disk", () =>
+  withTinyVm(async ({ config, folder }) => {
+    await using vm = await qemu.start(config);
+    await assert.rejects(
+      vm.addDisk({ path: folder, isDevice: false, readonly: true }),
+      /QEMU cannot do "blockdev-add"/,
+    );
+    const path = `${folder}/disk`;
+    Deno.writeFileSync(path, new Uint8Array(1_048_576));
+    await assert.rejects(vm.addDisk({ path, isDevice: false, readonly: true }), {
+      message: "the VM has no place for another device: it has no bridge",
+    });
+  }));
+
 /** QEMU as it answers where the guest decides, which a real guest cannot be made to on purpose. */
 class Scripted {
   readonly events = new VmEvents();
@@ -76,8 +124,8 @@ class Scripted {
     return { qmp: this as unknown as QmpClient, events: this.events };
   }
 
-  execute(command: string, args: { id?: string } = {}): Promise<unknown> {
-    this.commands.push(`${command} ${args.id ?? ""}`.trim());
+  execute(command: string, args: { id?: string; "node-name"?: string } = {}): Promise<unknown> {
+    this.commands.push(`${command} ${args.id ?? args["node-name"] ?? ""}`.trim());
     if (command === "device_del") this.#answer(args.id ?? "", this.events);
     const free = { type: "cpu", props: { "socket-id": 1 } };
     return Promise.resolve(command === "query-hotpluggable-cpus" ? [free, free] : {});
@@ -147,4 +195,22 @@ Deno.test("processors go newest first, down to those at boot", async () => {
   qemu.commands.length = 0;
   assert.equal(await cpus.resize(0), 1);
   assert.deepEqual(qemu.commands, ["device_del cpu-1", "device_del cpu-0"]);
+});
+
+Deno.test("a disk goes before what is behind it, and its place is free again", async () => {
+  const qemu = new Scripted(gone);
+  const settings = { driver: "virtio-blk", aio: "threads", ioThread: false } as const;
+  const disks = new Disks({
+    plugs: qemu.plugs,
+    slots: new BridgeSlots(1),
+    hasScsi: false,
+    queues: 1,
+    settings,
+  });
+  const disk = { path: "/dev/x", isDevice: true, readonly: false };
+  const first = await disks.add(disk);
+  qemu.commands.length = 0;
+  await first[Symbol.asyncDispose]();
+  assert.deepEqual(qemu.commands, ["device_del disk-0", "blockdev-del drive-0"]);
+  assert.deepEqual((await disks.add(disk)).address, { kind: "pci", path: "02/01" });
 });
