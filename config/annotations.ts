@@ -36,20 +36,19 @@ export function applyAnnotations(
   report: Report,
 ): void {
   if (!Object.keys(annotations).some((name) => name.startsWith("io.katacontainers."))) return;
-  const names = knownNames();
   const found: Setting[] = [];
   const allowed = (settings.get("hypervisor", "enable_annotations") as readonly string[])
     .map((expression) => new RegExp(expression));
   for (const [name, value] of Object.entries(annotations)) {
-    const known = names.get(name);
+    const known = NAMES.get(name);
     const origin: Origin = { kind: "annotation", where: "annotation", key: name };
     const short = name.startsWith(GUARDED) ? name.slice(GUARDED.length) : undefined;
     if (short !== undefined && !allowed.some((expression) => expression.test(short))) {
       report.badKey(origin, "is not enabled: no expression of enable_annotations matches it");
     } else if (known !== undefined) found.push({ ...known, origin, value });
     else if (name.startsWith(PREFIX)) {
-      const near = nearest(name, [...names.keys()]);
-      report.doubtfulKey(origin, "is no annotation that is known here, and has no effect", near);
+      const problem = "is no annotation that is known here, and has no effect";
+      report.doubtfulKey(origin, problem, nearestName(name, [...NAMES.keys()]));
     }
   }
   refuseTwoRoots(found, report);
@@ -57,6 +56,18 @@ export function applyAnnotations(
 }
 
 /** What each annotation sets, by its name. */
+const NAMES: ReadonlyMap<string, Pick<Setting, "section" | "key" | "row">> = knownNames();
+
+/** What may have been meant: the last part is compared, in the same table, or else the table. */
+function nearestName(name: string, names: readonly string[]): string | undefined {
+  const table = name.slice(0, name.lastIndexOf(".") + 1);
+  const short = name.slice(table.length);
+  const own = names.filter((known) => known.startsWith(table)).map((known) => known.slice(table.length));
+  const near = nearest(short, own);
+  if (near !== undefined) return table + near;
+  return names.find((known) => known.endsWith(`.${short}`));
+}
+
 function knownNames(): Map<string, Pick<Setting, "section" | "key" | "row">> {
   const names = new Map<string, Pick<Setting, "section" | "key" | "row">>();
   for (const section of Object.keys(SECTIONS) as SectionName[]) {

@@ -63,12 +63,12 @@ export class Report {
 
   /** A value that cannot be. @param problem what would be right, beginning with "must" or "needs" */
   bad(origin: Origin, value: unknown, problem: string, near?: string): void {
-    this.#add("error", origin, `${origin.key} = ${show(value)}`, problem, { value, near });
+    this.#add("error", origin, `${name(origin.key)} = ${show(value)}`, problem, { value, near });
   }
 
   /** A value that can be, but not as its writer may believe. */
   doubtful(origin: Origin, value: unknown, problem: string): void {
-    this.#add("warning", origin, `${origin.key} = ${show(value)}`, problem, { value });
+    this.#add("warning", origin, `${name(origin.key)} = ${show(value)}`, problem, { value });
   }
 
   /** A key that is wrong whatever its value is. @param problem a predicate: "is not set" */
@@ -105,16 +105,17 @@ export class Report {
     severity: Mistake["severity"],
     { where, file, line, key }: Origin,
     what: string,
-    problem: string,
+    said: string,
     { value, near }: { value?: unknown; near?: string },
   ): void {
+    const problem = visible(said);
     const text = `${where}: ${what}: ${problem}${hint(near)}`;
     this.#mistakes.push({ severity, text, file, line, key, value, problem, near });
   }
 
   #addKey(severity: Mistake["severity"], origin: Origin, problem: string, near?: string): void {
     const { where, file, line, key } = origin;
-    const what = origin.kind === "annotation" ? `annotation "${key}"` : `${where}: ${key}`;
+    const what = origin.kind === "annotation" ? `annotation "${name(key)}"` : `${where}: ${name(key)}`;
     this.#mistakes.push({
       severity,
       text: `${what} ${problem}${hint(near)}`,
@@ -131,6 +132,20 @@ function hint(near: string | undefined): string {
   return near === undefined ? "" : `: did you mean "${near}"?`;
 }
 
+/** Whoever writes a file, or a pod, may give a key any characters. */
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\0-\x1f\x7f-\x9f]/g;
+
+function visible(text: string): string {
+  return text.replace(CONTROL, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** A key as it can stand in a line. */
+function name(key: string): string {
+  const plain = visible(key);
+  return plain.length > MAX_SHOWN ? `${plain.slice(0, MAX_SHOWN)}...` : plain;
+}
+
 /** Mistakes that one message tells of. */
 const MAX_TOLD = 3;
 
@@ -141,6 +156,6 @@ function show(value: unknown): string {
   // JSON knows neither large nor infinite numbers
   const text = typeof value === "number" || typeof value === "bigint"
     ? String(value)
-    : JSON.stringify(value) ?? "?";
+    : name(JSON.stringify(value) ?? "?");
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
 }

@@ -8,7 +8,7 @@ import { readTables } from "./read.ts";
 import { finish } from "./rules.ts";
 import { type Config, type SectionName, SECTIONS } from "./schema.ts";
 import type { Settings } from "./settings.ts";
-import { fallbackFiles, findMainFile, readLayers } from "./source.ts";
+import { fallbackFiles, findMainFile, type Layer, readLayers } from "./source.ts";
 
 /** What the configuration depends on. */
 export interface LoadOptions {
@@ -78,10 +78,26 @@ export async function examineConfig(options: LoadOptions = {}): Promise<Examined
   });
   const report = new Report();
   const layers = readLayers(path, report);
+  return await examineLayers(layers, path, report, options.annotations ?? {}, env.PATH);
+}
+
+/**
+ * As {@linkcode examineConfig}, of texts that were read already.
+ *
+ * @param path of the main file
+ * @param searchPath the value of PATH
+ */
+export async function examineLayers(
+  layers: readonly Layer[],
+  path: string,
+  report: Report,
+  annotations: Readonly<Record<string, string>>,
+  searchPath: string | undefined,
+): Promise<Examined> {
   const settings = readTables(layers, path, report);
-  applyAnnotations(settings, options.annotations ?? {}, report);
+  applyAnnotations(settings, annotations, report);
   resolvePaths(settings, dirname(path));
-  await finish(settings, report, env.PATH);
+  await finish(settings, report, searchPath);
   return { path, dropIns: layers.filter(({ dropIn }) => dropIn).map(({ file }) => file), settings, report };
 }
 

@@ -6,7 +6,6 @@ import { nearest } from "./nearest.ts";
 import { type HypervisorName, HYPERVISORS, type SectionName, SECTIONS } from "./schema.ts";
 import { Settings, type Table } from "./settings.ts";
 import type { Layer } from "./source.ts";
-import { linesOf } from "./toml.ts";
 
 /** Tables of other versions and other runtimes, whose files are to load without a word. */
 const FOREIGN_TABLES = ["image"];
@@ -143,8 +142,8 @@ function tableAt(layer: Layer, path: string, report: Report): Table {
 /** Where a key or table stands; a key of an inline table stands where the table begins. */
 function place(layer: Layer | undefined, key: string): Origin {
   if (layer === undefined) return { kind: "file", where: "", key };
-  const { file, text, dropIn } = layer;
-  const lines = linesOf(text);
+  const { file, dropIn } = layer;
+  const lines = layer.lines();
   let line: number | undefined;
   for (let path = key; line === undefined && path !== ""; path = path.replace(/\.?[^.]*$/, "")) {
     line = lines.get(path);

@@ -3,7 +3,7 @@
 import { dirname, resolve } from "../sys/path.ts";
 import { ConfigError, type Report } from "./error.ts";
 import { DEFAULT_FILES, FILE_NAME } from "./files.ts";
-import { parseLines } from "./toml.ts";
+import { linesOf, parseLines } from "./toml.ts";
 
 /** One file that was read. */
 export interface Layer {
@@ -11,6 +11,8 @@ export interface Layer {
   readonly text: string;
   readonly tables: Readonly<Record<string, unknown>>;
   readonly dropIn: boolean;
+  /** Lines of tables and keys by their dotted names, counted from 1; worked out when a message needs them. */
+  lines(): ReadonlyMap<string, number>;
 }
 
 /** What decides on the main file. */
@@ -86,6 +88,17 @@ function dropIns(folder: string, report: Report): string[] {
   }
 }
 
+/** A file's text as a layer. Lines that are no TOML are reported, and left out. */
+export function layerOf(file: string, text: string, dropIn: boolean, report: Report): Layer {
+  const { tables, problems } = parseLines(text);
+  for (const { line, problem } of problems) {
+    const kind = dropIn ? "drop-in" : "file";
+    report.badFile({ kind, where: `${file}:${line}`, file, line }, `no valid TOML: ${problem}`);
+  }
+  let lines: Map<string, number> | undefined;
+  return { file, text, tables, dropIn, lines: () => lines ??= linesOf(text) };
+}
+
 function readLayer(file: string, dropIn: boolean, report: Report): Layer | undefined {
   const kind = dropIn ? "drop-in" : "file";
   let text: string;
@@ -98,11 +111,7 @@ function readLayer(file: string, dropIn: boolean, report: Report): Layer | undef
     report.badFile({ kind, where: file, file }, `cannot read the file: ${reason(cause)}`);
     return undefined;
   }
-  const { tables, problems } = parseLines(text);
-  for (const { line, problem } of problems) {
-    report.badFile({ kind, where: `${file}:${line}`, file, line }, `no valid TOML: ${problem}`);
-  }
-  return { file, text, tables, dropIn };
+  return layerOf(file, text, dropIn, report);
 }
 
 function reason(cause: unknown): string {
