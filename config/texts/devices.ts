@@ -137,10 +137,10 @@ export const DEVICE_TEXTS = {
   },
   rx_rate_limiter_max_rate: {
     doc: "Most that the pod receives; 0 = no limit.",
-    effect: "none yet",
+    effect: "an htb queue on the device that gives the machine its packets",
   },
   tx_rate_limiter_max_rate: {
     doc: "Most that the pod sends; 0 = no limit.",
-    effect: "none yet",
+    effect: "an htb queue on the device that takes the machine's packets",
   },
 } as const satisfies Readonly<Record<string, Text>>;

@@ -35,6 +35,7 @@ export async function bundleFromFlags(
     terminal: flags.tty,
     readonlyRoot: flags.readOnly,
     hostname: flags.hostname ?? id,
+    ...(flags.netNs !== undefined && { netns: fromHere(flags.netNs) }),
     mounts: flags.mount ?? [],
     cpuLimit: flags.cpus === undefined || Number.isInteger(flags.cpus) ? undefined : flags.cpus,
   });
@@ -61,6 +62,7 @@ export async function bundleFromDisk(
     spec: {
       ...spec,
       hostname: flags.hostname ?? spec.hostname,
+      linux: flags.netNs === undefined ? spec.linux : inNamespace(spec, fromHere(flags.netNs)),
       root: { ...spec.root, readonly: flags.readOnly || spec.root.readonly },
       mounts: [...(spec.mounts ?? []), ...(flags.mount ?? [])],
       process: {
@@ -79,6 +81,16 @@ export async function bundleFromDisk(
 
 function rootOf(folder: string, spec: Spec): string {
   return spec.root.path.startsWith("/") ? spec.root.path : `${folder}/${spec.root.path}`;
+}
+
+/** Links are not resolved: those of /proc lead to no path. */
+function fromHere(path: string): string {
+  return path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
+}
+
+function inNamespace({ linux }: Spec, path: string): Spec["linux"] {
+  const others = linux?.namespaces?.filter(({ type }) => type !== "network") ?? [];
+  return { ...linux, namespaces: [...others, { type: "network", path }] };
 }
 
 function absolute(cwd: string): string {

@@ -16,6 +16,7 @@ export interface RunFlags {
   readonly memory?: number;
   readonly mount?: readonly Mount[];
   readonly hostname?: string;
+  readonly netNs?: string;
   readonly readOnly: boolean;
   readonly name?: string;
   readonly config?: string;
@@ -93,6 +94,13 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
         brief: "host name in the container",
         placeholder: "NAME",
       },
+      netNs: {
+        kind: "parsed",
+        parse: String,
+        optional: true,
+        brief: "network namespace whose links the VM gets (default: one without links)",
+        placeholder: "PATH",
+      },
       readOnly: { kind: "boolean", brief: "make the root read-only", default: false },
       name: {
         kind: "parsed",
@@ -133,6 +141,7 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
       "  kata-runtime run --rootfs ./rootfs -- uname -r\n" +
       "  kata-runtime run --tty --rootfs ./rootfs -- sh\n" +
       "  tar c . | kata-runtime run --rootfs ./rootfs --cpus 2 --memory 1G -- tar t\n" +
+      "  kata-runtime run --rootfs ./rootfs --net-ns /run/netns/blue -- ip address\n" +
       "  kata-runtime run --rootfs ./rootfs --mount type=bind,src=$PWD,dst=/work,options=ro -- ls /work",
   },
   loader: async () => (await import("./run.ts")).run,

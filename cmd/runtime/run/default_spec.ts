@@ -13,6 +13,8 @@ export interface SpecInput {
   readonly terminal: boolean;
   readonly readonlyRoot: boolean;
   readonly hostname: string;
+  /** absolute path of a network namespace; default: a new one */
+  readonly netns?: string;
   readonly mounts: readonly Mount[];
   /** CPU time limit as a number of CPUs; undefined: none */
   readonly cpuLimit?: number;
@@ -101,7 +103,9 @@ export function defaultSpec(input: SpecInput): Spec {
     hostname: input.hostname,
     mounts: [...MOUNTS, ...input.mounts],
     linux: {
-      namespaces: ["pid", "ipc", "uts", "mount", "network", "cgroup"].map((type) => ({ type })),
+      namespaces: ["pid", "ipc", "uts", "mount", "network", "cgroup"].map((type) =>
+        type === "network" && input.netns !== undefined ? { type, path: input.netns } : { type }
+      ),
       resources: input.cpuLimit === undefined ? {} : {
         cpu: { period: CPU_PERIOD_US, quota: Math.round(input.cpuLimit * CPU_PERIOD_US) },
       },

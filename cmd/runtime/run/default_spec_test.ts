@@ -36,3 +36,12 @@ Deno.test("defaultSpec() turns a CPU limit into quota and period", () => {
   });
   assert.equal(defaultSpec(input).linux?.resources?.cpu, undefined);
 });
+
+Deno.test("defaultSpec() has a new network namespace, or the one that is named", () => {
+  const of = (netns?: string) =>
+    defaultSpec({ ...input, ...(netns && { netns }) }).linux?.namespaces?.find(({ type }) =>
+      type === "network"
+    );
+  assert.deepEqual(of(), { type: "network" });
+  assert.deepEqual(of("/run/netns/blue"), { type: "network", path: "/run/netns/blue" });
+});
