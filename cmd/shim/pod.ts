@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Mount } from "../../oci/spec.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
 import type { Metrics } from "../../rpc/gen/cgroups_v2_pb.ts";
@@ -11,7 +12,7 @@ import type { Init } from "../../rpc/message.ts";
 import { type Exit, UNKNOWN_STATUS } from "../../sandbox/exit.ts";
 import { reason } from "../../sandbox/log.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { podConfigOf, podSpec, resolvConfOf } from "./pod_spec.ts";
+import { podConfigOf, podFiles, podSpec } from "./pod_spec.ts";
 import type { Shim } from "./shim.ts";
 import { sumOfMetrics, toMetrics } from "./stats.ts";
 
@@ -36,6 +37,7 @@ export class Pod {
   readonly #request: CreateSandboxRequest;
   readonly #exit = Promise.withResolvers<Exit>();
   readonly #abort = new AbortController();
+  readonly #mounts: Mount[] = [];
   #starting: Promise<Sandbox> | undefined;
   #state: State = { kind: "created" };
 
@@ -50,6 +52,11 @@ export class Pod {
   /** Settles when the pod has ended, by a client's will or without it. */
   get exited(): Promise<Exit> {
     return this.#exit.promise;
+  }
+
+  /** The pod's files, for containers that have none of their own. */
+  get mounts(): readonly Mount[] {
+    return this.#mounts;
   }
 
   get status(): PodStatus {
@@ -89,13 +96,15 @@ export class Pod {
   async #boot(signal: AbortSignal): Promise<Sandbox> {
     const { bundlePath: bundle, sandboxId: id } = this.#request;
     const config = podConfigOf(this.#request);
-    const text = resolvConfOf(config.dnsConfig);
-    const path = text === "" ? undefined : `${bundle}/resolv.conf`;
-    if (path !== undefined) await Deno.writeTextFile(path, text);
+    for (const { destination, text } of podFiles(config)) {
+      const source = `${bundle}/${destination.slice(destination.lastIndexOf("/") + 1)}`;
+      await Deno.writeTextFile(source, text);
+      this.#mounts.push({ destination, type: "bind", source, options: ["rbind", "rprivate", "rw"] });
+    }
     return await this.#shim.makeSandbox({
       id,
       bundle,
-      spec: podSpec(this.#request, config, path),
+      spec: podSpec(this.#request, config, this.#mounts),
       isPod: true,
       options: undefined,
       signal,

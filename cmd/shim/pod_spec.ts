@@ -12,6 +12,8 @@ import { type DNSConfig, type PodSandboxConfig, PodSandboxConfigSchema } from ".
 import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
 import { create, fromBinary } from "../../rpc/message.ts";
 
+const RESOLV_CONF = "/etc/resolv.conf";
+
 const CRI = "io.kubernetes.cri";
 
 /** @throws {RpcError} `INVALID_ARGUMENT` for a configuration of another kind */
@@ -27,23 +29,44 @@ export function podConfigOf({ options }: CreateSandboxRequest): PodSandboxConfig
   return fromBinary(PodSandboxConfigSchema, options.value);
 }
 
-/** @param resolvConf where the pod's name servers were written down; `undefined` if it has none */
+/** A file that all containers of a pod have, unless they have their own. */
+export interface PodFile {
+  readonly destination: string;
+  readonly text: string;
+}
+
+/** The files of a pod; the engine leaves them to the shim. */
+export function podFiles({ hostname, dnsConfig }: PodSandboxConfig): PodFile[] {
+  const files = [
+    { destination: RESOLV_CONF, text: resolvConfOf(dnsConfig) },
+    { destination: "/etc/hostname", text: hostname === "" ? "" : `${hostname}\n` },
+  ];
+  return files.filter(({ text }) => text !== "");
+}
+
+/** A container's specification with the pod's files, where it has no mounts of its own. */
+export function withPodMounts(spec: Spec, podMounts: readonly Mount[]): Spec {
+  const mounts = spec.mounts ?? [];
+  const missing = podMounts.filter(({ destination }) =>
+    mounts.every((mount) => mount.destination !== destination)
+  );
+  return missing.length === 0 ? spec : { ...spec, mounts: [...mounts, ...missing] };
+}
+
+/** @param podMounts the pod's files on the host */
 export function podSpec(
   request: CreateSandboxRequest,
   config: PodSandboxConfig,
-  resolvConf: string | undefined,
+  podMounts: readonly Mount[],
 ): Spec {
   const { sandboxId, netnsPath, annotations } = request;
-  const mounts: Mount[] = resolvConf === undefined
-    ? []
-    : [{ destination: "/etc/resolv.conf", type: "bind", source: resolvConf, options: ["bind"] }];
   return {
     ociVersion: "1.0.2",
     root: { path: "rootfs" },
     // it is never run: nothing stands for the pod
     process: { args: ["pause"], cwd: "/", user: { uid: 0, gid: 0 } },
     hostname: config.hostname,
-    mounts,
+    mounts: podMounts.filter(({ destination }) => destination === RESOLV_CONF),
     annotations: {
       ...config.annotations,
       ...annotations,

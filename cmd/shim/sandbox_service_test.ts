@@ -6,7 +6,7 @@ import { type PodSandboxConfig, PodSandboxConfigSchema } from "../../rpc/gen/cri
 import { create, fromBinary, type Init } from "../../rpc/message.ts";
 import { CreateSandboxRequestSchema } from "../../rpc/gen/sandbox_pb.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
-import { podSpec, resolvConfOf } from "./pod_spec.ts";
+import { podFiles, podSpec, withPodMounts } from "./pod_spec.ts";
 import { Bench, code } from "./testing/bench.ts";
 
 const MEMBER = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "s1" };
@@ -108,7 +108,9 @@ Deno.test("a pod's configuration becomes the specification that a sandbox is mad
     },
   });
   const request = create(CreateSandboxRequestSchema, { sandboxId: "s1", netnsPath: "/run/netns/x" });
-  const spec = podSpec(request, config, "/bundle/resolv.conf");
+  const resolv = { destination: "/etc/resolv.conf", type: "bind", source: "/bundle/resolv.conf" };
+  const hostname = { destination: "/etc/hostname", type: "bind", source: "/bundle/hostname" };
+  const spec = podSpec(request, config, [resolv, hostname]);
   assert.deepEqual(spec.annotations, {
     a: "b",
     "io.kubernetes.cri.container-type": "sandbox",
@@ -121,10 +123,15 @@ Deno.test("a pod's configuration becomes the specification that a sandbox is mad
     namespaces: [{ type: "network", path: "/run/netns/x" }],
     sysctl: { "kernel.shmmni": "5" },
   });
-  assert.equal(spec.mounts?.[0]?.source, "/bundle/resolv.conf");
-  assert.equal(
-    resolvConfOf(config.dnsConfig),
-    "search a.example b.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:5\n",
-  );
-  assert.equal(resolvConfOf(undefined), "");
+  assert.deepEqual(spec.mounts, [resolv]);
+  assert.deepEqual(podFiles(config), [
+    {
+      destination: "/etc/resolv.conf",
+      text: "search a.example b.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions ndots:5\n",
+    },
+    { destination: "/etc/hostname", text: "web\n" },
+  ]);
+  assert.deepEqual(podFiles(create(PodSandboxConfigSchema)), []);
+  const own = { destination: "/etc/hostname", type: "bind", source: "/own" };
+  assert.deepEqual(withPodMounts({ ...spec, mounts: [own] }, [resolv, hostname]).mounts, [own, resolv]);
 });

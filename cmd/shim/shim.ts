@@ -151,7 +151,7 @@ export class Shim implements AsyncDisposable {
     if (request.checkpoint !== "") {
       throw new RpcError(Code.Unimplemented, "containers cannot be restored from a checkpoint");
     }
-    const spec = await readSpec(bundle);
+    const spec = await this.#withPod(await readSpec(bundle));
     // a machine is not booted for what cannot run in it
     await checkContainer({ bundle, spec, rootfs });
     const group = groupOf(spec.annotations ?? {}, id);
@@ -177,6 +177,13 @@ export class Shim implements AsyncDisposable {
       if (makesSandbox) await this.#endSandbox();
       throw error;
     }
+  }
+
+  /** What engines do themselves for pods with a container that stands for them. */
+  async #withPod(spec: Spec): Promise<Spec> {
+    if (this.#pod === undefined) return spec;
+    const { withPodMounts } = await import("./pod_spec.ts");
+    return withPodMounts(spec, this.#pod.mounts);
   }
 
   /** Boots the sandbox of this shim. @throws {RpcError} `ALREADY_EXISTS`, and whatever a step says */

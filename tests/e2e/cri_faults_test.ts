@@ -55,7 +55,7 @@ Deno.test("pods in distress", async (t) => {
           assert.deepEqual([exitCode, state], [UNKNOWN, ContainerState.CONTAINER_EXITED]);
         }
         await until("the pod is not ready", async () => await stateOf(node, victim.pod) === "not ready");
-        await assert.rejects(victim.pod.create("late", "true"));
+        await assert.rejects(victim.pod.run("late", "true"));
         assert.equal(await stateOf(node, healthy.pod), "ready");
         await goodbye(node, victim);
       });
@@ -73,6 +73,7 @@ Deno.test("pods in distress", async (t) => {
     await t.step("without a shim there is no pod, and removing it works", async () => {
       const victim = await start();
       await kill("shim", victim.pod.id);
+      for (const id of victim.ids) await victim.pod.exited(id);
       await until("the pod is not ready", async () => await stateOf(node, victim.pod) === "not ready");
       await goodbye(node, victim);
     });

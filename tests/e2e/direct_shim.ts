@@ -16,6 +16,7 @@ import {
   TaskOOMSchema,
   TaskStartSchema,
 } from "../../rpc/gen/events_pb.ts";
+import { Sandbox } from "../../rpc/gen/sandbox_pb.ts";
 import { Task } from "../../rpc/gen/task_pb.ts";
 import { fromBinary, type Schema } from "../../rpc/message.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
@@ -107,6 +108,11 @@ export class DirectShim implements AsyncDisposable {
   get task(): ServiceClient<typeof Task.methods> {
     if (this.#client === undefined) throw new Error("not connected");
     return serviceClient(Task, this.#client);
+  }
+
+  get sandbox(): ServiceClient<typeof Sandbox.methods> {
+    if (this.#client === undefined) throw new Error("not connected");
+    return serviceClient(Sandbox, this.#client);
   }
 
   /** The same under its newer name. */
