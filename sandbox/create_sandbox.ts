@@ -24,6 +24,7 @@ import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
 import { sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
+import { SandboxLog } from "./sandbox_log.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
 import { within } from "./timing.ts";
 import { vmConfig } from "./vm_config.ts";
@@ -61,12 +62,14 @@ const MACHINE_END_MS = 1_000;
 export async function createSandbox(options: CreateSandboxOptions): Promise<Sandbox> {
   const { id, spec, config, paths = HOST_PATHS } = options;
   validateId("sandbox id", id);
-  const log = withFields(options.log, { sandbox: id });
+  const front = withFields(options.log, { sandbox: id });
   const host = options.host ?? await realHost();
   const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
 
   await using taken = new AsyncDisposableStack();
-  const record = taken.use(await SavedRecord.open(paths, { id, bundle: options.bundle ?? "" }, folders, log));
+  const bundle = options.bundle ?? "";
+  const record = taken.use(await SavedRecord.open(paths, { id, bundle }, folders, front));
+  const log = taken.use(SandboxLog.open(front, `${paths.state}/${id}`, { sandbox: id }));
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
@@ -75,7 +78,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
   if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const plan = planMachine(config, spec);
-  const machine = vmConfig({ id, dir, plan, spec, config, share: share.exported, log, user });
+  const onConsole = (line: string) => log.guestLine(line);
+  const machine = vmConfig({ id, dir, plan, spec, config, share: share.exported, log, onConsole, user });
   const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
   const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
   if (shareServer) taken.use(shareServer);

@@ -25,6 +25,8 @@ export interface VmNeeds {
   /** the folder that is shared with the guest */
   readonly share: string;
   readonly log: Log;
+  /** is told the lines of the guest's console; default: the log */
+  readonly onConsole?: (line: string) => void;
   /** who the monitor runs as; default: the caller */
   readonly user?: HostUser;
   /** default: this host */
@@ -60,7 +62,7 @@ export function vmConfig(needs: VmNeeds): VmConfig {
     seccompSandbox: orUndefined(hypervisor.seccompsandbox),
     entropySource: hypervisor.entropy_source,
     debug: hypervisor.enable_debug,
-    onConsole: (line) => log.write("debug", line, { source: "guest" }),
+    onConsole: needs.onConsole ?? ((line) => log.write("debug", line, { source: "guest" })),
     onLog: (line) => log.write("info", line, { source: "vmm" }),
   };
 }

@@ -14,6 +14,7 @@ import { directVolumeRoutes } from "./direct_volume/command.ts";
 import { execCommand } from "./exec/command.ts";
 import { iptablesRoutes } from "./iptables/command.ts";
 import { listCommand } from "./list/command.ts";
+import { logsCommand } from "./logs/command.ts";
 import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
@@ -40,6 +41,7 @@ const routes = buildRouteMap<string, AppContext>({
     explain: explainCommand,
     list: listCommand,
     exec: execCommand,
+    logs: logsCommand,
     metrics: metricsCommand,
     "direct-volume": directVolumeRoutes,
     iptables: iptablesRoutes,

@@ -9,6 +9,7 @@
 import { isErrno } from "../../sys/errors.ts";
 import { closeFd, O, openFd, writeFd } from "../../sys/fd.ts";
 import type { Log, LogFields, LogLevel } from "../../sandbox/log.ts";
+import { encodeLine, formatLine } from "../../sandbox/log_line.ts";
 
 /** Up to this length a write to a pipe is all or nothing, and lines of several writers do not mix. */
 const PIPE_BUF = 4096;
@@ -41,7 +42,8 @@ export class FifoLog implements Log {
     const fd = this.#open();
     if (fd === undefined) return;
     try {
-      writeFd(fd, encodeLine(formatLine(new Date(), level, message, { ...this.#fields, ...fields })));
+      const line = formatLine(new Date(), level, message, { ...this.#fields, ...fields });
+      writeFd(fd, encodeLine(line, PIPE_BUF));
     } catch (error) {
       // a full pipe costs this line; a reader that went costs the lines until the next one comes
       if (!isErrno(error, "EAGAIN")) this.#close();
@@ -65,26 +67,4 @@ export class FifoLog implements Log {
     this.#fd = undefined;
     this.#openAgainAt = performance.now() + REOPEN_MS;
   }
-}
-
-/** One line in logrus' text form. */
-export function formatLine(time: Date, level: LogLevel, message: string, fields: LogFields): string {
-  const parts = [`time="${time.toISOString()}"`, `level=${level}`, `msg=${quote(message, true)}`];
-  for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) parts.push(`${key}=${quote(String(value), false)}`);
-  }
-  return `${parts.join(" ")}\n`;
-}
-
-/** Quoted where logrus quotes: when anything but plain characters is in it. */
-function quote(text: string, always: boolean): string {
-  return !always && /^[A-Za-z0-9\-._/@^+]+$/.test(text) ? text : JSON.stringify(text);
-}
-
-function encodeLine(line: string): Uint8Array {
-  const bytes = new TextEncoder().encode(line);
-  if (bytes.length <= PIPE_BUF) return bytes;
-  const cut = bytes.slice(0, PIPE_BUF);
-  cut.set(new TextEncoder().encode('…"\n'), PIPE_BUF - 5);
-  return cut;
 }

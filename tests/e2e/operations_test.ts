@@ -42,6 +42,7 @@ const encode = (words: string) => new TextEncoder().encode(words);
 
 Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
   const before = await traces();
+  let followed: Followed | undefined;
   {
     await using rootfs = await temporaryRootfs();
     const initrd = await initrdWith(rootfs.folder, [...SHELL, ...PACKET_FILTER]);
@@ -75,7 +76,7 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
           "kata_virtiofsd_threads ",
           "kata_shim_threads ",
           'kata_shim_rpc_durations_histogram_milliseconds_count{action="create"} 1',
-          'kata_shim_agent_rpc_durations_histogram_milliseconds_count{action="grpc.StartContainerRequest"} 1',
+          'kata_shim_agent_rpc_durations_histogram_milliseconds_count{action="grpc.CreateSandboxRequest"} 1',
           "kata_agent_scrape_count 1",
           'kata_guest_load{item="load1"} ',
           'kata_guest_meminfo{item="mem_total"} ',
@@ -167,6 +168,47 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
       }
     });
 
+    await t.step("what the sandbox reports is kept, at any level, and can be followed", async () => {
+      const logged = (await out(["logs", PREFIX])).trimEnd().split("\n");
+      assert.ok(logged.every((line) => line.startsWith('time="') && line.includes(` sandbox=${ID}`)));
+      assert.ok(
+        logged.some((line) => / level=info msg="ready .* source=agent$/.test(line)),
+        logged.join("\n"),
+      );
+      assert.ok(logged.some((line) => line.includes("source=virtiofsd")));
+      assert.ok(!logged.some((line) => /level=debug .* source=agent$/.test(line)));
+      assert.deepEqual((await out(["logs", "--tail", "2", ID])).split("\n").length, 3);
+
+      const following = new Deno.Command(programUnderTest(), {
+        args: ["logs", "--follow", "--tail", "0", "--agent-level", "debug", ID],
+        stdout: "piped",
+      }).spawn();
+      const lines = new TextDecoderStream();
+      const seen = following.stdout.pipeThrough(lines).getReader();
+      let text = "";
+      const until = async (pattern: RegExp) => {
+        while (!pattern.test(text)) {
+          const { value, done } = await seen.read();
+          assert.ok(!done, `it ended with ${text}`);
+          text += value;
+        }
+      };
+      await kata(["exec", ID], { program: programUnderTest(), input: encode("exit\n") });
+      await until(/a debug console was opened/);
+      // the agent's own, of the level that it logs by now
+      await kata(["iptables", "set", "--sandbox-id", ID, "/dev/null"], { program: programUnderTest() });
+      const wrong = `${rootfs.folder}/wrong`;
+      await Deno.writeTextFile(wrong, "nonsense\n");
+      await complaint("iptables", "set", "--sandbox-id", ID, wrong);
+      await until(/level=debug msg="setIPTables failed .* source=agent\n/);
+      followed = { following, seen };
+      assert.match(
+        await complaint("logs", "--agent-level", "loud", ID),
+        /status 500: the log's level must be one of trace, .*: it is "loud"$/,
+      );
+      assert.match(await complaint("logs", "no-such"), /^sandbox "no-such" has no log: there is no "/);
+    });
+
     await t.step("a sandbox whose owner stands still is told of in a sentence", async () => {
       Deno.kill(shim.pid, "SIGSTOP");
       try {
@@ -176,6 +218,9 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
       }
     });
   }
+  // who follows a log is told of its end
+  for (; followed !== undefined && !(await followed.seen.read()).done;);
+  assert.equal((await followed?.following.status)?.code, 0);
   assert.deepEqual(await leaksSince(before), []);
   assert.match(await complaint("metrics", ID), /^It fails to stat both \/run\/vc\/sbs\/operated-/);
 });
@@ -208,6 +253,12 @@ Deno.test("commands about a sandbox that is none say so in a line", async () => 
   }
   assert.equal(await out(["direct-volume", "delete", "--volume-path", "/none"]), "");
 });
+
+/** A command that follows a log, and what it prints. */
+interface Followed {
+  readonly following: Deno.ChildProcess;
+  readonly seen: ReadableStreamDefaultReader<string>;
+}
 
 /** How a terminal is set, in words of its own. */
 async function terminalModes(path: string): Promise<string> {

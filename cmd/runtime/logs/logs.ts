@@ -1,0 +1,117 @@
+/**
+ * `kata-runtime logs`.
+ *
+ * @module
+ */
+
+import { resolveSandboxId } from "../../../sandbox/listing.ts";
+import { askSandbox } from "../../../sandbox/management/client.ts";
+import { HOST_PATHS } from "../../../sandbox/paths.ts";
+import { LOG_NAME, OLDER_LOG_NAME } from "../../../sandbox/sandbox_log.ts";
+import { isErrno } from "../../../sys/errors.ts";
+import { O, openFd, OwnedFd, readAllFd, statFd } from "../../../sys/fd.ts";
+import { textOf } from "../answer_text.ts";
+import { print } from "../output.ts";
+import type { LogsFlags } from "./command.ts";
+
+/** Prints the log of a sandbox. */
+export async function logs({ follow, tail, agentLevel }: LogsFlags, typed: string): Promise<void> {
+  const id = resolveSandboxId(typed);
+  if (agentLevel !== undefined) await setAgentLevel(id, agentLevel);
+  const folder = `${HOST_PATHS.state}/${id}`;
+  // before the first look, so that nothing comes in between
+  const changes = follow ? watch(folder) : undefined;
+  using current = open(`${folder}/${LOG_NAME}`);
+  if (current === undefined) {
+    throw new Error(`sandbox "${id}" has no log: there is no "${folder}/${LOG_NAME}"`);
+  }
+  print(lastLines(older(folder) + read(current), tail));
+  if (changes === undefined) return;
+  try {
+    await followFrom(current, folder, changes);
+  } finally {
+    changes.close();
+  }
+}
+
+async function setAgentLevel(id: string, level: string): Promise<void> {
+  const body = new TextEncoder().encode(level);
+  const answer = await askSandbox(id, { method: "PUT", path: "/agent-log-level", body });
+  textOf(answer, `agent of sandbox "${id}" to log at another level`);
+}
+
+/** Prints what comes, across changes of the file, until the sandbox is gone. */
+async function followFrom(first: OwnedFd, folder: string, changes: Deno.FsWatcher): Promise<void> {
+  let current = first;
+  try {
+    for await (const { kind } of changes) {
+      print(read(current));
+      const next = open(`${folder}/${LOG_NAME}`);
+      if (next === undefined) {
+        // the file is gone for a moment when a new one is begun, and for good with the sandbox
+        if (kind === "remove" || !isFolder(folder)) return;
+        continue;
+      }
+      if (statFd(next.fd).ino === statFd(current.fd).ino) {
+        next.close();
+        continue;
+      }
+      print(read(current));
+      if (current !== first) current.close();
+      current = next;
+      print(read(current));
+    }
+  } finally {
+    if (current !== first) current.close();
+  }
+}
+
+function watch(folder: string): Deno.FsWatcher | undefined {
+  try {
+    return Deno.watchFs(folder, { recursive: false });
+  } catch (error) {
+    // a sandbox that is not there is told of by who opens its log
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function older(folder: string): string {
+  try {
+    return Deno.readTextFileSync(`${folder}/${OLDER_LOG_NAME}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** @returns undefined if it is not there */
+function open(path: string): OwnedFd | undefined {
+  try {
+    return new OwnedFd(openFd(path, O.RDONLY));
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    throw error;
+  }
+}
+
+/** What was written since the last read. */
+function read(file: OwnedFd): string {
+  return new TextDecoder().decode(readAllFd(file.fd));
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+/** @param count undefined: all */
+export function lastLines(text: string, count: number | undefined): string {
+  if (count === undefined) return text;
+  if (count === 0) return "";
+  const lines = text.trimEnd().split("\n");
+  return text === "" ? "" : `${lines.slice(-count).join("\n")}\n`;
+}
