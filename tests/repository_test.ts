@@ -8,6 +8,7 @@ const DOCUMENTS = [
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "docs/architecture.md",
+  "docs/cli.md",
   "docs/configuration.md",
   "docs/oci.md",
 ];

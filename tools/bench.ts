@@ -7,7 +7,7 @@
 import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
 import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
 import { coldSandboxRow, guestProcessRows } from "../tests/bench/sandbox.ts";
-import { emptyScript, shimStartRow, startupRows } from "../tests/bench/startup.ts";
+import { emptyScript, shimStartRow, startupRows, statusRows } from "../tests/bench/startup.ts";
 import { format, type Row } from "../tests/bench/table.ts";
 import { makeGuest } from "./guest.ts";
 import { DIST } from "./paths.ts";
@@ -28,6 +28,7 @@ try {
     rows.push(...[await rowsOf()].flat());
   };
   await measure("start-up", () => startupRows(built, empty));
+  await measure("check and env", () => statusRows(built, empty, `${DIST}/configuration.toml`));
   await measure("shim start", () => shimStartRow(built, empty, folder));
   await measure("idle daemon", () => idleMemoryRow(rootfs));
   await measure("cold sandbox", () => coldSandboxRow(bench));

@@ -1,21 +1,25 @@
 /**
- * `deno task docs`: prints docs/configuration.md from the configuration's schema; `--check` fails where it is not up to
- * date.
+ * `deno task docs`: prints the pages that are made from the program itself; `--check` fails where one is not up to date.
  *
  * @module
  */
 
 import { configurationPage } from "../config/texts/page.ts";
+import { cliPage } from "./cli_page.ts";
 import { run } from "./process.ts";
 import { ROOT } from "./paths.ts";
 
-const PAGE = `${ROOT}/docs/configuration.md`;
+/** Pages by their path in the repository. */
+const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
+  "docs/configuration.md": configurationPage,
+  "docs/cli.md": cliPage,
+};
 
-/** The page as the repository's formatter has it. */
-async function formatted(): Promise<string> {
+/** A page as the repository's formatter has it. */
+export async function formatted(page: string): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".md" });
   try {
-    await Deno.writeTextFile(file, configurationPage());
+    await Deno.writeTextFile(file, page);
     await run([Deno.execPath(), "fmt", "--quiet", "--line-width", "110", file]);
     return await Deno.readTextFile(file);
   } finally {
@@ -23,11 +27,22 @@ async function formatted(): Promise<string> {
   }
 }
 
-const fresh = await formatted();
-const kept = await Deno.readTextFile(PAGE).catch(() => "");
-if (Deno.args.includes("--check")) {
-  if (fresh !== kept) {
-    console.error('docs/configuration.md is not up to date, run "deno task docs"');
-    Deno.exit(1);
+/** The pages that are not what would be printed, with what would be. */
+export async function stalePages(): Promise<Map<string, string>> {
+  const stale = new Map<string, string>();
+  for (const [path, page] of Object.entries(PAGES)) {
+    const fresh = await formatted(await page());
+    const kept = await Deno.readTextFile(`${ROOT}/${path}`).catch(() => "");
+    if (fresh !== kept) stale.set(path, fresh);
   }
-} else if (fresh !== kept) await Deno.writeTextFile(PAGE, fresh);
+  return stale;
+}
+
+if (import.meta.main) {
+  const stale = await stalePages();
+  for (const [path, text] of stale) {
+    if (Deno.args.includes("--check")) console.error(`${path} is not up to date, run "deno task docs"`);
+    else await Deno.writeTextFile(`${ROOT}/${path}`, text);
+  }
+  if (Deno.args.includes("--check") && stale.size > 0) Deno.exit(1);
+}

@@ -46,6 +46,42 @@ export async function startupRows(built: Built, empty: Subject): Promise<Row[]> 
   return rows;
 }
 
+/**
+ * Rows for what monitoring runs again and again: `check` against an empty script, and `env`, which asks the monitor for
+ * its version, against an empty script that does so.
+ *
+ * @param configuration what `env` describes
+ */
+export async function statusRows(built: Built, empty: Subject, configuration: string): Promise<Row[]> {
+  const program = `${built.bin}/kata-runtime`;
+  const monitor = `qemu-system-${Deno.build.arch} --version`;
+  const script = empty.argv.map((word) => `'${word}'`).join(" ");
+  const asking: Subject = { argv: ["sh", "-c", `${script} && exec ${monitor}`] };
+  const subjects: [string, Subject, Subject, string][] = [
+    ["kata-runtime check", { argv: [program, "check", "--no-network-checks"] }, empty, "empty script"],
+    [
+      "kata-runtime env",
+      { argv: [program, "--config", configuration, "env"] },
+      asking,
+      "empty script + the monitor's --version",
+    ],
+  ];
+  const rows: Row[] = [];
+  for (const [what, subject, reference, referenceName] of subjects) {
+    const { wallMs, referenceWallMs, wallRatio } = await compare(subject, reference, PAIRS);
+    rows.push({
+      what,
+      value: wallMs,
+      reference: referenceWallMs,
+      unit: "ms",
+      figure: wallRatio,
+      budget: 2,
+      referenceName,
+    });
+  }
+  return rows;
+}
+
 /** Row of design.md: shim `start` until it printed its address. */
 export async function shimStartRow(built: Built, empty: Subject, folder: string): Promise<Row> {
   const bundle = `${folder}/bundle`;
