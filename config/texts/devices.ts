@@ -44,24 +44,23 @@ export const DEVICE_TEXTS = {
     group: "Disks",
     doc: "How disks are attached to the machine.",
     effect:
-      "with virtio-scsi a controller, `-device virtio-scsi-pci`, and `scsi_mod.scan=none` on the kernel's " +
-      "command line",
+      "the devices that are plugged in for disks; with virtio-scsi `scsi_mod.scan=none` on the kernel's command line",
   },
   block_device_aio: {
     doc: "How QEMU reads and writes disks that are plugged in.",
-    effect: "none yet: no disks are plugged in",
+    effect: "`aio` of disks that are plugged in",
   },
   block_device_cache_set: {
     doc: "Whether block_device_cache_direct and block_device_cache_noflush count.",
-    effect: "none yet: no disks are plugged in",
+    effect: "whether disks have settings of the cache",
   },
   block_device_cache_direct: {
     doc: "Leave the host's cache out.",
-    effect: "none yet: no disks are plugged in",
+    effect: "`cache.direct` of disks that are plugged in",
   },
   block_device_cache_noflush: {
     doc: "Ignore the guest's requests to write the cache out.",
-    effect: "none yet: no disks are plugged in",
+    effect: "`cache.no-flush` of disks that are plugged in",
   },
   disable_block_device_use: {
     doc: "Share file systems on block devices as files, and do not attach the devices.",
@@ -69,7 +68,7 @@ export const DEVICE_TEXTS = {
   },
   enable_iothreads: {
     doc: "Give the SCSI controller a thread of its own.",
-    effect: "`-object iothread`",
+    effect: "an `iothread` object, made with the controller",
   },
   disable_image_nvdimm: {
     doc: "Attach the image as a disk, and do not map it as memory.",
@@ -90,7 +89,7 @@ export const DEVICE_TEXTS = {
   },
   vhost_user_reconnect_timeout_sec: {
     doc: "Time after which a lost socket of such a device is connected again; 0 = never.",
-    effect: "none yet: no disks are plugged in",
+    effect: "none yet: such devices are not plugged in",
   },
   default_bridges: {
     group: "Buses",
