@@ -205,6 +205,7 @@ function attachTree(steps: Steps, mount: PlannedMount, tree: Slot): void {
   const { path, folder } = mount.facts;
   const resolve = mount.kind === "bind" ? undefined : resolveOf(mount);
   const target = folder ? steps.folder(path, "mount point", resolve) : steps.file(path, "mount point");
+  keepOffProc(steps, mount, target);
   const name = mount.kind === "bind"
     ? `bind ${mount.source} on ${mount.destination}`
     : `mount ${mount.type} on ${mount.destination}`;
@@ -217,6 +218,7 @@ function attachFilled(steps: Steps, mount: PlannedMount, fd: number, count: numb
   const { program } = steps;
   const { facts: { path }, destination } = mount;
   const target = steps.folder(path, "mount point");
+  keepOffProc(steps, mount, target);
   const checkpoint = `fill ${destination}${count === 0 ? "" : ` (${count})`}`;
   program.checkpoint(checkpoint);
   program.awaitGo(`await content of ${destination}`);
@@ -239,6 +241,7 @@ function mountFilesystem(steps: Steps, mount: PlannedMount): void {
   const type = mount.type === "cgroup" ? "cgroup2" : mount.type;
   const resolve = resolveOf(mount);
   const target = steps.folder(mount.facts.path, "mount point", resolve);
+  keepOffProc(steps, mount, target);
   program.step(`enter mount point ${destination}`, "fchdir", [target]);
   steps.close(target);
   const flags = sealLater ? options.flags & ~MS.RDONLY : options.flags;
@@ -254,6 +257,12 @@ function mountFilesystem(steps: Steps, mount: PlannedMount): void {
   reopen(steps, mount, resolve);
   spread(steps, mount, steps.target);
   steps.close(steps.target);
+}
+
+/** What may be covered in /proc was said by name: a link of the image's must not lead there. */
+function keepOffProc(steps: Steps, { destination }: PlannedMount, target: Slot): void {
+  if (split(destination)[0] === "proc") return;
+  steps.refuseProc(`keep /proc free of ${destination}`, target);
 }
 
 function resolveOf({ type }: PlannedMount): number | undefined {

@@ -10,6 +10,8 @@
 import { AT, O, RESOLVE, S } from "../../../sys/fd.ts";
 import { type Data, Program, type ProgramArg, type Slot, u32 } from "../../../sys/program.ts";
 
+/** Magic number of proc (linux/magic.h). */
+const PROC_MAGIC = 0x9fa0;
 const OPEN_HOW_SIZE = 24;
 const MOUNT_ATTR_SIZE = 32;
 const FOLDER_MODE = 0o755;
@@ -54,6 +56,7 @@ export class Steps {
   readonly #hows = new Map<string, Data>();
   readonly #attributes = new Map<string, Data>();
   readonly #slots = new Map<string, number>();
+  #statfs: { buffer: Data; type: Slot } | undefined;
   #stat: { buffer: Data; mode: Slot; major: Slot; minor: Slot } | undefined;
 
   /** A new cell; its name gets a number when it is taken. */
@@ -198,6 +201,24 @@ export class Steps {
     const args = [at, this.program.cstring(path), flags, STATX_TYPE_AND_MODE, this.#stat.buffer];
     this.program.step(name, "statx", args);
     return this.#stat;
+  }
+
+  /** Fails with ELOOP if a descriptor is of a place in a proc file system. */
+  refuseProc(name: string, at: Slot): void {
+    const { program } = this;
+    const done = program.label(`${name}: done`);
+    this.#statfs ??= this.#statfsBuffer();
+    const { buffer, type } = this.#statfs;
+    program.step(name, "fstatfs", [at, buffer]);
+    program.expect(name, type, { equals: PROC_MAGIC, errno: "ENOENT" }, { onFailure: done });
+    program.fail(name, "ELOOP");
+    program.place(done);
+  }
+
+  /** struct statfs: the type at 0; 120 bytes in all. */
+  #statfsBuffer() {
+    const type = this.program.slot("file system type");
+    return { buffer: this.program.struct([type, new Uint8Array(112)]), type };
   }
 
   /** struct statx: the 16-bit mode at 28 (the two bytes after it are zero), rdev at 128; 256 bytes in all. */
