@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TestNamespace } from "../../sys/test_helpers.ts";
+import { run, TestNamespace } from "../../sys/test_helpers.ts";
 
 /** A pod's namespace and the world outside. */
 export class Cables implements AsyncDisposable {
@@ -12,8 +12,16 @@ export class Cables implements AsyncDisposable {
   readonly outside = new TestNamespace();
   readonly #servers: Deno.ChildProcess[] = [];
 
-  /** Lays a cable that ends at a bridge outside; its addresses are `10.<n>.0.2/24` and `fd<n>::2/64`, the bridge's end in 1. */
-  async lay(name: string, n: number): Promise<void> {
+  /**
+   * Lays a cable that ends at a bridge outside; its addresses are `10.<n>.0.2/24` and `fd<n>::2/64`, the bridge's end in
+   * 1.
+   *
+   * @param netns where it begins
+   */
+  async lay(name: string, n: number, netns = this.pod.path): Promise<void> {
+    const ip = async (...commands: string[]) => {
+      for (const command of commands) await run("nsenter", [`--net=${netns}`, "ip", ...command.split(" ")]);
+    };
     const bridge = `br${n}`;
     await this.outside.ip(
       `link add ${bridge} type bridge`,
@@ -22,14 +30,14 @@ export class Cables implements AsyncDisposable {
       `link set ${bridge} up`,
       "link set lo up",
     );
-    await this.pod.ip(
-      `link add ${name} address 02:00:00:00:00:${n} type veth peer name ${name}-out`,
-      `link set ${name}-out netns ${this.outside.path}`,
+    await ip(
+      `link add ${name} address 02:00:00:00:00:${n} type veth peer name out${n}`,
+      `link set out${n} netns ${this.outside.path}`,
       `address add 10.${n}.0.2/24 dev ${name}`,
       `address add fd${n}::2/64 dev ${name} nodad`,
       `link set ${name} up`,
     );
-    await this.outside.ip(`link set ${name}-out master ${bridge} up`);
+    await this.outside.ip(`link set out${n} master ${bridge} up`);
   }
 
   /** Serves a folder by HTTP outside, over both versions of IP. */

@@ -10,6 +10,7 @@ import { type Cables, layCables } from "./cables.ts";
 import { type ConfigurationChange, writeConfiguration } from "./configuration.ts";
 import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
+import { kata } from "./kata_run.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 import { kill } from "./victims.ts";
@@ -239,7 +240,7 @@ Deno.test("a pod by macvtap with limits: packets pass, and the link gets back wh
 });
 
 Deno.test("a pod whose parts are killed leaves nothing in its namespace; one that is not connected is left alone", async (t) => {
-  await scene(async ({ cables, boot }) => {
+  await scene(async ({ cables, rootfs, boot }) => {
     await cables.lay("eth0", 11);
     const before = await cables.state();
     await t.step("the shim is killed", async () => {
@@ -249,6 +250,40 @@ Deno.test("a pod whose parts are killed leaves nothing in its namespace; one tha
       await pod.shim.run("delete");
       assert.deepEqual(await cables.state(), before);
     });
+    await t.step(
+      "a network that is set up between creation and start, as a namespace of the machine's process",
+      async () => {
+        const id = ownId("late");
+        await using shim = await startShim(id, { configuration: writeConfiguration(rootfs) });
+        const stdout = shim.outputFifo(id);
+        const script = `${FETCH("10.21.0.1")} && ${FETCH("[fd21::1]")}`;
+        const bundle = shim.writeBundle(id, { args: ["sh", "-c", script], rootfs });
+        const { pid } = await shim.task.create({ id, bundle, stdout: stdout.path });
+        await cables.lay("eth0", 21, `/proc/${pid}/ns/net`);
+        const waiting = shim.task.wait({ id });
+        await shim.task.start({ id });
+        assert.equal(await stdout.text, "from outside\n".repeat(2));
+        assert.equal((await waiting).exitStatus, 0);
+        await shim.task.delete({ id });
+        await shim.task.shutdown({ id });
+      },
+    );
+    await t.step("without containerd", async () => {
+      const args = [
+        "run",
+        "--net-ns",
+        cables.pod.path,
+        "--rootfs",
+        rootfs,
+        "--",
+        "sh",
+        "-c",
+        FETCH("10.11.0.1"),
+      ];
+      const { code, stdout, stderr } = await kata(args);
+      assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "from outside\n"], stderr);
+      assert.deepEqual(await cables.state(), before);
+    });
     await t.step("no model", async () => {
       await using pod = await boot("no", { runtime: { internetworking_model: "none" } });
       assert.deepEqual(await cables.state(), before);
@@ -256,4 +291,45 @@ Deno.test("a pod whose parts are killed leaves nothing in its namespace; one tha
       assert.match(pod.shim.log, /the guest has no network: links of .* are not connected: \\?"eth0/);
     });
   });
+});
+
+Deno.test("a network that cannot be had is named to the client, and nothing is left of the pod", async (t) => {
+  const before = await traces();
+  {
+    await using rootfs = await temporaryRootfs();
+    await using cables = await layCables();
+    const configuration = writeConfiguration(rootfs.folder);
+    const gone = `${rootfs.folder}/gone`;
+    await Deno.writeTextFile(gone, "");
+    const cases: Record<string, [netns: string, setUp: string[], message: RegExp]> = {
+      "a namespace that vanished": [
+        "/run/netns/vanished",
+        [],
+        /^network namespace "\/run\/netns\/vanished" does not exist$/,
+      ],
+      "a namespace that has ended": [
+        gone,
+        [],
+        /^network namespace ".*gone" is not a network namespace, or its namespace has ended$/,
+      ],
+      "a kind that cannot be joined": [
+        cables.pod.path,
+        ["link add br0 type bridge", "address add 10.9.0.2/24 dev br0"],
+        /^link "br0" of network namespace ".*" cannot be joined to a virtual machine: it is of kind "bridge"/,
+      ],
+    };
+    for (const [name, [netns, setUp, message]] of Object.entries(cases)) {
+      await t.step(name, async () => {
+        await cables.pod.ip(...setUp);
+        const state = await cables.state();
+        const id = ownId("bad");
+        await using shim = await startShim(id, { configuration });
+        const bundle = shim.writeBundle(id, { args: ["true"], rootfs: rootfs.path, netns });
+        await assert.rejects(shim.task.create({ id, bundle }), { message });
+        await shim.task.shutdown({ id });
+        assert.deepEqual(await cables.state(), state);
+      });
+    }
+  }
+  assert.deepEqual(await leaksSince(before), []);
 });
