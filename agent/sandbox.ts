@@ -295,7 +295,7 @@ export class Sandbox {
 
 /** The pod has ipc and uts namespaces of its own, and the machine's network. */
 function podSettings(sysctls: Readonly<Record<string, string>>): Setting[] {
-  return sysctlWrites(sysctls, { ipc: "new", uts: "new" });
+  return sysctlWrites(sysctls, { ipc: "new", uts: "new", user: "inherit" });
 }
 
 /** Said before anything is tried with it: the most likely mistake of a host that shares folders. */

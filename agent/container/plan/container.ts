@@ -33,6 +33,7 @@ import { becomeProgram, prepareForUser, setOomScore } from "./process.ts";
 import { hidePaths, protectPaths, takeCovers } from "./restrict.ts";
 import { borrowRoot, changeRoot, keepRoot, openRootfs, sealRoot, takeRoot } from "./root.ts";
 import { Steps } from "./steps.ts";
+import { type RefusedSetting, retrySettings, setSettings, trySettings } from "./settings.ts";
 import { type SysctlWrite, sysctlWrites } from "./sysctl.ts";
 
 /** They run when everything is mounted and the old root is still there, while the process waits at `MOUNTED`. */
@@ -60,6 +61,7 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   const propagation = rootPropagation(linux.rootfsPropagation);
   const sysctls = sysctlWrites(linux.sysctl ?? {}, namespaces);
   const user = userOf(namespaces);
+  const isOfUser = (kind: SysctlWrite["namespace"]) => kind === "user" || namespaces[kind] === "new";
   const steps = new Steps();
 
   beginProcess(steps);
@@ -69,7 +71,7 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   if (!user || namespaces.uts !== "new") setNames(steps, spec.hostname, spec.domainname);
   setOomScore(steps, spec.process, facts);
   setLabels(steps, spec.process);
-  setSysctls(steps, sysctls.filter(({ namespace }) => !user || namespaces[namespace] !== "new"));
+  setSettings(steps, sysctls.filter(({ namespace }) => !user || !isOfUser(namespace)));
 
   separateMounts(steps);
   const trees = takeSources(steps, mounts, input.bundle, namespaces);
@@ -82,15 +84,17 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   const devices = linux.devices ?? [];
   const nodes = user && takeDevices(steps, mounts, devices, user);
 
+  let refused: RefusedSetting[] = [];
   if (user) {
     enterUserNamespace(steps, user, namespaces);
     makeNamespaces(steps, namespaces, linux.timeOffsets);
     if (namespaces.uts === "new") setNames(steps, spec.hostname, spec.domainname);
-    setSysctls(steps, sysctls.filter(({ namespace }) => namespaces[namespace] === "new"));
+    refused = trySettings(steps, sysctls.filter(({ namespace }) => isOfUser(namespace)));
   }
   const place = awaitsHooks ? openRootfs(steps, input.rootfs) : undefined;
   if (user) {
     becomeRoot(steps);
+    retrySettings(steps, refused);
     makeShown(steps, mounts, namespaces, trees);
   }
   const borrowed = place && borrowRoot(steps, root, place);
@@ -117,10 +121,6 @@ export function planContainer(input: ContainerInput): ProcessPlan {
   });
   const inherit = [...namespaceFds(namespaces), ...mountFds(mounts)];
   return { program: steps.program, flags: cloneFlags(namespaces), inherit, copyUps };
-}
-
-function setSysctls(steps: Steps, writes: readonly SysctlWrite[]): void {
-  for (const { name, path, value } of writes) steps.writeProcFile(`set ${name}`, path, value);
 }
 
 function mountFds(mounts: readonly PlannedMount[]): number[] {

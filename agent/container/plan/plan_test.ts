@@ -250,6 +250,7 @@ Deno.test("sysctlWrites() only allows what is a container's own", () => {
   ];
   for (const [name, problem] of problems) assert.throws(set(name), problem);
   const agents: NamespaceChoices = { ...ALL_NEW, ipc: "inherit", uts: "inherit" };
+  assert.throws(set("user.max_mnt_namespaces"), /needs a namespace of type "user"/);
   assert.throws(set("kernel.shmmax", agents), /needs a namespace of type "ipc"/);
   assert.throws(set("kernel.domainname", agents), /needs a namespace of type "uts"/);
 });

@@ -30,7 +30,7 @@ export interface SysctlWrite {
   readonly path: string;
   readonly value: string;
   /** The kind of namespace that it belongs to. */
-  readonly namespace: "ipc" | "uts" | "network";
+  readonly namespace: "ipc" | "uts" | "network" | "user";
 }
 
 /**
@@ -39,7 +39,7 @@ export interface SysctlWrite {
  */
 export function sysctlWrites(
   settings: Readonly<Record<string, string>>,
-  namespaces: Pick<NamespaceChoices, "ipc" | "uts">,
+  namespaces: Pick<NamespaceChoices, "ipc" | "uts" | "user">,
 ): SysctlWrite[] {
   return Object.entries(settings).map(([name, value]) => {
     const file = sysctlFile(name);
@@ -51,10 +51,14 @@ export function sysctlWrites(
 
 function namespaceOf(file: string): SysctlWrite["namespace"] {
   if (file.startsWith("net/")) return "network";
+  if (file.startsWith("user/")) return "user";
   return file === "kernel/domainname" ? "uts" : "ipc";
 }
 
-function problemWith(file: string, namespaces: Pick<NamespaceChoices, "ipc" | "uts">): string | undefined {
+function problemWith(
+  file: string,
+  namespaces: Pick<NamespaceChoices, "ipc" | "uts" | "user">,
+): string | undefined {
   if (file.split("/").some((part) => part === "" || part === "." || part === "..")) {
     return "is not a setting's name";
   }
@@ -63,6 +67,9 @@ function problemWith(file: string, namespaces: Pick<NamespaceChoices, "ipc" | "u
   }
   if (file === "kernel/domainname") {
     return namespaces.uts === "inherit" ? `needs a namespace of type "uts" in linux.namespaces` : undefined;
+  }
+  if (file.startsWith("user/")) {
+    return namespaces.user === "inherit" ? `needs a namespace of type "user" in linux.namespaces` : undefined;
   }
   if (file === "kernel/hostname") return "cannot be set this way: use hostname";
   // The network of the virtual machine is the pod's.

@@ -366,10 +366,18 @@ export const REPORT_CASES: readonly ReportCase[] = [
         gidMappings: [{ containerID: 0, hostID: 200_000, size: 65_536 }],
       };
       spec.process.user = { uid: 5, gid: 6, additionalGids: [7] };
+      spec.linux.sysctl = { "kernel.shmmax": "4096" };
     },
-    asks: ["mkdir=/x", "stat=/dev/null", "read=/dev/zero"],
+    asks: [
+      "file=/proc/sys/user/max_mnt_namespaces",
+      "file=/proc/sys/kernel/shmmax",
+      "mkdir=/x",
+      "stat=/dev/null",
+      "read=/dev/zero",
+    ],
     expect: {
       "ns user": "its own",
+      "file /proc/sys/kernel/shmmax": "4096",
       "uid_map": "0 100000 65536",
       "gid_map": "0 200000 65536",
       "status Uid": "5 5 5 5",
@@ -503,5 +511,24 @@ export const REPORT_CASES: readonly ReportCase[] = [
     asks: ["mkdir=/bound/x", "mkdir=/bound/shm/x", "mkdir=/outer/x"],
     expect: { "mkdir /bound/x": "EROFS", "mkdir /outer/x": "ok", "mount /bound": / ro,nosuid,noexec/ },
     unlike: [[/^mount \/outer$/, "a folder that was made for it gives it its mode, as with runc"]],
+  },
+  {
+    name: "a tmpfs that keeps what it covers",
+    change: mounts(tmpfs("/etc", "size=1m", "tmpcopyup", "nosuid")),
+    asks: ["list=/etc", "mkdir=/etc/x", "stat=/etc/passwd"],
+    expect: { "list /etc": "passwd", "mkdir /etc/x": "ok", "mount /etc": /^tmpfs \w+ rw,nosuid/ },
+    unlike: [[/^mount \/etc$/, "a folder that was made for it gives it its mode, as with runc"]],
+  },
+  {
+    name: "settings of a user namespace",
+    change: (spec) => {
+      const all = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+      const namespaces = [...spec.linux?.namespaces ?? [], { type: "user" as const }];
+      const sysctl = { "user.max_mnt_namespaces": "77" };
+      spec.linux = { ...spec.linux, namespaces, uidMappings: all, gidMappings: all, sysctl };
+    },
+    asks: ["file=/proc/sys/user/max_mnt_namespaces"],
+    expect: { "file /proc/sys/user/max_mnt_namespaces": "77" },
+    onlyHere: "crun 1.8 does not know that these settings are a user namespace's",
   },
 ];
