@@ -7,7 +7,7 @@
 
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../guest/build.ts";
 import { build } from "./build.ts";
-import { kernelPackage, unpackKernel } from "./kernel_package.ts";
+import { type KernelFiles, kernelPackage, unpackKernel } from "./kernel_package.ts";
 import { CACHE, digest, DIST, ensureDir, identity, replaceFile, ROOT } from "./paths.ts";
 
 const STAMP = `${CACHE}/guest-key`;
@@ -33,6 +33,12 @@ export async function makeGuest(): Promise<boolean> {
   await buildGuest({ kernel, modules, out: DIST, executable });
   await replaceFile(STAMP, key);
   return true;
+}
+
+/** The kernel that the guest in `dist/` was made from, and its modules. */
+export async function kernelFiles(): Promise<KernelFiles> {
+  const file = await kernelPackage();
+  return await unpackKernel(file, await digest(file, await digest(...await guestSources())));
 }
 
 /** The code that makes guest assets. */

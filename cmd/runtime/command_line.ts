@@ -5,7 +5,7 @@
  */
 
 import { reason } from "../../sandbox/log.ts";
-import { type CommandLine, readCommandLine } from "./globals.ts";
+import { type CommandLine, type Globals, readCommandLine } from "./globals.ts";
 import { print, printError } from "./output.ts";
 
 /** As the last word it asks for what could stand in its place. */
@@ -45,10 +45,22 @@ async function runParsed(name: string, { globals, question, rest }: CommandLine)
     case "help":
       return await (await import("./app.ts")).runApp([...rest, "--help"], globals);
   }
-  const quick = await (await import("./quick.ts")).runQuickly(rest, globals);
+  const quick = await quickly(rest, globals);
   if (quick !== undefined) return quick;
   const { runApp } = await import("./app.ts");
   const [word, ...others] = rest;
   if (word === "help" || word === "h") return await runApp([...others, "--help"], globals);
   return await runApp(word === undefined ? ["--help"] : rest, globals);
+}
+
+/** A failure is logged where `--log` says so, as those of other commands are. */
+async function quickly(words: readonly string[], globals: Globals): Promise<number | undefined> {
+  try {
+    return await (await import("./quick.ts")).runQuickly(words, globals);
+  } catch (error) {
+    if (globals.log !== undefined) {
+      (await import("./log_file.ts")).appendToLog(globals, words[0], "error", reason(error));
+    }
+    throw error;
+  }
 }
