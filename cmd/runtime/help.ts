@@ -17,6 +17,14 @@ Run something in a virtual machine of its own, without containerd:
 What would be done for an OCI bundle, system call by system call?
   kata-runtime explain ./bundle
 
+Look at what runs:
+  kata-runtime list
+  kata-runtime logs --follow SANDBOX
+  kata-runtime exec SANDBOX
+
+Find the mistakes in a configuration:
+  kata-runtime config check ./configuration.toml
+
 Make it known to containerd, CRI-O and Docker, look first, and take it back:
   kata-runtime install --dry-run
   sudo kata-runtime install

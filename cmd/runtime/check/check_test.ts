@@ -138,7 +138,7 @@ Deno.test("what is missing is an error for --strict, and otherwise a warning, al
   assert.ok(mends[0]?.startsWith("switch VT-x on in the firmware"), mends[0]);
   assert.deepEqual(
     mends.slice(1),
-    ["kvm", "kvm_intel", "vhost", "vhost_net", "vhost_vsock"].map((name) => `sudo modprobe ${name}`),
+    ["kvm", "kvm_intel", "vhost", "vhost_net", "vhost_vsock", "kvm"].map((name) => `sudo modprobe ${name}`),
   );
 });
 
@@ -264,6 +264,14 @@ Deno.test("a machine that nothing can be said of, or without its monitor, is not
   assert.equal((await checked(unknown, { strict: true })).error, NOT_CAPABLE);
   const lenient = await checked(unknown);
   assert.deepEqual([lenient.error, lenient.lines[0]], [undefined, "warning: Unknow CPU Type"]);
+});
+
+Deno.test("a user who may not open KVM is told how to be allowed to", async () => {
+  const { findings, error } = await checked({ ...INTEL, uid: 1000, kvm: "EACCES" });
+  assert.equal(error, undefined);
+  const last = findings.at(-1);
+  assert.equal(last?.fields.because, "/dev/kvm cannot be opened: EACCES");
+  assert.match(String(last.fields.mend), /^sudo usermod --append --groups kvm/);
 });
 
 Deno.test("this machine is checked as it is", async () => {

@@ -78,13 +78,26 @@ export function checkKvm(host: CheckHost, { strict }: KvmJudgement): KvmReport {
 export function acceleratorFinding(host: CheckHost, kvm?: Kvm): Finding {
   const flags = () =>
     /^flags\s*:(.*)$/m.exec(firstProcessor(host.read("/proc/cpuinfo") ?? ""))?.[1]?.trim().split(/\s+/);
-  const choice = chooseAccelerator("auto", { openKvm: () => kvm ?? host.openKvm(), cpuFlags: flags });
+  let refusal: string | undefined;
+  const openKvm = () => {
+    try {
+      return kvm ?? host.openKvm();
+    } catch (error) {
+      if (isErrno(error)) refusal = error.code;
+      throw error;
+    }
+  };
+  const choice = chooseAccelerator("auto", { openKvm, cpuFlags: flags });
   if (choice.because === undefined) {
     return { level: "info", message: "virtual machines run on KVM", fields: { accelerator: "kvm" } };
   }
   return {
     level: "warning",
     message: "virtual machines run in software (TCG), which works everywhere and is slower",
-    fields: { accelerator: "tcg", because: choice.because },
+    fields: {
+      accelerator: "tcg",
+      because: choice.because,
+      ...(refusal !== undefined && { mend: mendAccess(refusal) }),
+    },
   };
 }

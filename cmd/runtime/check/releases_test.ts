@@ -134,7 +134,7 @@ Deno.test("check looks for releases as a user, and goes on without them when not
       uid: 1000,
       files: { "/proc/cpuinfo": cpuinfo("GenuineIntel", "vmx lm sse4_1"), "/usr/bin/qemu": "" },
     });
-    const run = async (flags: Partial<CheckFlags>, url: string, uid = 1000) => {
+    const run = async (flags: Partial<CheckFlags>, url: string, uid = 1000, noNetwork?: string) => {
       const findings: Finding[] = [];
       let stdout = "";
       const error = await runCheck({
@@ -148,7 +148,7 @@ Deno.test("check looks for releases as a user, and goes on without them when not
       }, {
         host: { ...host, uid },
         output: { log: (finding) => findings.push(finding), print: (text) => stdout += text },
-        env: (name) => name === "KATA_RELEASE_URL" ? url : undefined,
+        env: (name) => ({ KATA_RELEASE_URL: url, KATA_CHECK_NO_NETWORK: noNetwork })[name],
         hypervisor: "/usr/bin/qemu",
       }).then(() => undefined, (thrown: Error) => thrown.message);
       return { error, stdout, findings };
