@@ -174,15 +174,34 @@ Deno.test(
 );
 
 Deno.test(
-  "run: a bundle's config.json is honoured, and --keep leaves one that runs again",
+  "run: a bundle's config.json is honoured, hooks and all, and --keep leaves one that runs again",
   onHost(async (rootfs) => {
     const first = await kata(["run", "--keep", "--rootfs", rootfs, "--", "sh", "-c", "echo kept; exit 3"]);
     assert.equal(first.code, 3, first.stderr);
     const bundle = /kept in (\S+)/.exec(first.stderr)?.[1];
     assert.ok(bundle, first.stderr);
     try {
+      const log = `${bundle}/hooks.log`;
+      const hook = (kind: string) => ({
+        path: "/bin/sh",
+        args: ["sh", "-c", `read -r state; echo "${kind} $state" >> ${log}`],
+      });
+      const spec = JSON.parse(await Deno.readTextFile(`${bundle}/config.json`));
+      spec.hooks = {
+        createRuntime: [hook("createRuntime")],
+        startContainer: [{ path: "/bin/sh", args: ["sh", "-c", "echo from the guest > /dev/shm/hook"] }],
+        poststart: [hook("poststart")],
+        poststop: [hook("poststop")],
+      };
+      spec.process.args = ["sh", "-c", "cat /dev/shm/hook; exit 3"];
+      await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(spec));
       const second = await kata(["run", "--bundle", bundle]);
-      assert.deepEqual([second.code, text(second)], [3, "kept\n"], second.stderr);
+      assert.deepEqual([second.code, text(second)], [3, "from the guest\n"], second.stderr);
+      const ran = (await Deno.readTextFile(log)).trim().split("\n").map((line) => {
+        const { status } = JSON.parse(line.slice(line.indexOf(" ")));
+        return `${line.split(" ")[0]} ${status}`;
+      });
+      assert.deepEqual(ran, ["createRuntime creating", "poststart running", "poststop stopped"]);
     } finally {
       await Deno.remove(bundle, { recursive: true });
     }
