@@ -87,6 +87,7 @@ async function usable(host: OwnFiles): Promise<void> {
   const root = await host.run([KATA_RUNTIME, "check", "--verbose"]);
   assert.match(root.stdout, /^System is capable of .*\nSystem can currently create Kata Containers\n$/);
   assert.match(root.stderr, /level=(info|warning) msg="virtual machines run (on KVM|in software)/);
+  await looksForReleases(host);
   const env = JSON.parse(await host.must([KATA_RUNTIME, "env", "--json"], { user: NOBODY }));
   assert.equal(env.Runtime.Config.Path, "/etc/kata-containers/configuration.toml");
   assert.equal(env.Runtime.Path, "/usr/local/bin/kata");
@@ -96,6 +97,32 @@ async function usable(host: OwnFiles): Promise<void> {
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, new RegExp(`^only root can ${command}: sudo kata-runtime ${command}; `));
   }
+}
+
+/** A list of releases is read, and one that is out of reach is no failure of the machine. */
+async function looksForReleases(host: OwnFiles): Promise<void> {
+  const url = "https://github.com/kata-containers/kata-containers/releases/download/99.0.0/a.tar";
+  const release = {
+    tag_name: "99.0.0",
+    assets: [{ name: "a", created_at: "2026-01-01", browser_download_url: url }],
+  };
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json([release]),
+  );
+  const check = (...flags: string[]) => {
+    const list = `KATA_RELEASE_URL=http://127.0.0.1:${server.addr.port}/`;
+    return host.run(["env", list, KATA_RUNTIME, "check", ...flags], { user: NOBODY });
+  };
+  const listed = await check("--only-list-releases");
+  assert.deepEqual([listed.code, listed.stdout], [0, `99.0.0;2026-01-01;${url}\n`], listed.stderr);
+  await server.shutdown();
+  const alone = await check("--check-version-only");
+  assert.equal(alone.code, 1);
+  assert.match(alone.stderr, /^Get "http:\/\/127\.0\.0\.1:\d+\/": .*refused/);
+  const whole = await check();
+  assert.deepEqual([whole.code, whole.stdout], [0, "System is capable of running Kata Containers\n"]);
+  assert.match(whole.stderr, /level=warning msg="cannot look for releases: Get /);
 }
 
 /** A container in a machine of its own; as long as it runs, the program under it stays. */
