@@ -6,6 +6,7 @@
 
 import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
 import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
+import { networkRows } from "../tests/bench/network.ts";
 import { coldSandboxRow, guestProcessRows } from "../tests/bench/sandbox.ts";
 import { emptyScript, shimStartRow, startupRows, statusRows } from "../tests/bench/startup.ts";
 import { format, type Row } from "../tests/bench/table.ts";
@@ -33,6 +34,7 @@ try {
   await measure("idle daemon", () => idleMemoryRow(rootfs));
   await measure("cold sandbox", () => coldSandboxRow(bench));
   await measure("processes in a guest", () => guestProcessRows(bench));
+  await measure("network", () => networkRows(bench));
   console.log(format(rows));
 } finally {
   await Deno.remove(folder, { recursive: true });
