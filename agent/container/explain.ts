@@ -31,6 +31,10 @@ export interface ExplainOptions {
   readonly spec: Spec;
   /** A process to be executed in the container: it is explained instead. */
   readonly process?: Process;
+  /** Given when the container is in a pod, which shares names and memory: whether it shares process ids, too. */
+  readonly pod?: { readonly sharesPids: boolean };
+  /** A folder of this machine that is looked at in place of the rootfs. */
+  readonly lookAt?: string;
   /** Whether this machine's files are looked at (the rootfs, sources of binds); default: yes. */
   readonly look?: boolean;
 }
@@ -105,7 +109,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
       initPidfd,
       cgroupFd: named("the container's cgroup"),
       shared: spec.linux ?? {},
-      namespaces: assumedNamespaces(spec, named),
+      namespaces: assumedNamespaces(options, named),
       facts: assumedFacts(options, process),
       ...(filter && { filter }),
     });
@@ -126,7 +130,7 @@ function containerPlan(
   named: (what: string) => number,
 ): ProcessPlan {
   const { spec, bundle } = options;
-  const namespaces = assumedNamespaces(spec, named);
+  const namespaces = assumedNamespaces(options, named);
   return planContainer({
     spec,
     rootfs: rootfsOf(options),
@@ -143,12 +147,20 @@ function explainedDevices(given: readonly DeviceRule[]): ExplainedDevices {
   return { rules, program: allowEverything(rules) ? undefined : deviceProgram(rules) };
 }
 
-function assumedNamespaces(spec: Spec, named: (what: string) => number): NamespaceChoices {
+function assumedNamespaces(
+  { spec, pod }: ExplainOptions,
+  named: (what: string) => number,
+): NamespaceChoices {
   const open = (path: string, type: string) => ({
     fd: named(`${type} namespace ${path}`),
     [Symbol.dispose]() {},
   });
-  const { choices } = listNamespaces(spec, {}, open);
+  const given = pod && {
+    ipc: named("the pod's ipc namespace"),
+    uts: named("the pod's uts namespace"),
+    ...(pod.sharesPids && { pid: named("the pod's pid namespace") }),
+  };
+  const { choices } = listNamespaces(spec, given ?? {}, open);
   if (choices.user === "inherit") return { ...choices, user: choices.user };
   const fd = choices.user === "new" ? named("user namespace with the mappings of linux") : choices.user.fd;
   const { uidMappings: uids = [], gidMappings: gids = [] } = spec.linux ?? {};
@@ -210,7 +222,7 @@ function assumedIdmap(
 function lookInside<T>(options: ExplainOptions, look: (root: number) => T): T | undefined {
   if (options.look === false) return undefined;
   try {
-    return withRoot(rootfsOf(options), look);
+    return withRoot(options.lookAt ?? rootfsOf(options), look);
   } catch (error) {
     if (isErrno(error)) return undefined;
     throw error;

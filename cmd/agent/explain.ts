@@ -6,14 +6,20 @@
 
 import { explain } from "../../agent/container/explain.ts";
 import { explanationJson, explanationLines } from "../../agent/container/explain_text.ts";
-import { parseProcess, parseSpec } from "../../oci/validate.ts";
+import type { Process, Spec } from "../../oci/spec.ts";
 
 /** What to explain, and how. */
 export interface ExplainRequest {
+  readonly id: string;
   /** absolute */
   readonly bundle: string;
-  /** a file with a process to be executed in the container */
-  readonly process?: string;
+  readonly spec: Spec;
+  /** a process to be executed in the container: it is explained instead */
+  readonly process?: Process;
+  /** given for a container of a pod: whether it shares process ids */
+  readonly pod?: { readonly sharesPids: boolean };
+  /** folder of this machine that is the rootfs, whatever the specification calls it */
+  readonly rootfs: string;
   readonly json: boolean;
   /** lists filters, too */
   readonly verbose: boolean;
@@ -23,26 +29,8 @@ export interface ExplainRequest {
  * @returns the text to print
  * @throws {SpecError} for a specification that would be refused
  */
-export async function explainBundle(request: ExplainRequest): Promise<string> {
-  const { bundle, process, json, verbose } = request;
-  const file = `${bundle}/config.json`;
-  const spec = parseSpec(readText(file), file);
-  const id = bundle.slice(bundle.lastIndexOf("/") + 1) || "container";
-  const explanation = await explain({
-    id,
-    bundle,
-    spec,
-    ...(process !== undefined && { process: parseProcess(readText(process), process) }),
-  });
+export async function explainContainer(request: ExplainRequest): Promise<string> {
+  const { json, verbose, rootfs, ...container } = request;
+  const explanation = await explain({ ...container, lookAt: rootfs });
   return json ? explanationJson(explanation) : explanationLines(explanation, verbose).join("\n");
-}
-
-function readText(file: string): string {
-  try {
-    return Deno.readTextFileSync(file);
-  } catch (error) {
-    throw new Error(`cannot read "${file}": ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
-  }
 }

@@ -79,9 +79,12 @@ Deno.test(
     await Deno.copyFile(`${DIST}/kata`, program);
     const asNobody = (...args: string[]) =>
       run(["setpriv", "--reuid=65534", "--clear-groups", program, ...args]);
-    assert.match(await asNobody("explain", bundle), /\nchange root: pivot_root\("\.", "\."\)\n/);
+    assert.match(await asNobody("explain", bundle), /\nchange root: pivot_root\("\.", "\."\)/);
     const json = JSON.parse(await asNobody("explain", "--json", bundle));
     assert.equal(json.steps.at(-1).call, "execve");
+    const guest = await asNobody("explain", "--guest", bundle);
+    assert.match(guest, /open rootfs \/run\/kata-containers\/shared\/containers\/bundle\/rootfs: /);
+    assert.match(guest, /^100: the pod's ipc namespace$/m);
     const wrong = { ...spec, linux: { intelRdt: { closID: "x" } } };
     await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(wrong));
     const refused = await kata(["explain", bundle], { program });

@@ -4,6 +4,7 @@ import type { AppContext } from "../app.ts";
 /** Flags of `kata-runtime explain`, parsed. */
 export interface ExplainFlags {
   readonly process?: string;
+  readonly guest: boolean;
   readonly json: boolean;
   readonly verbose: boolean;
 }
@@ -19,6 +20,11 @@ export const explainCommand = buildCommand<ExplainFlags, [string], AppContext>({
         brief: "explain this process (process.json), executed in the container, instead of its first one",
         placeholder: "FILE",
       },
+      guest: {
+        kind: "boolean",
+        brief: "what a guest is told of the bundle: paths of its own, nothing that is about the host",
+        default: false,
+      },
       json: { kind: "boolean", brief: "print JSON", default: false },
       verbose: { kind: "boolean", brief: "list filters, too, an instruction a line", default: false },
     },
@@ -30,9 +36,11 @@ export const explainCommand = buildCommand<ExplainFlags, [string], AppContext>({
   docs: {
     brief: "print what would be done for a bundle, system call by system call, without doing it",
     fullDescription:
-      "Needs no privileges, no guest and no KVM. The specification is taken as the agent gets it.\n\n" +
+      "Needs no privileges, no guest and no KVM. Without --guest the specification is taken as it\n" +
+      "is, as by an OCI runtime on this machine.\n\n" +
       "Examples:\n" +
       "  kata-runtime explain ./bundle\n" +
+      "  kata-runtime explain --guest ./bundle\n" +
       "  kata-runtime explain --json ./bundle | jq -r '.steps[] | select(.call == \"mount\").text'\n" +
       "  kata-runtime explain --process process.json ./bundle",
   },
