@@ -184,8 +184,10 @@ function hugepageWrites(limits: readonly HugepageLimit[], path: string): CgroupW
     }
     const value = String(limit);
     const at = `${path}[${index}]`;
+    // Hosts forbid the sizes that they have; what a guest does not have need not be forbidden.
+    const optional = !isSet(limit);
     return [
-      { path: at, file: `hugetlb.${pageSize}.max`, value },
+      { path: at, file: `hugetlb.${pageSize}.max`, value, ...(optional && { optional }) },
       { path: at, file: `hugetlb.${pageSize}.rsvd.max`, value, optional: true },
     ];
   });

@@ -59,6 +59,13 @@ Deno.test("what is not set is not written", () => {
   assert.deepEqual(lines({ devices: [], network: {}, memory: { disableOOMKiller: false } }), []);
 });
 
+Deno.test("huge pages that are forbidden need not be there", () => {
+  assert.deepEqual(lines({ hugepageLimits: [{ pageSize: "1GB", limit: 0 }] }), [
+    "hugetlb.1GB.max=0?",
+    "hugetlb.1GB.rsvd.max=0?",
+  ]);
+});
+
 Deno.test("an idle group has no weight of its own", () => {
   assert.deepEqual(lines({ cpu: { idle: 1, shares: 1024 } }), ["cpu.idle=1"]);
   assert.deepEqual(lines({ cpu: { burst: 7 } }), ["cpu.max.burst=7"]);

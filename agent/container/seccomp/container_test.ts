@@ -79,6 +79,22 @@ Deno.test("a filter holds for every kind of process, and loading it leaves no pr
   }
 });
 
+Deno.test("a filter holds in a user namespace, whoever runs there", async () => {
+  await using harness = await Probes.prepare();
+  const maps = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+  for (const [who, process] of PROCESSES) {
+    const printed = (seccomp: Seccomp | undefined) =>
+      harness.output(`${STATUS}; probe ${NR.getpgid}`, (spec) => {
+        Object.assign(spec.process, process);
+        const namespaces = [...spec.linux?.namespaces ?? [], { type: "user" as const }];
+        const mapped = { namespaces, uidMappings: maps, gidMappings: maps };
+        spec.linux = { ...spec.linux, ...mapped, ...(seccomp && { seccomp }) };
+      });
+    const expected = (await printed(undefined)).replace(/Seccomp:\t0\n1$/, `Seccomp:\t2\n${EACCES}`);
+    assert.equal(await printed(deny(["getpgid"])), expected, who);
+  }
+});
+
 Deno.test("a filter may forbid everything that comes before execve", async () => {
   await using harness = await Probes.prepare();
   // What the C library needs to begin and the probe to end, and nothing of what a runtime does.
