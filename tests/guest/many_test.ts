@@ -10,6 +10,8 @@ const SERIAL = "agent.server_addr=virtio-serial://agent.channel.0";
 const CONTAINERS = 1000;
 /** How many are on their way at the same time. */
 const AT_ONCE = 4;
+/** One in so many is executed in, and one has a terminal. */
+const EVERY = 20;
 /** What is loaded, cached and optimised by then does not count. */
 const WARM_UP = 200;
 /**
@@ -94,14 +96,19 @@ class Watched {
   async makeMany(count: number): Promise<void> {
     let next = 0;
     const worker = async () => {
-      while (next < count) await this.#makeOne(`c${next++}-${this.#count}`);
+      while (next < count) {
+        const number = next++;
+        const kind = number % EVERY === 0 ? "executed in" : number % EVERY === 1 ? "terminal" : "plain";
+        await this.#makeOne(`c${number}-${this.#count}`, kind);
+      }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
 
-  async #makeOne(containerId: string): Promise<void> {
+  async #makeOne(containerId: string, kind: "plain" | "executed in" | "terminal"): Promise<void> {
     const { agent } = this.guest;
-    const spec = specOf(`${SHARE_POINT}/rootfs`, ["true"]);
+    const spec = specOf(`${SHARE_POINT}/rootfs`, [kind === "executed in" ? "cat" : "true"]);
+    spec.process.terminal = kind === "terminal";
     spec.linux = {
       namespaces: [{ type: "mount" }],
       maskedPaths: ["/proc/kcore"],
@@ -114,6 +121,12 @@ class Watched {
     };
     await agent.createContainer({ containerId, execId: containerId, OCI: specToWire(spec) });
     await agent.startContainer({ containerId });
+    if (kind === "executed in") {
+      const process = processToWire(processOf(["true"]));
+      await agent.execProcess({ containerId, execId: "x", process });
+      assert.equal((await agent.waitProcess({ containerId, execId: "x" })).status, 0);
+      await agent.closeStdin({ containerId });
+    }
     assert.equal((await agent.waitProcess({ containerId })).status, 0);
     await agent.removeContainer({ containerId });
   }
