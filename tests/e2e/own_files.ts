@@ -32,7 +32,7 @@ export interface CommandOptions {
 export async function ownFiles(): Promise<OwnFiles> {
   const folder = await Deno.makeTempDir({ prefix: markedPrefix("files") });
   const holder = new Deno.Command("unshare", {
-    args: ["--mount", "--propagation", "private", "sh", "-c", "echo ready; exec sleep infinity"],
+    args: ["--mount", "--propagation", "slave", "sh", "-c", "echo ready; exec sleep infinity"],
     stdin: "null",
     stdout: "piped",
     stderr: "null",

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { DEFAULT_FILES } from "../../../config/files.ts";
+import { DEFAULT_FILES, FILE_NAME } from "../../../config/files.ts";
 import { qemuPath } from "../../../config/host.ts";
+import { dirname } from "../../../sys/path.ts";
 import { VERSION } from "../../../version.ts";
 import type { Globals } from "../globals.ts";
 import { commonFields, type Level, terminalLine, textLine } from "../log_line.ts";
@@ -114,15 +115,17 @@ function checkProgram({ host, output, hypervisor }: CheckOptions): boolean {
 
 /** The one that the configuration names, or where distributions have it. */
 async function hypervisorPath(globals: Globals, output: CheckOutput): Promise<string> {
-  const isThere = (path: string) => thisHost().exists(path);
-  if (globals.config === undefined && !DEFAULT_FILES.some(isThere)) return qemuPath();
+  const explicit = globals.config ?? Deno.env.get("KATA_CONF_FILE");
+  const beside = `${dirname(Deno.execPath())}/${FILE_NAME}`;
+  const { exists } = thisHost();
+  if (!explicit && ![...DEFAULT_FILES, beside].some(exists)) return qemuPath();
   const { loadConfig } = await import("../../../config/load.ts");
   try {
-    const { config } = await loadConfig(globals.config === undefined ? {} : { explicit: globals.config });
+    const { config } = await loadConfig(explicit ? { explicit } : {});
     return config.hypervisor.path;
   } catch (error) {
     const message = `the configuration cannot be used: ${error instanceof Error ? error.message : error}`;
-    output.log({ level: "warning", message, fields: {} });
+    output.log({ level: "warning", message, fields: { mend: "kata-runtime config check" } });
     return qemuPath();
   }
 }
