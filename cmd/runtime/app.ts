@@ -9,7 +9,7 @@ import { explainCommand } from "./explain/command.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
 import { installCommand, uninstallCommand } from "./install/command.ts";
-import { appendToLog } from "./log_file.ts";
+import { withLog } from "./log_file.ts";
 import { directVolumeRoutes } from "./direct_volume/command.ts";
 import { execCommand } from "./exec/command.ts";
 import { iptablesRoutes } from "./iptables/command.ts";
@@ -61,10 +61,7 @@ const names = routes.getAllEntries().flatMap(({ name, aliases }) => [name.origin
 
 /** An application for one line. @param args the line, @param globals the options before it */
 function applicationFor(args: readonly string[], globals: Globals) {
-  const logged = (message: string): string => {
-    appendToLog(globals, args[0], "error", message);
-    return message;
-  };
+  const logged = (message: string): string => withLog(globals, args[0], message);
   return buildApplication(routes, {
     name: "kata-runtime",
     scanner: { caseStyle: "allow-kebab-for-camel", allowArgumentEscapeSequence: true },
@@ -74,8 +71,10 @@ function applicationFor(args: readonly string[], globals: Globals) {
         ...text_en,
         // An error is a sentence for its reader; the stack is of no use to them.
         formatException: reason,
-        noCommandRegisteredForInput: ({ input, corrections }) =>
-          logged(unknownCommand(input, corrections[0]?.replaceAll("`", "") ?? nearest(input, names))),
+        noCommandRegisteredForInput: ({ input, corrections }) => {
+          const candidates = [...corrections.map((name) => name.replaceAll("`", "")), ...names];
+          return logged(unknownCommand(input, nearest(input, candidates)));
+        },
         exceptionWhileParsingArguments: (error) => logged(argumentMistake(error, args)),
         exceptionWhileRunningCommand: (error) => logged(reason(error)),
         exceptionWhileLoadingCommandFunction: (error) => logged(reason(error)),

@@ -58,9 +58,8 @@ async function quickly(words: readonly string[], globals: Globals): Promise<numb
   try {
     return await (await import("./quick.ts")).runQuickly(words, globals);
   } catch (error) {
-    if (globals.log !== undefined) {
-      (await import("./log_file.ts")).appendToLog(globals, words[0], "error", reason(error));
-    }
-    throw error;
+    if (globals.log === undefined) throw error;
+    const { withLog } = await import("./log_file.ts");
+    throw new Error(withLog(globals, words[0], reason(error)), { cause: error });
   }
 }

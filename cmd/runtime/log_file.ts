@@ -33,8 +33,17 @@ export function appendToLog(
   try {
     Deno.writeTextFileSync(globals.log, line, { append: true, create: true, mode: MODE });
   } catch (error) {
-    throw new Error(
-      `cannot write the log "${globals.log}": ${error instanceof Error ? error.message : error}`,
-    );
+    const why = error instanceof Error ? error.message.replace(/: writefile '.*'$/, "") : error;
+    throw new Error(`cannot write the log "${globals.log}": ${why}`);
+  }
+}
+
+/** A failure, which is logged as well. @returns what to print: with a log that cannot be written, that too */
+export function withLog(globals: Globals, command: string | undefined, message: string): string {
+  try {
+    appendToLog(globals, command, "error", message);
+    return message;
+  } catch (error) {
+    return `${message}\n${error instanceof Error ? error.message : error}`;
   }
 }

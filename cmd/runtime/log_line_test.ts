@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendToLog } from "./log_file.ts";
+import { appendToLog, withLog } from "./log_file.ts";
 import { DEFAULT_GLOBALS } from "./globals.ts";
 import { type Event, jsonLine, rfc3339, terminalLine, textLine } from "./log_line.ts";
 
@@ -53,6 +53,11 @@ Deno.test("--log appends to a file that others cannot read; without it nothing i
     assert.throws(
       () => appendToLog({ ...DEFAULT_GLOBALS, log: `${folder}/no/log` }, "env", "error", "x"),
       /^Error: cannot write the log ".*\/no\/log": No such file/,
+    );
+    assert.match(
+      withLog({ ...DEFAULT_GLOBALS, log: `${folder}/no/log` }, "env", "it failed"),
+      /^it failed\ncannot write the log/,
+      "the failure itself is not lost",
     );
   } finally {
     Deno.removeSync(folder, { recursive: true });

@@ -16,6 +16,7 @@ import {
   UnsatisfiedPositionalError,
 } from "@stricli/core";
 import { reason } from "../../sandbox/log.ts";
+import { didYouMean } from "./spelling.ts";
 
 /**
  * The mistake in the arguments of a command. The names of classes are of no use: a bundle has others.
@@ -24,8 +25,7 @@ import { reason } from "../../sandbox/log.ts";
  */
 export function argumentMistake(error: unknown, args: readonly string[]): string {
   if (error instanceof FlagNotFoundError) {
-    const [near] = error.corrections;
-    const hint = near === undefined ? "" : `: did you mean --${near}?`;
+    const hint = didYouMean(error.input, error.corrections, (near) => `--${near}`);
     return `flag provided but not defined: -${error.input}${hint}`;
   }
   if (error instanceof AliasNotFoundError) return `flag provided but not defined: -${error.input}`;
