@@ -167,6 +167,8 @@ class Launch implements Launched {
   #atExecve = false;
   #failure: StepError | undefined;
   #disposed = false;
+  /** The process in whose place the child has gone on. */
+  #before: ChildProcess | undefined;
   readonly #followed: Promise<void>;
 
   constructor(
@@ -227,6 +229,7 @@ class Launch implements Launched {
   async #follow(): Promise<void> {
     try {
       await this.#readRecords();
+      await this.#before?.wait();
       this.#finish(this.#atExecve && !this.#failure ? undefined : await this.#reason());
     } catch (error) {
       this.#finish(error instanceof Error ? error : new Error(String(error)));
@@ -278,8 +281,8 @@ class Launch implements Launched {
 
   /** Another process goes on with the program; it waits until it is known here. */
   #continue(pid: number): void {
-    const before = this.child;
-    before.wait().catch(() => {});
+    this.#before = this.child;
+    this.#before.wait().catch(() => {});
     try {
       this.child = ChildProcess.adopt(pid);
     } catch (error) {

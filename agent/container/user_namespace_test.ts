@@ -65,6 +65,45 @@ Deno.test("every namespace that is made belongs to the user namespace", async ()
   assert.equal(await harness.output(script, mapped), "inside\nmounted\n1\n5");
 });
 
+Deno.test("settings of namespaces that belong to a user namespace are set", async () => {
+  await using harness = mappedHarness();
+  const names = ["kernel/shmmax", "net/core/somaxconn", "kernel/domainname", "fs/mqueue/msg_max"];
+  const printed = await harness.output(`cd /proc/sys; cat ${names.join(" ")}`, (spec) => {
+    mapped(spec);
+    spec.linux = {
+      ...spec.linux,
+      sysctl: Object.fromEntries(names.map((name, index) => [name, String(20 + index)])),
+    };
+  });
+  assert.equal(printed, "20\n21\n22\n23");
+});
+
+Deno.test("hooks run before a user namespace's root is the root, and in it", async () => {
+  await using harness = mappedHarness();
+  const log = `${harness.folder}/log`;
+  Deno.writeTextFileSync(log, "");
+  Deno.chmodSync(log, 0o666);
+  Deno.chmodSync(harness.folder, 0o755);
+  const hook = `${harness.folder}/hook`;
+  Deno.writeTextFileSync(hook, `#!/usr/bin/busybox sh\necho "$1 $(/usr/bin/busybox id -u)" >> ${log}\n`);
+  Deno.chmodSync(hook, 0o755);
+  const inside = `#!/bin/sh\necho startContainer $(id -u) > /tmp/log\n`;
+  Deno.writeTextFileSync(`${harness.rootfs}/hook`, inside);
+  Deno.chmodSync(`${harness.rootfs}/hook`, 0o755);
+  const printed = await harness.output("cat /tmp/log; ls /bound", (spec) => {
+    mapped(spec);
+    spec.mounts?.push({ destination: "/bound", source: `${harness.rootfs}/etc`, options: ["bind"] });
+    const run = (kind: string) => [{ path: hook, args: ["hook", kind] }];
+    spec.hooks = {
+      createRuntime: run("createRuntime"),
+      createContainer: run("createContainer"),
+      startContainer: [{ path: "/hook" }],
+    };
+  });
+  assert.equal(printed, "startContainer 0\npasswd");
+  assert.equal(Deno.readTextFileSync(log), "createRuntime 0\ncreateContainer 0\n");
+});
+
 Deno.test("the file systems and devices of a container work in a user namespace", async () => {
   await using harness = mappedHarness();
   const script = `for f in /dev/null /dev/zero /dev/tun; do stat -c '%n %F %u %t,%T' $f; done
