@@ -19,8 +19,6 @@ export interface ReportCase {
   readonly unlike?: readonly (readonly [fact: RegExp, why: string])[];
   /** Why no other runtime can be asked. */
   readonly onlyHere?: string;
-  /** Why this machine cannot be asked, but a guest can. */
-  readonly onlyInGuest?: string;
 }
 
 function process(change: Partial<Process>): (spec: Spec) => void {
