@@ -76,7 +76,6 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const share = taken.use(await host.prepareShare(id, paths.shared));
   await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
-  if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const plan = planMachine(config, spec);
   const onConsole = (line: string) => log.guestLine(line);
   const machine = vmConfig({ id, dir, plan, spec, config, share: share.exported, log, onConsole, user });
@@ -84,6 +83,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
   if (shareServer) taken.use(shareServer);
   if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
+  // with the sockets in it that the monitor connects to
+  if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const vm = taken.use(await host.startVm({ ...machine, netns: network.path, nics: network.nics }));
   await record.addHelper("vmm", vm.pid);
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());

@@ -33,7 +33,8 @@ export const MACHINE_TEXTS = {
   },
   machine_type: {
     doc:
-      "The machine that is emulated: q35 or microvm on x86-64, virt on arm64. Nothing can be plugged into a microvm.",
+      "The machine that is emulated: q35 or microvm on x86-64, virt on arm64. Nothing can be plugged into a microvm, and " +
+      "it wants KVM: on software emulation its kernel has no clock to trust, and may not start on a busy host.",
     effect: "`-machine`",
     default: '"q35"',
   },

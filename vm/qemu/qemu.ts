@@ -54,6 +54,11 @@ export function createQemu(kvm?: KvmHost): Vmm {
 async function start(config: VmConfig, kvm?: KvmHost): Promise<Vm> {
   checkConfig(config);
   const choice = chooseAccelerator(config.accelerator, kvm);
+  if (choice.accelerator === "tcg" && config.machineType === "microvm") {
+    config.onLog(
+      "a microvm on software emulation may not start on a busy host: its kernel has no clock to trust",
+    );
+  }
   if (choice.because) config.onLog(`the VM runs on software emulation: ${choice.because}`);
   try {
     return await launch(config, choice.accelerator);
