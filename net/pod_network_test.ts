@@ -108,6 +108,33 @@ for (const model of ["tcfilter", "macvtap"] as const) {
   });
 }
 
+Deno.test("frames pass links on top of other links, whatever the model", async () => {
+  using spaces = new TestSpaces();
+  await spaces.veth("under", "02:00:00:00:00:99");
+  await spaces.pod.ip(
+    `link add link under name eth0 address ${MAC} type macvlan mode bridge`,
+    "link set eth0 addrgenmode none",
+    "address add 10.9.0.2/24 dev eth0",
+    "link set eth0 up",
+  );
+  await spaces.outside.ip(
+    "link set under-out down",
+    "link set under-out name eth0-out",
+    "link set eth0-out up",
+    "address add 10.9.0.1/24 dev eth0-out",
+  );
+  const before = await spaces.state();
+  {
+    await using network = spaces.network({ model: "macvtap" });
+    const [endpoint, ...others] = await joinAll(network);
+    assert(endpoint !== undefined && others.length === 0);
+    assert.deepEqual(spaces.saved?.plans.map(({ how }) => how), ["tcfilter"]);
+    await assertPasses(spaces, endpoint, "10.9.0.2");
+  }
+  assert.deepEqual(await spaces.state(), before);
+  await loopIdle();
+});
+
 Deno.test("several links are joined in the order of their names, each with the queues that are asked for", async () => {
   using spaces = new TestSpaces();
   await spaces.veth("net1", "02:00:00:00:00:21", "10.8.0.2/24");

@@ -123,7 +123,7 @@ Deno.test("a pod with two links: both versions of IP, routes, neighbours, both w
       "neighbour add 10.12.0.77 lladdr 02:00:00:00:00:77 dev net1 nud permanent",
     );
     const before = await cables.state();
-    await using pod = await boot("net");
+    await using pod = await boot("net", { hypervisor: { default_vcpus: 2 } });
 
     await t.step("the guest has what the namespace has", async () => {
       const guest = await pod.run("ip address; echo ==; ip route; echo ==; ip -6 route; echo ==; ip neigh");
@@ -146,6 +146,11 @@ Deno.test("a pod with two links: both versions of IP, routes, neighbours, both w
         ]
       ) assert.match(routes, route);
       assert.match(routes6, /^default via fd11::1 dev eth0/m);
+      assert.equal(
+        await pod.run("ls /sys/class/net/eth0/queues | grep -c rx"),
+        "2\n",
+        "a queue for each processor",
+      );
       assert.match(neighbours, /10\.12\.0\.77 dev net1 lladdr 02:00:00:00:00:77.* PERMANENT/);
     });
 
