@@ -63,11 +63,14 @@ export class OwnFiles implements AsyncDisposable {
 
   /** Lays the layers over the system's folders. */
   async cover(): Promise<void> {
+    // in memory: not every file system of a host can hold the upper layer
+    const layers = `${this.folder}/layers`;
+    await Deno.mkdir(layers);
+    await this.must(["mount", "-t", "tmpfs", "tmpfs", layers]);
     for (const path of LAYERED) {
-      const layer = `${this.folder}${path}`;
-      await Deno.mkdir(`${layer}/upper`, { recursive: true });
-      await Deno.mkdir(`${layer}/work`);
-      const options = `lowerdir=${path},upperdir=${layer}/upper,workdir=${layer}/work`;
+      const [upper, work] = [`${layers}${path}/upper`, `${layers}${path}/work`];
+      await this.must(["mkdir", "-p", upper, work]);
+      const options = `lowerdir=${path},upperdir=${upper},workdir=${work}`;
       await this.must(["mount", "-t", "overlay", "-o", options, "overlay", path]);
     }
     for (const path of EMPTY) {
