@@ -165,6 +165,7 @@ export class Sandbox {
     await Promise.all([...this.#containers].map(([id, slot]) => this.#removeAtEnd(id, slot)));
     await (await this.#sharedPids)?.[Symbol.asyncDispose]();
     if (state.kind === "ready") state.resources.dispose();
+    this.storages[Symbol.dispose]();
   }
 
   /** What cannot be removed must not keep the rest, and in the end the machine, alive. */

@@ -43,6 +43,7 @@ export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "virtio_blk", purpose: "block devices" },
   { name: "virtio_scsi", purpose: "SCSI disks" },
   { name: "sd_mod", purpose: "SCSI disks" },
+  { name: "crc32c_generic", purpose: "filesystems of disks", optional: true },
   { name: "ext4", purpose: "filesystems of disks" },
   { name: "xfs", purpose: "filesystems of disks" },
   { name: "virtio_rng", purpose: "randomness from the host" },

@@ -4,29 +4,21 @@
  * @module
  */
 
-import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
-import type { Spec } from "../oci/spec.ts";
 import { specToWire } from "../oci/wire.ts";
-import { Code, RpcError } from "../rpc/errors.ts";
 import { Container, type ContainerContext } from "./container.ts";
+import { type Bundle, equip, existingFolder, rootPathOf } from "./equip.ts";
 import { guestSpec } from "./guest_spec.ts";
 import { HostHooks, refuseHooks } from "./host_hooks.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
 import { AgentContainer } from "./guest_container.ts";
 import type { IoSource } from "./io.ts";
-import { reason } from "./log.ts";
-import { hostFileKind, type MountPlan, planMounts } from "./mounts.ts";
+import { MOUNT_HOST } from "./mount_host.ts";
+import { type MountPlan, planMounts } from "./mounts.ts";
 import { PodStandIn } from "./pod_stand_in.ts";
 import type { SandboxParts } from "./sandbox.ts";
 
 /** What container to create. */
-export interface CreateContainerOptions {
-  readonly id: string;
-  /** folder that relative paths of the spec are relative to */
-  readonly bundle: string;
-  readonly spec: Spec;
-  /** to be stacked on `<bundle>/rootfs`; none: the spec's root is there already */
-  readonly rootfs: readonly RootfsMount[];
+export interface CreateContainerOptions extends Bundle {
   readonly io: IoSource;
   /** gives up; nothing is left then */
   readonly signal?: AbortSignal;
@@ -39,12 +31,14 @@ export interface CreateContainerOptions {
  * @throws {RpcError} `INVALID_ARGUMENT`
  */
 export async function checkContainer(
-  options: Pick<CreateContainerOptions, "bundle" | "spec" | "rootfs">,
+  options: Bundle,
+  { isPod, useDisks = true }: { readonly isPod: boolean; readonly useDisks?: boolean },
 ): Promise<MountPlan[]> {
   const { bundle, spec, rootfs } = options;
   refuseHooks(spec.hooks);
   if (rootfs.length === 0) await existingFolder(rootPathOf(options));
-  return planMounts(spec.mounts ?? [], bundle, hostFileKind);
+  const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
+  return await planMounts(spec.mounts ?? [], { bundle, inPod: isPod, hugepageLimits, useDisks }, MOUNT_HOST);
 }
 
 /** @throws {RpcError} and whatever a step throws; everything that was taken is given back then */
@@ -54,29 +48,12 @@ export async function createContainer(
   context: ContainerContext,
 ): Promise<Container> {
   const { id, bundle, io, spec } = options;
-  const plans = await checkContainer(options);
+  const { createTimeoutMs, disableSeccomp, guestLabel, useDisks } = parts.policy;
+  const plans = await checkContainer(options, { isPod: parts.isPod, useDisks });
   await using taken = new AsyncDisposableStack();
-
-  const rootfs = taken.use(await openRootfs(options, parts));
-  taken.defer(() => parts.share.remove(id));
-  const rootPath = await parts.share.addRootfs(id, rootfs.path);
-  const mounts = [];
-  for (const plan of plans) {
-    if (plan.kind === "guest") mounts.push(plan.mount);
-    else {
-      const shared = { source: plan.source, destination: plan.mount.destination, readonly: plan.readonly };
-      mounts.push({ ...plan.mount, source: await parts.share.addMount(id, shared) });
-    }
-  }
-
-  const { createTimeoutMs, disableSeccomp, guestLabel } = parts.policy;
-  const guest = guestSpec(spec, {
-    rootPath,
-    mounts,
-    terminal: io.names.terminal,
-    disableSeccomp,
-    guestLabel,
-  });
+  const { storages, devices, ...equipment } = await equip(options, plans, parts, taken);
+  const terminal = io.names.terminal;
+  const guest = guestSpec(spec, { ...equipment, terminal, disableSeccomp, guestLabel });
   const hooks = HostHooks.of({ id, bundle, spec, log: parts.log });
   const { pid } = parts.vm;
   const { resources } = spec.linux ?? {};
@@ -85,8 +62,10 @@ export async function createContainer(
   const container = new Container({ ...own, taken: taken.move() });
   try {
     await container.init.openIo();
+    const { sandboxPidns } = guest;
+    const OCI = specToWire(guest.spec);
     await parts.client.agent.createContainer(
-      { containerId: id, execId: id, OCI: specToWire(guest.spec), sandboxPidns: guest.sandboxPidns },
+      { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], sandboxPidns },
       { timeoutMs: createTimeoutMs, signal: options.signal },
     );
     options.signal?.throwIfAborted();
@@ -132,34 +111,4 @@ export async function createStandIn(
     throw error;
   }
   return container;
-}
-
-function rootPathOf({ bundle, spec }: Pick<CreateContainerOptions, "bundle" | "spec">): string {
-  return spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
-}
-
-/** The folder, links resolved. @throws {RpcError} `INVALID_ARGUMENT` when there is none */
-async function existingFolder(path: string): Promise<string> {
-  try {
-    const real = await Deno.realPath(path);
-    if ((await Deno.stat(real)).isDirectory) return real;
-  } catch (error) {
-    throw new RpcError(Code.InvalidArgument, `rootfs "${path}" cannot be used: ${reason(error)}`, {
-      cause: error,
-    });
-  }
-  throw new RpcError(Code.InvalidArgument, `rootfs "${path}" is not a folder`);
-}
-
-async function openRootfs(options: CreateContainerOptions, parts: SandboxParts): Promise<Rootfs> {
-  const { bundle, rootfs } = options;
-  if (rootfs.length === 0) {
-    return {
-      path: await existingFolder(rootPathOf(options)),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-  }
-  const mountPoint = `${bundle}/rootfs`;
-  await parts.record.addMount(mountPoint);
-  return await parts.host.mountRootfs(mountPoint, rootfs);
 }

@@ -11,6 +11,7 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import { SandboxDisks } from "./disks.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, withFields } from "./log.ts";
@@ -99,7 +100,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
   const policy = sandboxPolicy(config);
-  const parts = { id, vm, shareServer, share, client, fit, host, network, record, log, isPod, policy };
+  const disks = new SandboxDisks(vm, log);
+  const parts = { id, vm, shareServer, share, client, fit, disks, host, network, record, log, isPod, policy };
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   const { taskDurations } = options;
   const profiling = config.runtime.enable_pprof;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+import type { Device, Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
 import { guestDeviceRules } from "./guest_devices.ts";
 import { guestHooks } from "./host_hooks.ts";
 
@@ -14,6 +14,8 @@ export interface GuestSpecOptions {
   readonly rootPath: string;
   /** with sources as the guest sees them */
   readonly mounts: readonly Mount[];
+  /** nodes of devices that the guest makes; default: those of the spec */
+  readonly nodes?: readonly Device[];
   readonly terminal: boolean;
   readonly disableSeccomp: boolean;
   /** the label of processes, if the guest has SELinux; default: it has none */
@@ -62,6 +64,7 @@ function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions
     ...rest,
     ...(label && { mountLabel }),
     ...(seccomp !== undefined && !options.disableSeccomp ? { seccomp } : {}),
+    ...(linux.devices && { devices: [...options.nodes ?? linux.devices] }),
     ...(linux.resources && { resources: guestResources(linux.resources) }),
     namespaces: guestNamespaces(linux.namespaces ?? []),
   };

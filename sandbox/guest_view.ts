@@ -7,8 +7,9 @@
 import type { Mount, Spec } from "../oci/spec.ts";
 import { type GuestSpec, guestSpec } from "./guest_spec.ts";
 import { refuseHooks } from "./host_hooks.ts";
-import { type FileKind, planMounts } from "./mounts.ts";
-import { GUEST_SHARED_FOLDER } from "./paths.ts";
+import type { MountHost } from "./mount_host.ts";
+import { type MountPlan, planMounts } from "./mounts.ts";
+import { GUEST_DISK_VOLUMES, GUEST_SHARED_FOLDER } from "./paths.ts";
 
 /** A container that is not made. */
 export interface ViewedContainer {
@@ -18,22 +19,25 @@ export interface ViewedContainer {
 }
 
 /**
- * The specification as the guest gets it. Names in the shared folder have a random part, written as `…` here.
+ * The specification as the guest gets it. Names in the shared folder have a random part, written as `…` here, and so
+ * have the places of disks.
  *
- * @param kindOf looks at the host
  * @throws {RpcError} `INVALID_ARGUMENT` for what creating the container would refuse
  */
-export function guestView(
-  { id, bundle, spec }: ViewedContainer,
-  kindOf: (path: string) => FileKind,
-): GuestSpec {
+export async function guestView({ id, bundle, spec }: ViewedContainer, host: MountHost): Promise<GuestSpec> {
   refuseHooks(spec.hooks);
-  const mounts = planMounts(spec.mounts ?? [], bundle, kindOf).map((plan): Mount => {
-    if (plan.kind === "guest") return plan.mount;
-    const name = plan.mount.destination.slice(plan.mount.destination.lastIndexOf("/") + 1);
-    return { ...plan.mount, source: `${GUEST_SHARED_FOLDER}/${id}-…-${name}` };
-  });
+  const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
+  const context = { bundle, inPod: true, hugepageLimits, useDisks: true };
+  const mounts = (await planMounts(spec.mounts ?? [], context, host)).map((plan) => placed(plan, id));
   const rootPath = `${GUEST_SHARED_FOLDER}/${id}/rootfs`;
   const terminal = spec.process.terminal ?? false;
   return guestSpec(spec, { rootPath, mounts, terminal, disableSeccomp: false });
+}
+
+function placed(plan: MountPlan, id: string): Mount {
+  const { mount } = plan;
+  if (plan.kind === "disk") return { ...mount, type: "bind", source: `${GUEST_DISK_VOLUMES}/…` };
+  if (plan.kind !== "shared") return mount;
+  const name = mount.destination.slice(mount.destination.lastIndexOf("/") + 1);
+  return { ...mount, source: `${GUEST_SHARED_FOLDER}/${id}-…-${name}` };
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { guestView } from "./guest_view.ts";
+import { type FileKind, MOUNT_HOST } from "./mount_host.ts";
 import { testSpec } from "./testing/fake_host.ts";
 
 const mounts = [
@@ -7,13 +8,16 @@ const mounts = [
   { destination: "/etc/hosts", type: "bind", source: "hosts", options: ["rbind", "ro"] },
 ];
 
-Deno.test("guestView() is the specification with the guest's paths", () => {
+/** A host where every path is of one kind. */
+const where = (kind: FileKind) => ({ ...MOUNT_HOST, kindOf: () => kind });
+
+Deno.test("guestView() is the specification with the guest's paths", async () => {
   const container = {
     id: "c1",
     bundle: "/bundle",
     spec: testSpec({ mounts, linux: { namespaces: [{ type: "network", path: "/n" }] } }),
   };
-  const { spec, sandboxPidns } = guestView(container, () => "file");
+  const { spec, sandboxPidns } = await guestView(container, where("file"));
   assert.equal(spec.root.path, "/run/kata-containers/shared/containers/c1/rootfs");
   assert.deepEqual(spec.mounts?.map(({ source }) => source), [
     "proc",
@@ -22,12 +26,12 @@ Deno.test("guestView() is the specification with the guest's paths", () => {
   assert.deepEqual([spec.linux?.namespaces, sandboxPidns], [[], false]);
 });
 
-Deno.test("guestView() refuses what cannot be shared, and hooks that nobody can run", () => {
+Deno.test("guestView() refuses what cannot be shared, and hooks that nobody can run", async () => {
   const container = { id: "c1", bundle: "/bundle", spec: testSpec({ mounts }) };
-  assert.throws(() => guestView(container, () => undefined), /its source "\/bundle\/hosts" does not exist/);
+  await assert.rejects(guestView(container, where(undefined)), /its source "\/bundle\/hosts" does not exist/);
   const spec = testSpec({ hooks: { createContainer: [{ path: "/h" }] } });
-  assert.throws(
-    () => guestView({ ...container, spec }, () => "file"),
+  await assert.rejects(
+    guestView({ ...container, spec }, where("file")),
     /hooks\.createContainer is not supported/,
   );
 });

@@ -1,24 +1,43 @@
 /**
  * What becomes of the mounts of a container's spec: which of them the guest makes by itself, which come from the
- * host's files.
+ * host's files, and which are disks.
  *
  * @module
  */
 
 import { Code, RpcError } from "../rpc/errors.ts";
-import type { Mount } from "../oci/spec.ts";
+import type { HugepageLimit, Mount } from "../oci/spec.ts";
 import { isWithin } from "../sys/path.ts";
+import type { MountHost } from "./mount_host.ts";
 import { GUEST_SHM } from "./paths.ts";
-
-/** What a path on the host is; `undefined` = it is not there. */
-export type FileKind = "file" | "folder" | "block" | "other" | undefined;
+import {
+  directVolume,
+  diskNode,
+  type DiskPlan,
+  fileAsDisk,
+  memoryVolume,
+  type StoragePlan,
+} from "./volumes.ts";
 
 /** One mount, and who makes it. */
 export type MountPlan =
   /** sent to the guest as it is */
   | { readonly kind: "guest"; readonly mount: Mount }
   /** the guest sees the source through the shared folder */
-  | { readonly kind: "shared"; readonly mount: Mount; readonly source: string; readonly readonly: boolean };
+  | { readonly kind: "shared"; readonly mount: Mount; readonly source: string; readonly readonly: boolean }
+  | StoragePlan
+  | DiskPlan;
+
+/** What the plans of mounts depend on besides them. */
+export interface MountContext {
+  /** relative sources are relative to it */
+  readonly bundle: string;
+  /** whether the container is one of a pod's, which share volumes */
+  readonly inPod: boolean;
+  readonly hugepageLimits: readonly HugepageLimit[];
+  /** whether disks may be plugged into the machine */
+  readonly useDisks: boolean;
+}
 
 /** Whether a mount is a bind mount, by its type or, as runc takes it, by its options. */
 export function isBind(mount: Mount): boolean {
@@ -29,44 +48,47 @@ export function isBind(mount: Mount): boolean {
 /**
  * Decides over every mount, in order.
  *
- * @param bundle relative sources are relative to it
- * @param kindOf looks at the host
  * @throws {RpcError} `INVALID_ARGUMENT` for a source that is missing or cannot be shared
  */
-export function planMounts(
+export async function planMounts(
   mounts: readonly Mount[],
-  bundle: string,
-  kindOf: (path: string) => FileKind,
-): MountPlan[] {
-  return mounts.map((mount) => planMount(mount, bundle, kindOf));
+  context: MountContext,
+  host: MountHost,
+): Promise<MountPlan[]> {
+  const plans: MountPlan[] = [];
+  for (const mount of mounts) plans.push(await planMount(mount, context, host));
+  return plans;
 }
 
-function planMount(mount: Mount, bundle: string, kindOf: (path: string) => FileKind): MountPlan {
+async function planMount(mount: Mount, context: MountContext, host: MountHost): Promise<MountPlan> {
   if (mount.destination === "/dev/shm") return { kind: "guest", mount: podShm(mount) };
   if (!isBind(mount)) return { kind: "guest", mount };
-  const source = absolute(mount.source ?? "", bundle);
+  const source = absolute(mount.source ?? "", context.bundle);
   if (isWithin(source, "/proc") || isWithin(source, "/sys")) return { kind: "guest", mount };
-  if (isDevice(mount.destination, kindOf)) return { kind: "guest", mount };
-  const kind = kindOf(source);
-  if (kind === undefined) {
-    throw new RpcError(
-      Code.InvalidArgument,
-      `cannot mount "${mount.destination}": its source "${source}" does not exist`,
-    );
-  }
+  if (isDevice(mount.destination, host)) return { kind: "guest", mount };
+  const volume = await host.volumeAt(source);
+  if (volume !== undefined) return directVolume(mount, source, volume, host);
+  const kind = host.kindOf(source);
+  if (kind === undefined) throw refused(mount, `its source "${source}" does not exist`);
   if (kind === "block") {
-    const text =
-      `cannot mount "${mount.destination}": its source "${source}" is a block device, and only files and folders are shared`;
-    throw new RpcError(Code.InvalidArgument, text);
+    if (context.useDisks) return diskNode(mount, source);
+    throw refused(mount, `its source "${source}" is a block device, and disable_block_device_use is set`);
   }
-  return { kind: "shared", mount, source, readonly: (mount.options ?? []).includes("ro") };
+  const asDisk = kind === "file" && context.useDisks ? fileAsDisk(mount, source, host) : undefined;
+  if (asDisk !== undefined) return asDisk;
+  const inMemory = context.inPod ? memoryVolume(mount, source, context.hugepageLimits, host) : undefined;
+  return inMemory ?? { kind: "shared", mount, source, readonly: (mount.options ?? []).includes("ro") };
+}
+
+function refused({ destination }: Mount, why: string): RpcError {
+  return new RpcError(Code.InvalidArgument, `cannot mount "${destination}": ${why}`);
 }
 
 /** `/dev` itself, and what the host has there as anything but a plain file, exists in the guest, too. */
-function isDevice(destination: string, kindOf: (path: string) => FileKind): boolean {
+function isDevice(destination: string, host: MountHost): boolean {
   if (destination === "/dev") return true;
   if (!destination.startsWith("/dev/")) return false;
-  const kind = kindOf(destination);
+  const kind = host.kindOf(destination);
   return kind !== undefined && kind !== "file";
 }
 
@@ -77,18 +99,6 @@ function podShm(mount: Mount): Mount {
 
 function absolute(path: string, bundle: string): string {
   return path.startsWith("/") ? path : `${bundle}/${path}`;
-}
-
-/** Looks at the host, links followed. */
-export function hostFileKind(path: string): FileKind {
-  try {
-    const stat = Deno.statSync(path);
-    if (stat.isFile) return "file";
-    if (stat.isDirectory) return "folder";
-    return stat.isBlockDevice ? "block" : "other";
-  } catch {
-    return undefined;
-  }
 }
 
 /** Size of `/dev/shm` where nothing else is said, in bytes. */

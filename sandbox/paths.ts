@@ -32,5 +32,12 @@ export function managementSocketPath(paths: HostPaths, id: string): string {
 /** Where the guest sees the shared folder. */
 export const GUEST_SHARED_FOLDER = "/run/kata-containers/shared/containers";
 
+/** Where the guest keeps what it makes for a container, each in a folder of the container's id. */
+export const GUEST_BASE = "/run/kata-containers";
+
+/** Where the guest keeps the pod's volumes in memory, and those on disks. */
+export const GUEST_MEMORY_VOLUMES = "/run/kata-containers/sandbox/ephemeral";
+export const GUEST_DISK_VOLUMES = "/run/kata-containers/sandbox/storage";
+
 /** Where the guest keeps the pod's `/dev/shm`. */
 export const GUEST_SHM = "/run/kata-containers/sandbox/shm";

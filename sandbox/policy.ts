@@ -16,6 +16,8 @@ export interface SandboxPolicy {
   readonly dialTimeoutMs: number;
   /** whether containers run without their system call filters */
   readonly disableSeccomp: boolean;
+  /** whether disks of the host may be plugged into the machine */
+  readonly useDisks: boolean;
   /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
   guestLabel(hostLabel: string): string | undefined;
 }
@@ -26,6 +28,7 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     createTimeoutMs: runtime.create_container_timeout * MS,
     dialTimeoutMs: agent.dial_timeout * MS,
     disableSeccomp: runtime.disable_guest_seccomp,
+    useDisks: !hypervisor.disable_block_device_use,
     guestLabel(hostLabel) {
       if (hypervisor.disable_guest_selinux) return undefined;
       return runtime.guest_selinux_label || ofContainer(hostLabel);

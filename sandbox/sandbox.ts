@@ -13,6 +13,7 @@ import type { Vm } from "../vm/vmm.ts";
 import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
 import type { Container, ContainerContext } from "./container.ts";
 import { createContainer, type CreateContainerOptions, createStandIn } from "./create_container.ts";
+import type { SandboxDisks } from "./disks.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
@@ -48,6 +49,7 @@ export interface SandboxParts {
   readonly client: AgentClient;
   /** keeps the machine as large as it has to be; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
+  readonly disks: SandboxDisks;
   readonly host: Host;
   readonly network: SandboxNetwork;
   readonly record: SavedRecord;

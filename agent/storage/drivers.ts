@@ -113,11 +113,13 @@ const overlay: Driver = {
   },
 };
 
-/** A filesystem on a disk, whose node is the source. */
+/** A filesystem on a disk, whose node is the source; with the type "bind" the node itself. */
 const disk: Driver = {
-  modules: ({ fstype }) => [FSTYPE_MODULES[fstype] ?? fstype],
-  attachment(storage) {
+  modules: ({ fstype }) => fstype === "bind" ? [] : FSTYPE_MODULES[fstype] ?? [fstype],
+  isFile: ({ fstype }) => fstype === "bind",
+  attachment(storage, context) {
     const { source, fstype, mountPoint } = storage;
+    if (fstype === "bind") return bind.attachment(storage, context);
     if (!/^[a-z0-9_]+$/.test(fstype)) {
       throw invalidArgument(`storage "${mountPoint}" needs the type of its filesystem: it is "${fstype}"`);
     }
@@ -128,11 +130,18 @@ const disk: Driver = {
     }
     return filesystem(source, fstype, storageOptions(storage.options).mount);
   },
-  finish: (storage, target) => giveToGroup(target, storageOptions(storage.options).fsgid),
+  finish(storage, target) {
+    if (storage.fstype !== "bind") giveToGroup(target, storageOptions(storage.options).fsgid);
+  },
 };
 
-/** Modules that have another name than the filesystem. */
-const FSTYPE_MODULES: Readonly<Record<string, string>> = { ext2: "ext4", ext3: "ext4" };
+/** Modules of filesystems; checksums are one that none of them names as a need. */
+const FSTYPE_MODULES: Readonly<Record<string, readonly string[]>> = {
+  ext2: ["crc32c_generic", "ext4"],
+  ext3: ["crc32c_generic", "ext4"],
+  ext4: ["crc32c_generic", "ext4"],
+  xfs: ["crc32c_generic", "xfs"],
+};
 
 const DRIVERS: Readonly<Record<string, Driver>> = {
   "9p": share("9p", "9pnet_virtio", "9p"),

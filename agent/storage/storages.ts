@@ -57,13 +57,20 @@ export class Storages {
     return taken.move();
   }
 
+  /** Gives up what has outlived its containers. */
+  [Symbol.dispose](): void {
+    for (const { undo } of this.#entries.values()) undo.dispose();
+    this.#entries.clear();
+  }
+
   #acquireOne(storage: Storage, containerId: string | undefined): Disposable {
     const names = namesBelow(this.#base, storage.mountPoint, "the mount point of a storage");
     if (names.length === 0) throw invalidArgument(`"${storage.mountPoint}" cannot be a mount point`);
     const key = names.join("/");
     let entry = this.#entries.get(key);
     if (!entry) {
-      entry = { references: 0, undo: this.#provide(storage, names, { base: this.#base, containerId }) };
+      const undo = this.#provide(storage, names, { base: this.#base, containerId });
+      entry = { references: outlives(names) ? 1 : 0, undo };
       this.#entries.set(key, entry);
     }
     entry.references++;
@@ -136,6 +143,11 @@ function tryMake(parent: OwnedFd, name: string, isFile: boolean): boolean {
     if (isErrno(error, "EEXIST")) return false;
     throw error;
   }
+}
+
+/** A pod's volumes in memory are there for the next container, too, when one is started again. */
+function outlives([area, kind]: readonly string[]): boolean {
+  return area === "sandbox" && kind === "ephemeral";
 }
 
 /** Whether exactly this is mounted there already (the host may ask for its share twice). */

@@ -153,8 +153,8 @@ export class Shim implements AsyncDisposable {
     }
     const spec = await this.#withPod(await readSpec(bundle));
     // a machine is not booted for what cannot run in it
-    await checkContainer({ bundle, spec, rootfs });
     const group = groupOf(spec.annotations ?? {}, id);
+    await checkContainer({ id, bundle, spec, rootfs }, { isPod: group.kind !== "single_container" });
     const makesSandbox = group.sandboxId === id;
     const sandbox = makesSandbox
       ? await this.makeSandbox({ ...request, spec, isPod: group.kind === "pod_sandbox", signal })

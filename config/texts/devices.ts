@@ -64,7 +64,8 @@ export const DEVICE_TEXTS = {
   },
   disable_block_device_use: {
     doc: "Share file systems on block devices as files, and do not attach the devices.",
-    effect: "what this version does in any case",
+    effect:
+      "a root file system on a disk is shared as files; mounts of disks are refused, their device nodes left out",
   },
   enable_iothreads: {
     doc: "Give the SCSI controller a thread of its own.",

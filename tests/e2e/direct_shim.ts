@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Resources } from "../../oci/spec.ts";
+import type { Device, Mount, Resources } from "../../oci/spec.ts";
 import type { Envelope } from "../../rpc/gen/envelope_pb.ts";
 import { Events } from "../../rpc/gen/events_ttrpc_pb.ts";
 import {
@@ -36,6 +36,9 @@ export interface ContainerOptions {
   readonly terminal?: boolean;
   /** `linux.resources` */
   readonly resources?: Resources;
+  /** more mounts, and `linux.devices` */
+  readonly mounts?: readonly Mount[];
+  readonly devices?: readonly Device[];
   /** path of the network namespace that the client has made */
   readonly netns?: string;
 }
@@ -169,6 +172,7 @@ export class DirectShim implements AsyncDisposable {
         },
         { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "size=1m"] },
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
+        ...options.mounts ?? [],
       ],
       linux: {
         namespaces: [
@@ -176,6 +180,7 @@ export class DirectShim implements AsyncDisposable {
           ...(options.netns === undefined ? [] : [{ type: "network", path: options.netns }]),
         ],
         resources: options.resources,
+        devices: options.devices,
       },
       annotations: options.annotations ?? {},
     };

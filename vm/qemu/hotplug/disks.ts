@@ -50,9 +50,11 @@ export class Disks {
     const address = driver === "virtio-scsi"
       ? await this.#plugScsi(number)
       : await this.#plugPci(number, undo);
-    undo.defer(() => removeDevice(this.#options.plugs, deviceName(number)));
-    const taken = undo.move();
-    return { address, [Symbol.asyncDispose]: () => taken.disposeAsync() };
+    const behind = undo.move();
+    // one that the guest keeps keeps its number, its place and its file
+    const take = () =>
+      removeDevice(this.#options.plugs, deviceName(number)).then(() => behind.disposeAsync());
+    return { address, [Symbol.asyncDispose]: take };
   }
 
   /** Numbers are used again, so that a machine does not run out of addresses. */

@@ -1,0 +1,71 @@
+/**
+ * Disks of the host in a sandbox's machine. One that several containers use is plugged in once, and taken out with its
+ * last user.
+ *
+ * @module
+ */
+
+import type { Disk, DiskAddress, PluggedDisk, Vm } from "../vm/vmm.ts";
+import { type Log, reason } from "./log.ts";
+
+/** A disk as a container uses it. Disposing of it ends the use. */
+export interface UsedDisk extends AsyncDisposable {
+  /** driver of the agent's storages and devices, and how it finds the disk */
+  readonly driver: "blk" | "scsi";
+  readonly source: string;
+}
+
+interface Entry {
+  users: number;
+  readonly plugged: Promise<PluggedDisk>;
+}
+
+/** The disks of one sandbox. */
+export class SandboxDisks {
+  readonly #vm: Pick<Vm, "addDisk">;
+  readonly #log: Log;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(vm: Pick<Vm, "addDisk">, log: Log) {
+    this.#vm = vm;
+    this.#log = log;
+  }
+
+  /** @throws {Error} the machine has no place for it, or the monitor cannot open it */
+  async use(disk: Disk): Promise<UsedDisk> {
+    const key = `${disk.path}${disk.readonly ? " ro" : ""}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { users: 0, plugged: this.#vm.addDisk(disk) };
+      this.#entries.set(key, entry);
+    }
+    const own = entry;
+    own.users++;
+    try {
+      const { address } = await own.plugged;
+      return { ...nameOf(address), [Symbol.asyncDispose]: () => this.#release(key, own) };
+    } catch (error) {
+      if (this.#entries.get(key) === own) this.#entries.delete(key);
+      throw new Error(`cannot give the disk "${disk.path}" to the machine: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #release(key: string, entry: Entry): Promise<void> {
+    if (--entry.users > 0) return;
+    this.#entries.delete(key);
+    try {
+      await (await entry.plugged)[Symbol.asyncDispose]();
+    } catch (error) {
+      // it goes with the machine
+      this.#log.write("warning", `the disk "${key}" stays in the machine: ${reason(error)}`);
+    }
+  }
+}
+
+function nameOf(address: DiskAddress): Pick<UsedDisk, "driver" | "source"> {
+  return address.kind === "pci"
+    ? { driver: "blk", source: address.path }
+    : { driver: "scsi", source: address.address };
+}

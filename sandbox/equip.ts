@@ -1,0 +1,200 @@
+/**
+ * Everything of the host that a container finds in the guest: its root file system, its mounts, its disks.
+ *
+ * @module
+ */
+
+import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
+import { claimVolume, releaseVolume } from "../fs/direct_volume.ts";
+import type { Device as SpecDevice, Mount, Spec } from "../oci/spec.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
+import type { Device, Storage } from "../rpc/gen/agent_pb.ts";
+import type { Init } from "../rpc/message.ts";
+import { parseMountOptions } from "../oci/mount_options.ts";
+import { DISK_HOST, planDevices } from "./devices.ts";
+import type { UsedDisk } from "./disks.ts";
+import { reason } from "./log.ts";
+import { MOUNT_HOST } from "./mount_host.ts";
+import type { MountPlan } from "./mounts.ts";
+import { GUEST_BASE, GUEST_DISK_VOLUMES } from "./paths.ts";
+import type { SandboxParts } from "./sandbox.ts";
+import { type DiskPlan, fsOptions } from "./volumes.ts";
+
+/** A container as the host has it. */
+export interface Bundle {
+  readonly id: string;
+  /** folder that relative paths of the spec are relative to */
+  readonly bundle: string;
+  readonly spec: Spec;
+  /** to be stacked on `<bundle>/rootfs`; none: the spec's root is there already */
+  readonly rootfs: readonly RootfsMount[];
+}
+
+/** What the guest is told of it. */
+export interface Equipment {
+  /** root file system as the guest sees it */
+  readonly rootPath: string;
+  readonly mounts: readonly Mount[];
+  /** `linux.devices` */
+  readonly nodes: readonly SpecDevice[];
+  readonly storages: readonly Init<Storage>[];
+  readonly devices: readonly Init<Device>[];
+}
+
+/**
+ * Brings all of it into the guest's reach.
+ *
+ * @param taken gives it back
+ * @throws {Error} a sentence that names what cannot be had
+ */
+export async function equip(
+  bundle: Bundle,
+  plans: readonly MountPlan[],
+  parts: SandboxParts,
+  taken: AsyncDisposableStack,
+): Promise<Equipment> {
+  const storages: Init<Storage>[] = [];
+  const root = await openRoot(bundle, parts, taken);
+  storages.push(...root.storages);
+  taken.defer(() => parts.share.remove(bundle.id));
+  const rootPath = root.path.kind === "guest"
+    ? root.path.path
+    : await parts.share.addRootfs(bundle.id, root.path.path);
+  const mounts: Mount[] = [];
+  for (const plan of plans) mounts.push(await equipMount(bundle.id, plan, parts, storages, taken));
+  return { rootPath, mounts, storages, ...await equipDevices(bundle.spec, parts, taken) };
+}
+
+async function equipMount(
+  id: string,
+  plan: MountPlan,
+  parts: SandboxParts,
+  storages: Init<Storage>[],
+  taken: AsyncDisposableStack,
+): Promise<Mount> {
+  switch (plan.kind) {
+    case "guest":
+      return plan.mount;
+    case "shared": {
+      const { source, mount, readonly } = plan;
+      return {
+        ...mount,
+        source: await parts.share.addMount(id, { source, destination: mount.destination, readonly }),
+      };
+    }
+    case "storage":
+      storages.push(plan.storage);
+      return plan.mount;
+    case "disk": {
+      const storage = await equipDisk(plan, parts, taken);
+      storages.push(storage);
+      return { ...plan.mount, type: "bind", source: storage.mountPoint ?? "" };
+    }
+  }
+}
+
+/** A disk is mounted once, whoever uses it: the place is named after its address in the guest. */
+async function equipDisk(
+  plan: DiskPlan,
+  parts: SandboxParts,
+  taken: AsyncDisposableStack,
+): Promise<Init<Storage>> {
+  const { disk, filesystem, volume } = plan;
+  if (volume !== undefined) {
+    await claimVolume(volume, parts.id);
+    taken.defer(() => releaseVolume(volume, parts.id));
+  }
+  const { driver, source } = taken.use(await parts.disks.use(disk));
+  const name = new TextEncoder().encode(source).toBase64({ alphabet: "base64url" });
+  const mountPoint = `${GUEST_DISK_VOLUMES}/${name}`;
+  const how = filesystem ?? { fstype: "bind", options: ["bind"] };
+  return { driver, source, mountPoint, ...how };
+}
+
+async function equipDevices(
+  spec: Spec,
+  parts: SandboxParts,
+  taken: AsyncDisposableStack,
+): Promise<Pick<Equipment, "nodes" | "devices">> {
+  const { nodes, disks, dropped } = planDevices(spec.linux?.devices ?? [], parts.policy.useDisks, DISK_HOST);
+  for (const sentence of dropped) parts.log.write("warning", sentence);
+  const devices: Init<Device>[] = [];
+  for (const { containerPath, disk } of disks) {
+    const { driver, source }: UsedDisk = taken.use(await parts.disks.use(disk));
+    devices.push({ type: driver, id: source, containerPath });
+  }
+  return { nodes, devices };
+}
+
+interface Root {
+  readonly path: { readonly kind: "guest" | "host"; readonly path: string };
+  readonly storages: readonly Init<Storage>[];
+}
+
+async function openRoot(bundle: Bundle, parts: SandboxParts, taken: AsyncDisposableStack): Promise<Root> {
+  const [only, ...others] = bundle.rootfs;
+  if (only !== undefined && others.length === 0 && parts.policy.useDisks && isDisk(only)) {
+    return await rootOnDisk(bundle.id, only, parts, taken);
+  }
+  const rootfs: Rootfs = taken.use(await openRootfs(bundle, parts));
+  return { path: { kind: "host", path: rootfs.path }, storages: [] };
+}
+
+/** A snapshotter's device, which the guest mounts by itself. */
+function isDisk({ type, source, target = "" }: RootfsMount): boolean {
+  return type !== "overlay" && type !== "bind" && target === "" && MOUNT_HOST.kindOf(source) === "block";
+}
+
+async function rootOnDisk(
+  id: string,
+  { type, source, options }: RootfsMount,
+  parts: SandboxParts,
+  taken: AsyncDisposableStack,
+): Promise<Root> {
+  const { extensions } = parseMountOptions(options);
+  if (extensions.length > 0) {
+    throw new Error(`cannot mount "${source}": option "${extensions[0]}" is not supported`);
+  }
+  const readonly = options.includes("ro");
+  const disk = taken.use(await parts.disks.use({ path: source, isDevice: true, readonly }));
+  const mountPoint = `${GUEST_BASE}/${id}/rootfs`;
+  const { driver, source: address } = disk;
+  const storage = {
+    driver,
+    source: address,
+    fstype: type,
+    options: fsOptions(type, options, readonly),
+    mountPoint,
+  };
+  return { path: { kind: "guest", path: mountPoint }, storages: [storage] };
+}
+
+/** Where a bundle's root is. */
+export function rootPathOf({ bundle, spec }: Pick<Bundle, "bundle" | "spec">): string {
+  return spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
+}
+
+/** The folder, links resolved. @throws {RpcError} `INVALID_ARGUMENT` when there is none */
+export async function existingFolder(path: string): Promise<string> {
+  try {
+    const real = await Deno.realPath(path);
+    if ((await Deno.stat(real)).isDirectory) return real;
+  } catch (error) {
+    throw new RpcError(Code.InvalidArgument, `rootfs "${path}" cannot be used: ${reason(error)}`, {
+      cause: error,
+    });
+  }
+  throw new RpcError(Code.InvalidArgument, `rootfs "${path}" is not a folder`);
+}
+
+async function openRootfs(bundle: Bundle, parts: SandboxParts): Promise<Rootfs> {
+  if (bundle.rootfs.length === 0) {
+    return {
+      path: await existingFolder(rootPathOf(bundle)),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  }
+  const mountPoint = `${bundle.bundle}/rootfs`;
+  await parts.record.addMount(mountPoint);
+  return await parts.host.mountRootfs(mountPoint, bundle.rootfs);
+}

@@ -1,0 +1,63 @@
+/**
+ * What has to be looked at on the host to say what becomes of a mount.
+ *
+ * @module
+ */
+
+import { type DirectVolume, findVolume } from "../fs/direct_volume.ts";
+import { filesystemType } from "../fs/filesystem_type.ts";
+import { statfs } from "../sys/statfs.ts";
+
+/** What a path on the host is; `undefined` = it is not there. */
+export type FileKind = "file" | "folder" | "block" | "other" | undefined;
+
+/** The file system that a path is on. */
+export interface FileSystemFacts {
+  /** as of `FS_MAGIC` */
+  readonly magic: number;
+  /** 0 = no limit */
+  readonly bytes: number;
+  /** size of a page, for huge pages */
+  readonly blockBytes: number;
+}
+
+/** The host's files. */
+export interface MountHost {
+  /** links followed */
+  kindOf(path: string): FileKind;
+  /** what a storage driver has left to the machine to mount */
+  volumeAt(path: string): Promise<DirectVolume | undefined>;
+  fileSystemOf(path: string): FileSystemFacts | undefined;
+  /** owner and permissions of a folder */
+  ownerOf(path: string): { readonly gid: number; readonly mode: number };
+  /** type of the file system on a disk; `undefined` = none that guests know */
+  filesystemOn(disk: string): string | undefined;
+}
+
+/** This host. */
+export const MOUNT_HOST: MountHost = {
+  kindOf(path) {
+    try {
+      const stat = Deno.statSync(path);
+      if (stat.isFile) return "file";
+      if (stat.isDirectory) return "folder";
+      return stat.isBlockDevice ? "block" : "other";
+    } catch {
+      return undefined;
+    }
+  },
+  volumeAt: (path) => findVolume(path),
+  fileSystemOf(path) {
+    try {
+      const { type: magic, blocks, blockSize } = statfs(path);
+      return { magic, bytes: blocks * blockSize, blockBytes: blockSize };
+    } catch {
+      return undefined;
+    }
+  },
+  ownerOf(path) {
+    const { gid, mode } = Deno.statSync(path);
+    return { gid: gid ?? 0, mode: (mode ?? 0o777) & 0o7777 };
+  },
+  filesystemOn: filesystemType,
+};

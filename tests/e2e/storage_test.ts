@@ -1,0 +1,287 @@
+/**
+ * What a pod's containers find on disks and in memory: root file systems, volumes, raw devices. Each disk is a loop
+ * device of this machine.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { addVolume, removeVolume, sandboxOfVolume } from "../../fs/direct_volume.ts";
+import type { Device, Mount } from "../../oci/spec.ts";
+import { AT } from "../../sys/fd.ts";
+import { majorOf, minorOf, statAt } from "../../sys/file.ts";
+import { run } from "../../tools/process.ts";
+import { writeConfiguration } from "./configuration.ts";
+import { type DirectShim, memberOf, POD, startShim } from "./direct_shim.ts";
+import { leaksSince, markedPrefix, ownId, traces } from "./leaks.ts";
+import { temporaryRootfs } from "./rootfs.ts";
+
+const MIB = 1_048_576;
+
+/** Disks and folders of one test; disposing of it gives all of them back. */
+class Bench implements AsyncDisposable {
+  readonly folder: string;
+  readonly #taken = new AsyncDisposableStack();
+
+  private constructor(folder: string) {
+    this.folder = folder;
+    this.#taken.defer(() => Deno.remove(folder, { recursive: true }));
+  }
+
+  static async create(): Promise<Bench> {
+    return new Bench(await Deno.makeTempDir({ prefix: markedPrefix("storage") }));
+  }
+
+  /** A file with a file system that has what the folder has. */
+  async image(name: string, fstype: "ext4" | "xfs", content?: string): Promise<string> {
+    const path = `${this.folder}/${name}`;
+    await Deno.writeFile(path, new Uint8Array());
+    // XFS has 300 MB at least; the file has holes
+    await Deno.truncate(path, fstype === "xfs" ? 320 * MIB : 32 * MIB);
+    const source = content === undefined ? [] : ["-d", content];
+    await run(fstype === "xfs" ? ["mkfs.xfs", "-q", path] : ["mkfs.ext4", "-q", ...source, path]);
+    return path;
+  }
+
+  async loop(image: string): Promise<string> {
+    const node = (await run(["losetup", "--find", "--show", image])).trim();
+    this.#taken.defer(() => run(["losetup", "--detach", node]).then(() => {}));
+    return node;
+  }
+
+  /** What the host reads from a disk when the guest is done with it. */
+  async read(node: string, file: string): Promise<string> {
+    const point = `${this.folder}/look`;
+    await Deno.mkdir(point);
+    await run(["mount", "-o", "ro", node, point]);
+    try {
+      return await Deno.readTextFile(`${point}/${file}`);
+    } finally {
+      await run(["umount", point]);
+      await Deno.remove(point);
+    }
+  }
+
+  async volume(
+    path: string,
+    device: string,
+    fstype: string,
+    metadata: Record<string, string>,
+  ): Promise<void> {
+    const info = { "volume-type": "block", device, fstype, metadata, options: ["noatime"] };
+    await addVolume(path, JSON.stringify(info));
+    this.#taken.defer(() => removeVolume(path));
+  }
+
+  /** A volume in memory, as the kubelet makes it. */
+  get memoryVolume(): string {
+    return `${this.folder}/volumes/kubernetes.io~empty-dir/cache`;
+  }
+
+  async mountMemoryVolume(): Promise<void> {
+    const path = this.memoryVolume;
+    await Deno.mkdir(path, { recursive: true });
+    await run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0777", "tmpfs", path]);
+    this.#taken.defer(() => run(["umount", path]).then(() => {}));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#taken.disposeAsync();
+  }
+}
+
+/** How a container is made. */
+interface Made {
+  readonly script: string;
+  readonly mounts?: readonly Mount[];
+  readonly devices?: readonly Device[];
+  /** node of the disk with its root */
+  readonly disk?: { readonly node: string; readonly fstype: string };
+}
+
+/** A pod whose containers run a script each. */
+class Pod {
+  readonly #shim: DirectShim;
+  readonly #rootfs: string;
+  #count = 0;
+
+  constructor(shim: DirectShim, rootfs: string) {
+    this.#shim = shim;
+    this.#rootfs = rootfs;
+  }
+
+  async boot(): Promise<void> {
+    const { id, task } = this.#shim;
+    const bundle = this.#shim.writeBundle(id, {
+      args: ["sleep", "1000"],
+      rootfs: this.#rootfs,
+      annotations: POD,
+    });
+    await task.create({ id, bundle });
+    await task.start({ id });
+  }
+
+  /** Runs a script to its end; returns what it printed. */
+  async run({ script, mounts, devices, disk }: Made): Promise<string> {
+    const { task } = this.#shim;
+    const id = `c${this.#count++}-${this.#shim.id}`;
+    const bundle = this.#shim.writeBundle(id, {
+      args: ["sh", "-c", script],
+      rootfs: disk ? "rootfs" : this.#rootfs,
+      annotations: memberOf(this.#shim.id),
+      mounts,
+      devices,
+    });
+    const stdout = this.#shim.outputFifo(id);
+    const rootfs = disk ? [{ type: disk.fstype, source: disk.node, options: ["noatime"] }] : [];
+    await task.create({ id, bundle, rootfs, stdout: stdout.path, stderr: stdout.path });
+    const ended = task.wait({ id });
+    await task.start({ id });
+    const text = await stdout.text;
+    const { exitStatus } = await ended;
+    await task.delete({ id });
+    assert.equal(exitStatus, 0, text);
+    return text;
+  }
+}
+
+async function withPod(
+  driver: "virtio-blk" | "virtio-scsi",
+  body: (pod: Pod, bench: Bench, rootfs: string, shim: DirectShim) => Promise<void>,
+  prepare: (bench: Bench) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const before = await traces();
+  {
+    await using bench = await Bench.create();
+    await using rootfs = await temporaryRootfs();
+    const configuration = writeConfiguration(bench.folder, { hypervisor: { block_device_driver: driver } });
+    // what is mounted later, a shim does not see on a machine whose mounts are private
+    await prepare(bench);
+    await using shim = await startShim(ownId("disk"), { configuration });
+    const pod = new Pod(shim, rootfs.path);
+    await pod.boot();
+    await body(pod, bench, rootfs.path, shim);
+  }
+  assert.deepEqual(await leaksSince(before), []);
+}
+
+function deviceOf(node: string, path: string): Device {
+  const { rdev } = statAt(AT.FDCWD, node);
+  return { path, type: "b", major: majorOf(rdev), minor: minorOf(rdev), fileMode: 0o660, uid: 0, gid: 0 };
+}
+
+Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a pod", async (t) => {
+  await withPod("virtio-scsi", async (pod, bench, rootfs, shim) => {
+    await t.step("a container's root is on a disk", async () => {
+      const node = await bench.loop(await bench.image("root.img", "ext4", rootfs));
+      const script = "echo kept > /root/note; grep ' / ' /proc/self/mountinfo; sync";
+      assert.match(await pod.run({ script, disk: { node, fstype: "ext4" } }), / - ext4 \/dev\/sd/);
+      assert.equal(await bench.read(node, "root/note"), "kept\n");
+    });
+
+    await t.step("a volume of a storage driver belongs to its group, and is this sandbox's", async () => {
+      const node = await bench.loop(await bench.image("volume.img", "ext4"));
+      const path = `${bench.folder}/pvc`;
+      await bench.volume(path, node, "ext4", { fsGroup: "1234" });
+      const mounts = [{ destination: "/data", type: "bind", source: path, options: ["rbind"] }];
+      const script = "stat -c %g /data; echo persistent > /data/note; grep ' /data ' /proc/self/mountinfo";
+      const text = await pod.run({ script, mounts });
+      assert.match(text, /^1234\n.* - ext4 \/dev\/sd/);
+      assert.throws(() => sandboxOfVolume(path), /no sandbox found/, "nobody uses it any more");
+      assert.equal(await pod.run({ script: "cat /data/note", mounts }), "persistent\n");
+      assert.equal(await bench.read(node, "note"), "persistent\n");
+    });
+
+    await t.step(
+      "a disk that is a device node has the guest's numbers, and no other disk is there",
+      async () => {
+        const image = await bench.image("raw.img", "ext4");
+        const node = await bench.loop(image);
+        const devices = [deviceOf(node, "/dev/xvda")];
+        const script =
+          "stat -c %F /dev/xvda; dd if=/dev/xvda bs=1 skip=1080 count=2 2>/dev/null | od -An -tx1; " +
+          "echo written | dd of=/dev/xvda bs=512 seek=2000 conv=fsync 2>/dev/null";
+        assert.equal(await pod.run({ script, devices }), "block special file\n 53 ef\n");
+        const bytes = await Deno.readFile(image);
+        assert.equal(new TextDecoder().decode(bytes.subarray(2000 * 512, 2000 * 512 + 7)), "written");
+      },
+    );
+
+    await t.step("a disk that the host uses is not given away", async () => {
+      const node = await bench.loop(await bench.image("host.img", "ext4"));
+      const point = `${bench.folder}/host`;
+      await Deno.mkdir(point);
+      await run(["mount", node, point]);
+      try {
+        const devices = [deviceOf(node, "/dev/xvda")];
+        assert.equal(await pod.run({ script: "ls /dev | grep -c xvda || true", devices }), "0\n");
+        assert.match(
+          shim.log,
+          /device \\?"\/dev\/xvda\\?" is not in the container: the host has mounted it on/,
+        );
+      } finally {
+        await run(["umount", point]);
+      }
+    });
+  });
+});
+
+Deno.test("disks behind PCI bridges, and memory that containers share", async (t) => {
+  await withPod("virtio-blk", async (pod, bench) => {
+    await t.step("a file is a disk, of another file system and read-only", async () => {
+      const path = await bench.image("file.img", "xfs");
+      const options = ["rbind", "ro", "io.katacontainers.fs-opt.block_device=file"];
+      const mounts = [{ destination: "/data", type: "bind", source: path, options }];
+      const script = "grep ' /data ' /proc/self/mountinfo; touch /data/x 2>&1 || true";
+      assert.match(await pod.run({ script, mounts }), / - xfs \/dev\/vd.*ro.*\n.*Read-only file system/s);
+    });
+
+    await t.step("one disk for two containers, and its place is free afterwards", async () => {
+      const node = await bench.loop(await bench.image("shared.img", "ext4"));
+      const path = `${bench.folder}/shared`;
+      await bench.volume(path, node, "ext4", {});
+      const mounts = [{ destination: "/data", type: "bind", source: path, options: ["rbind"] }];
+      const first = pod.run({
+        script: "echo first > /data/a; while [ ! -e /data/b ]; do sleep 0.1; done",
+        mounts,
+      });
+      const second = pod.run({
+        script: "while [ ! -e /data/a ]; do sleep 0.1; done; cat /data/a; touch /data/b",
+        mounts,
+      });
+      assert.deepEqual(await Promise.all([first, second]), ["", "first\n"]);
+      const script = "ls /sys/block | grep -c '^vd' || true";
+      assert.equal(await pod.run({ script }), "0\n", "no disk is left in the machine");
+    });
+
+    await t.step(
+      "a volume in memory outlives its containers, has its size, and is not the host's",
+      async () => {
+        const path = bench.memoryVolume;
+        const mounts = [{ destination: "/cache", type: "bind", source: path, options: ["rbind"] }];
+        await pod.run({ script: "echo warm > /cache/note", mounts });
+        const text = await pod.run({
+          script: "cat /cache/note; df -m /cache | tail -1 | awk '{print $2}'; stat -c %a /cache",
+          mounts,
+        });
+        assert.equal(text, "warm\n24\n777\n");
+        assert.deepEqual([...Deno.readDirSync(path)], []);
+      },
+    );
+
+    await t.step("a volume that cannot be had names itself, and the pod goes on", async () => {
+      const mounts = [{
+        destination: "/data",
+        type: "bind",
+        source: `${bench.folder}/gone`,
+        options: ["rbind"],
+      }];
+      await bench.volume(`${bench.folder}/gone`, "/dev/no-such-disk", "ext4", {});
+      await assert.rejects(
+        pod.run({ script: "true", mounts }),
+        /volume ".*\/gone" must be on a block device or in a file: "\/dev\/no-such-disk" is not there/,
+      );
+      assert.equal(await pod.run({ script: "echo fine" }), "fine\n");
+    });
+  }, (bench) => bench.mountMemoryVolume());
+});
