@@ -5,7 +5,8 @@ import type { Spec } from "../../oci/spec.ts";
 import { jsonText } from "../../oci/validate.ts";
 import { Harness, specOf } from "./testing/harness.ts";
 import { addPerl, parseReport, probeArgs, type Report } from "./testing/reporter.ts";
-import { checkReport, REPORT_CASES, type ReportCase, withCapabilities } from "./testing/report_cases.ts";
+import { checkReport, type ReportCase, withCapabilities } from "./testing/report/case.ts";
+import { REPORT_CASES } from "./testing/report/cases.ts";
 
 type Unlike = readonly [fact: RegExp, why: string];
 

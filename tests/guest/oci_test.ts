@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { Harness } from "../../agent/container/testing/harness.ts";
 import { addPerl, parseReport, probeArgs } from "../../agent/container/testing/reporter.ts";
-import { checkReport, REPORT_CASES, withCapabilities } from "../../agent/container/testing/report_cases.ts";
+import { checkReport, withCapabilities } from "../../agent/container/testing/report/case.ts";
+import { REPORT_CASES } from "../../agent/container/testing/report/cases.ts";
 import { Guest, SHARE_POINT } from "./harness.ts";
 
 const SERIAL = "agent.server_addr=virtio-serial://agent.channel.0";
