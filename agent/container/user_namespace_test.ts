@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Spec } from "../../oci/spec.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { mount, umount } from "../../sys/mount.ts";
-import { Harness, specOf } from "./testing/harness.ts";
+import { fileAppears, Harness, specOf } from "./testing/harness.ts";
 import { makeUserNamespace, mappingsOf, parseMap } from "./user_namespace.ts";
 
 /** Root is 100000 outside, and so on. */
@@ -37,7 +37,7 @@ Deno.test("root in a user namespace is somebody else outside", async () => {
   const spec = specOf(harness.rootfs, [
     "sh",
     "-c",
-    "id -u; cat /proc/self/uid_map; echo $$; touch /made; sleep 30",
+    "id -u; cat /proc/self/uid_map; echo $$; echo > /made; sleep 30",
   ]);
   mapped(spec);
   await using made = await harness.create(spec);
@@ -50,6 +50,7 @@ Deno.test("root in a user namespace is somebody else outside", async () => {
   assert.deepEqual([uid, namespace], ["0", Deno.readLinkSync(`/proc/${pid}/ns/user`)]);
   assert.equal(capabilities.length, 5);
   assert.match(Deno.readTextFileSync(`/proc/${pid}/status`), /^Uid:\t100000\t100000\t100000\t100000$/m);
+  await fileAppears(`${harness.rootfs}/made`);
   assert.equal(Deno.statSync(`${harness.rootfs}/made`).uid, 100_000);
   await made.container.destroy();
   const outcome = await made.outcome();
