@@ -176,6 +176,51 @@ Deno.test("containers in a guest have the namespaces of their specifications", a
     await agent.removeContainer({ containerId: "sleeper" });
   });
 
+  await t.step(
+    "whoever may look into others finds nothing of the agent's in shared process ids",
+    async () => {
+      const process = processOf([
+        "sh",
+        "-c",
+        "ls -A /proc/1/root/; grep -E 'Cap(Prm|Bnd)' /proc/1/status; readlink /proc/1/cwd",
+      ]);
+      const OCI = specToWire({
+        ociVersion: "1.2.0",
+        process,
+        root: { path: `${SHARE_POINT}/rootfs` },
+        mounts: [{ destination: "/proc", type: "proc" }, { destination: "/dev", type: "tmpfs" }],
+        linux: { namespaces: [{ type: "mount" }] },
+      });
+      await agent.createContainer({ containerId: "prober", OCI, sandboxPidns: true });
+      await agent.startContainer({ containerId: "prober" });
+      const none = "0000000000000000";
+      const lines = (await guest.readAll("prober")).trim().split("\n");
+      assert.deepEqual(lines, [`CapPrm:\t${none}`, `CapBnd:\t${none}`, "/"]);
+      await agent.removeContainer({ containerId: "prober" });
+    },
+  );
+
+  await t.step(
+    "a container that may write to its cgroup can divide it, but not raise its limits or leave it",
+    async () => {
+      const script = `cd /sys/fs/cgroup; mkdir mine && echo $$ > mine/cgroup.procs && echo moved
+      for f in memory.max pids.max cgroup.freeze; do { echo max > $f; } 2>/dev/null && echo raised $f
+      done; { echo $$ > ../cgroup.procs; } 2>/dev/null; cat memory.max pids.max; cat /proc/self/cgroup; ls ..`;
+      for (const change of [() => {}, mapped]) {
+        const lines = await runner.run(script, (spec) => {
+          change(spec);
+          spec.mounts?.push({ destination: "/sys", type: "sysfs" }, {
+            destination: "/sys/fs/cgroup",
+            type: "cgroup",
+          });
+          spec.linux = { ...spec.linux, resources: { memory: { limit: 64 << 20 }, pids: { limit: 20 } } };
+        });
+        assert.deepEqual(lines.slice(0, 4), ["moved", String(64 << 20), "20", "0::/mine"]);
+        assert.ok(lines.includes("cgroup"), "sysfs is above, not the agent's cgroups");
+      }
+    },
+  );
+
   await t.step("clocks have offsets", async () => {
     const [uptime, ...offsets] = await runner.run(
       "cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets",
