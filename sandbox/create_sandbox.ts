@@ -14,13 +14,14 @@ import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import { SandboxDisks } from "./disks.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
-import { type Log, withFields } from "./log.ts";
+import { type Log, reason, withFields } from "./log.ts";
 import { MachineFit } from "./machine_fit.ts";
 import { planMachine } from "./machine_plan.ts";
 import { giveFolder, newMonitorUser } from "./monitor_user.ts";
 import type { NetworkOptions } from "./network.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
+import type { PodLoopbackOptions } from "./pod_loopback.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
 import { sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
@@ -93,6 +94,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
     timeoutMs: CALL_TIMEOUT_MS,
   });
+  if (options.isPod && network.path !== undefined) {
+    await openLoopback({ namespace: network.path, client, log }, taken);
+  }
   await record.update({ state: "running" });
 
   const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
@@ -107,6 +111,16 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const profiling = config.runtime.enable_pprof;
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling });
   return sandbox;
+}
+
+/** Port forwarding is not worth failing for. */
+async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableStack): Promise<void> {
+  try {
+    const { PodLoopback } = await import("./pod_loopback.ts");
+    taken.use(PodLoopback.open(options));
+  } catch (error) {
+    options.log.write("info", `ports of the pod's loopback cannot be forwarded: ${reason(error)}`);
+  }
 }
 
 function networkNeeds(

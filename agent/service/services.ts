@@ -1,5 +1,6 @@
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { GuestConsole } from "../../rpc/gen/console_pb.ts";
+import { GuestPorts } from "../../rpc/gen/ports_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import type { CallContext, ServiceDefinition } from "../../rpc/ttrpc/server.ts";
 import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
@@ -10,6 +11,7 @@ import { containerHandlers } from "./containers.ts";
 import { healthHandlers } from "./health.ts";
 import { machineHandlers } from "./machine.ts";
 import { networkHandlers } from "./network.ts";
+import { portHandlers } from "./ports.ts";
 import { operationHandlers } from "./operations.ts";
 import { sandboxHandlers } from "./sandbox_calls.ts";
 import { toStatus } from "./status.ts";
@@ -53,6 +55,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
   return [
     implement(AgentService, guarded(handlers, options.log)),
     implement(Health, healthHandlers),
+    implement(GuestPorts, guarded(portHandlers(), options.log)),
     implement(GuestConsole, guarded(consoleHandlers(options), options.log)),
   ];
 }

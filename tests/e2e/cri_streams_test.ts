@@ -6,7 +6,8 @@
 
 import assert from "node:assert/strict";
 import { startNode } from "./cri/node.ts";
-import { RemoteProcess } from "./cri/streams.ts";
+import { ForwardedPort, RemoteProcess } from "./cri/streams.ts";
+import { until } from "./containerd.ts";
 import { leaksSince, traces } from "./leaks.ts";
 
 Deno.test("streams into a pod", async (t) => {
@@ -63,6 +64,24 @@ Deno.test("streams into a pod", async (t) => {
       second.write("end\n");
       assert.equal((await pod.exited(id)).exitCode, 8);
       assert.match(await pod.output(id), /ready[^]*<hello>[^]*<again>[^]*<end>/);
+    });
+
+    await t.step("a port that is forwarded to the pod's loopback", async () => {
+      const script =
+        "printf '#!/bin/sh\\nread x; echo got $x; echo end' > /tmp/answer; chmod +x /tmp/answer; " +
+        "while :; do nc -l -p 8080 -e /tmp/answer; done";
+      const server = await pod.run("server", script);
+      // 8080, where somebody waits for connections
+      const listens = "cat /proc/net/tcp /proc/net/tcp6 | grep -q ':1F90 .* 0A '";
+      for (const text of ["one", "two"]) {
+        await until("it listens", async () => (await pod.exec(server, listens)).code === 0);
+        const { url } = await node.runtime.portForward({ podSandboxId: pod.id, port: [8080] });
+        using port = await ForwardedPort.open(url);
+        port.write(`${text}\n`);
+        await until("it answers", () => port.data.includes("end\n"));
+        assert.deepEqual([port.data, port.error], [`got ${text}\nend\n`, ""]);
+        await port.closed();
+      }
     });
 
     await pod.stop();

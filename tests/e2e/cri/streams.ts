@@ -95,6 +95,52 @@ export class RemoteProcess implements Disposable {
   }
 }
 
+/** A connection to a port of a pod: two streams, one for data, one for errors. */
+export class ForwardedPort implements Disposable {
+  readonly #socket: WebSocket;
+  readonly #closed = Promise.withResolvers<void>();
+  readonly #timer: ReturnType<typeof setTimeout>;
+  data = "";
+  error = "";
+
+  private constructor(url: string) {
+    this.#socket = new WebSocket(url.replace(/^http/, "ws"), [PROTOCOL]);
+    this.#socket.binaryType = "arraybuffer";
+    // the first message of each stream repeats the port
+    const seen = new Set<number>();
+    this.#socket.addEventListener("message", ({ data }) => {
+      const [stream = 0, ...bytes] = new Uint8Array(data);
+      const text = new TextDecoder().decode(new Uint8Array(bytes));
+      if (!seen.has(stream)) seen.add(stream);
+      else if (stream === 0) this.data += text;
+      else this.error += text;
+    });
+    this.#socket.addEventListener("close", () => this.#closed.resolve());
+    this.#timer = setTimeout(() => this.#closed.reject(new Error("the port stayed open")), TIMEOUT_MS);
+  }
+
+  /** Opens the streams of the only port that was asked for. */
+  static async open(url: string): Promise<ForwardedPort> {
+    const port = new ForwardedPort(url);
+    await new Promise((resolve) => port.#socket.addEventListener("open", resolve));
+    return port;
+  }
+
+  write(text: string): void {
+    this.#socket.send(new Uint8Array([0, ...new TextEncoder().encode(text)]));
+  }
+
+  /** Waits until the engine has closed it. */
+  async closed(): Promise<void> {
+    await this.#closed.promise;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#socket.close();
+  }
+}
+
 interface Status {
   readonly status: string;
   readonly message: string;
