@@ -66,10 +66,7 @@ export const RUNTIME = {
   jaeger_endpoint: text("", { missing: NO_TRACES }),
   jaeger_user: text("", { missing: NO_TRACES }),
   jaeger_password: text(""),
-  enable_pprof: flag(false, {
-    annotation: {},
-    missing: { say: "warn", why: "the shim does not serve profiles in this version" },
-  }),
+  enable_pprof: flag(false, { annotation: {} }),
 } as const;
 
 /** `[agent.kata]` */

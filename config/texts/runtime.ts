@@ -44,7 +44,7 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   disable_guest_empty_dir: {
     doc:
       "Share disk-backed emptyDir volumes of Kubernetes from the host, instead of making them in the guest.",
-    effect: "where such volumes are",
+    effect: "nothing yet: such volumes are shared from the host in any case",
   },
   vfio_mode: {
     doc: "How containers see devices of the host: by the guest kernel's driver, or as VFIO devices.",
@@ -73,7 +73,10 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   jaeger_endpoint: { doc: "Where traces are sent to.", effect: "none yet" },
   jaeger_user: { doc: "User name for that.", effect: "none yet" },
   jaeger_password: { doc: "Password for that.", effect: "none yet" },
-  enable_pprof: { doc: "Serve profiles of the shim at its management socket.", effect: "none yet" },
+  enable_pprof: {
+    doc: "Serve what is known of the shim's process at its management socket.",
+    effect: "the paths `/debug/vars` and `/debug/pprof/cmdline`",
+  },
 };
 
 export const AGENT_TEXTS: Texts<typeof AGENT> = {

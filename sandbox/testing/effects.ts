@@ -375,7 +375,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     jaeger_endpoint: missing('"http://x"'),
     jaeger_user: missing('"x"'),
     jaeger_password: kept('"x"'),
-    enable_pprof: missing("true"),
+    enable_pprof: kept("true"),
   },
   agent: {
     enable_debug: { value: "true", adds: ["append: agent.log=debug"] },
