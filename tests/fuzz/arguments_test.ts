@@ -6,7 +6,7 @@ import { propose } from "../../cmd/runtime/completion/propose.ts";
 import { DEFAULT_GLOBALS, GLOBAL_OPTIONS, readCommandLine, UsageError } from "../../cmd/runtime/globals.ts";
 import { Random } from "./random.ts";
 
-const LINES = 120_000;
+const LINES = 100_000;
 /** Completion is asked for one line in so many. */
 const COMPLETED = 20;
 const SEED = Number(Deno.env.get("KATA_FUZZ_SEED") ?? 20_261);

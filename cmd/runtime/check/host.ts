@@ -48,7 +48,7 @@ export function thisHost(root = ""): CheckHost {
         return false;
       }
     },
-    modprobe: (modules) => modprobe(modules, kernelRelease(read("/proc/version"))),
+    modprobe: (modules) => modprobe(modules, `${root}/lib/modules/${kernelRelease(read("/proc/version"))}`),
     openKvm: (capabilities) => openKvm(`${root}/dev/kvm`, capabilities),
   };
 }
@@ -69,10 +69,9 @@ export function kernelRelease(version: string | undefined): string | undefined {
 /** One call for all of them: it goes on after a failure, and names each module that it complains about. */
 async function modprobe(
   modules: readonly string[],
-  release: string | undefined,
+  folder: string,
 ): Promise<ReadonlyMap<string, string>> {
   const all = (error: string) => new Map(modules.map((module) => [module, error]));
-  const folder = `/lib/modules/${release}`;
   if (modules.length === 0) return new Map();
   if (readText(`${folder}/modules.dep`) === undefined) return all(`there are no modules in ${folder}`);
   try {
