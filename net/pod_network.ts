@@ -120,6 +120,19 @@ export class PodNetwork implements AsyncDisposable {
     }
   }
 
+  /** Lets packets of the size pass that the link has now. */
+  async adapt({ pod: { link } }: Endpoint): Promise<void> {
+    const plan = this.#joined.get(link.index)?.plan;
+    if (plan?.how !== "tcfilter") return;
+    const netlink = new Rtnetlink(this.#options.namespace.fd);
+    try {
+      const device = await netlink.findLink(plan.device);
+      if (device && device.mtu !== link.mtu) await netlink.setLink({ index: device.index, mtu: link.mtu });
+    } finally {
+      netlink.close();
+    }
+  }
+
   /** Undoes {@linkcode join}; the link may have gone. */
   async part(endpoint: Endpoint): Promise<void> {
     const { index } = endpoint.pod.link;

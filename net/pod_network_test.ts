@@ -172,6 +172,9 @@ Deno.test("links that come, change and go are noticed", async () => {
   assert.deepEqual(addresses, ["10.9.0.2", "10.9.0.3"]);
   assert.deepEqual(changed[0]?.pod.neighbours.map(({ address }) => address), ["10.9.0.7"]);
   assert.deepEqual(removed, []);
+  await spaces.pod.ip("link set eth0 mtu 9000");
+  for (const endpoint of (await network.look()).changed) await network.adapt(endpoint);
+  assert.deepEqual((await spaces.pod.json("ip link show tap0_kata")).map(({ mtu }) => mtu), [9000]);
   const [pod] = added;
   assert(pod !== undefined);
   const second = await network.join(pod);

@@ -184,6 +184,7 @@ export class SandboxNetwork implements AsyncDisposable {
       const plugged = await this.#add(network, target, pod);
       if (plugged) paths.set(...plugged);
     }
+    for (const endpoint of changed) await network.adapt(endpoint);
     const news = [...changed, ...paths.keys()];
     if (news.length > 0) await this.#tell(news, paths);
   }
