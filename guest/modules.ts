@@ -122,7 +122,9 @@ export async function collectModules(
     const info = readModuleInfo(data, `${folder}/${path}`);
     if (info.release !== undefined) release = info.release;
     for (const dependency of info.depends) await collect(dependency, `"${name}"`);
-    const wishes = info.wishes.map((wish) => files.has(wish) ? wish : `${wish}_generic`);
+    const wishes = info.wishes.map((wish) =>
+      files.has(wish) ? wish : `${wish.replace(/^crypto_/, "")}_generic`
+    );
     for (const wish of wishes) if (files.has(wish)) await collect(wish, `"${name}"`);
     const needs = [...info.depends, ...wishes].filter((need) => collected.has(need));
     collected.set(name, { name, path: path.replace(/\.(gz|xz|zst)$/, ""), needs, data });

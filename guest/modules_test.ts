@@ -66,7 +66,7 @@ Deno.test("compressed modules are decompressed and lose their suffix", async () 
 
 Deno.test("what a module would like to have is loaded before it, if it is there", async () => {
   await using folder = await moduleFolder({
-    "a.ko": { softdep: "pre: wish absent crc9 post: late" },
+    "a.ko": { softdep: "pre: wish absent crypto-crc9 post: late" },
     "crc9_generic.ko": {},
     "wish.ko": {},
     "late.ko": {},

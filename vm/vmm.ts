@@ -213,6 +213,12 @@ export type DiskAddress =
 /** A disk that is plugged in. Disposing of it takes it out again, which the guest has to agree to. */
 export interface PluggedDisk extends AsyncDisposable {
   readonly address: DiskAddress;
+  /**
+   * Tells the guest that the disk has another size by now; a file gets that size.
+   *
+   * @param bytes a multiple of 512; not more than a device of the host has
+   */
+  resize(bytes: number): Promise<void>;
 }
 
 /** How a virtual machine ended. */

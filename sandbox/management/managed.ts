@@ -14,6 +14,13 @@ export interface ManagedProcess {
   readonly pid: number;
 }
 
+/** A volume that is mounted in the guest. */
+export interface MountedVolume {
+  readonly guestPath: string;
+  /** Tells the guest the size of its device, which has been enlarged on the host; in bytes. */
+  resizeDevice?(bytes: number): Promise<void>;
+}
+
 /** A running sandbox, as those see it who ask about it. */
 export interface ManagedSandbox {
   readonly id: string;
@@ -26,8 +33,8 @@ export interface ManagedSandbox {
   readonly taskDurations: Durations | undefined;
   /** Whether what concerns the program itself may be asked (`enable_pprof`). */
   readonly profiling: boolean;
-  /** Guest paths of mounted volumes by the block devices they are on. */
-  readonly volumes: ReadonlyMap<string, string>;
+  /** Mounted volumes by the host's block devices that they are on. */
+  readonly volumes: ReadonlyMap<string, MountedVolume>;
   /** Ids of containers that exist in the guest. */
   containerIds(): readonly string[];
 }

@@ -29,6 +29,8 @@ const encode = (text: string) => new TextEncoder().encode(text);
 class Managed implements AsyncDisposable {
   readonly sandbox: ManagedSandbox;
   readonly logged: string[] = [];
+  /** sizes that devices of volumes were told to have */
+  readonly grown: number[] = [];
   readonly #ask: ReturnType<typeof managementHandler>;
   readonly #served: Promise<void>;
 
@@ -48,7 +50,13 @@ class Managed implements AsyncDisposable {
       processes: [{ role: "vmm", pid: Deno.pid }],
       taskDurations: new Durations(),
       profiling: false,
-      volumes: new Map([["/dev/sdz", "/run/kata-containers/volumes/v"]]),
+      volumes: new Map([["/dev/sdz", {
+        guestPath: "/run/kata-containers/volumes/v",
+        resizeDevice: (bytes: number) => {
+          this.grown.push(bytes);
+          return Promise.resolve();
+        },
+      }]]),
       containerIds: () => ["c1"],
       ...change,
     };
@@ -127,6 +135,7 @@ Deno.test("a volume is found by its device, measured and resized", async () => {
   const resize = JSON.stringify({ VolumePath: "/dev/sdz", Size: 4096 });
   assert.deepEqual(await managed.ask("POST", "/direct-volume/resize", resize), [200, ""]);
   assert.deepEqual(calls, ["/run/kata-containers/volumes/v", "/run/kata-containers/volumes/v to 4096"]);
+  assert.deepEqual(managed.grown, [4096]);
 
   assert.deepEqual(await managed.ask("GET", "/direct-volume/stats"), [
     400,
@@ -152,6 +161,16 @@ Deno.test("a request to resize that makes no sense is refused with what is wrong
   ) {
     await assert.rejects(managed.ask("POST", "/direct-volume/resize", body), message);
   }
+});
+
+Deno.test("what concerns the program itself is told where that was switched on", async () => {
+  await using managed = new Managed({}, { profiling: true });
+  const [status, text] = await managed.ask("GET", "/debug/vars");
+  const variables = JSON.parse(text);
+  assert.equal(status, 200);
+  assert.ok(variables.cmdline.length > 0 && variables.memstats.heapUsed > 0);
+  assert.match((await managed.ask("GET", "/debug/pprof/cmdline"))[1], /deno/);
+  assert.equal((await managed.ask("GET", "/debug/pprof/heap"))[0], 404);
 });
 
 Deno.test("metrics are those of the owner, its helpers and the guest", async () => {

@@ -11,7 +11,7 @@ import { CALL_TIMEOUT_MS } from "../agent_client.ts";
 import { reason } from "../log.ts";
 import { serveConsole } from "./console.ts";
 import { CONSOLE_PATH, CONSOLE_PROTOCOL } from "./console_path.ts";
-import type { ManagedSandbox } from "./managed.ts";
+import type { ManagedSandbox, MountedVolume } from "./managed.ts";
 import { SandboxMetrics } from "./metrics.ts";
 
 type Route = (request: HttpRequest) => Promise<HttpAnswer | HttpUpgrade>;
@@ -55,7 +55,7 @@ export function managementHandler(sandbox: ManagedSandbox): HttpHandler {
 async function volumeStats(sandbox: ManagedSandbox, { query }: HttpRequest): Promise<HttpAnswer> {
   const device = query.get("path");
   if (device === null) return { status: 400, body: "Required parameter path not found\n" };
-  const volumeGuestPath = guestPathOf(sandbox, device);
+  const volumeGuestPath = volumeOn(sandbox, device).guestPath;
   const { usage, volumeCondition } = await sandbox.client.agent.getVolumeStats({ volumeGuestPath }, LIMIT);
   const answer = {
     usage: usage.map(({ available, total, used, unit }) =>
@@ -81,11 +81,14 @@ function withoutZeros(value: Readonly<Record<string, number | boolean | string>>
 
 async function resizeVolume(sandbox: ManagedSandbox, { body }: HttpRequest): Promise<HttpAnswer> {
   const { device, size } = parseResize(new TextDecoder().decode(body));
-  await sandbox.client.agent.resizeVolume({ volumeGuestPath: guestPathOf(sandbox, device), size }, LIMIT);
+  const volume = volumeOn(sandbox, device);
+  await volume.resizeDevice?.(size);
+  const request = { volumeGuestPath: volume.guestPath, size: BigInt(size) };
+  await sandbox.client.agent.resizeVolume(request, LIMIT);
   return { status: 200 };
 }
 
-function parseResize(text: string): { device: string; size: bigint } {
+function parseResize(text: string): { device: string; size: number } {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -99,13 +102,13 @@ function parseResize(text: string): { device: string; size: bigint } {
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size <= 0) {
     throw new HttpError(400, `"Size" must be a number of bytes: it is ${JSON.stringify(size)}`);
   }
-  return { device, size: BigInt(size) };
+  return { device, size };
 }
 
-function guestPathOf({ id, volumes }: ManagedSandbox, device: string): string {
-  const path = volumes.get(device);
-  if (path === undefined) throw new Error(`mount ${device} not found in sandbox ${id}`);
-  return path;
+function volumeOn({ id, volumes }: ManagedSandbox, device: string): MountedVolume {
+  const volume = volumes.get(device);
+  if (volume === undefined) throw new Error(`mount ${device} not found in sandbox ${id}`);
+  return volume;
 }
 
 async function tables(

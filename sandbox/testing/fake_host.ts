@@ -84,6 +84,7 @@ export class FakeHost implements Host, AsyncDisposable {
         this.#step(`disk ${path}${readonly ? " read-only" : ""}`);
         return Promise.resolve({
           address: { kind: "scsi", address: "0:0" },
+          resize: (bytes: number) => Promise.resolve(this.#step(`resize disk ${path} to ${bytes}`)),
           [Symbol.asyncDispose]: () => this.#release(`take disk ${path}`),
         });
       },

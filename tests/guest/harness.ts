@@ -12,6 +12,7 @@ import { specToWire } from "../../oci/wire.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
 import { Code, ConnectionClosed, RpcError } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
 import { type ServiceClient, serviceClient } from "../../rpc/ttrpc/typed.ts";
@@ -42,6 +43,8 @@ export class Guest implements AsyncDisposable {
   readonly console: readonly string[];
   readonly agent: ServiceClient<typeof AgentService.methods>;
   readonly health: ServiceClient<typeof Health.methods>;
+  /** Needs the parameter "agent.debug_console" and a shell in the guest. */
+  readonly shells: ServiceClient<typeof GuestConsole.methods>;
   readonly #client: TtrpcClient;
   readonly #dir: string;
 
@@ -52,6 +55,7 @@ export class Guest implements AsyncDisposable {
     this.#dir = parts.dir;
     this.agent = serviceClient(AgentService, parts.client);
     this.health = serviceClient(Health, parts.client);
+    this.shells = serviceClient(GuestConsole, parts.client);
   }
 
   /** Boots a guest, and waits until its agent answers. */
@@ -112,6 +116,22 @@ export class Guest implements AsyncDisposable {
       const answer = await this.agent.readStdout({ containerId, len: 65536 }).catch(() => undefined);
       if (!answer) return text;
       text += decoder.decode(answer.data, { stream: true });
+    }
+  }
+
+  /** Runs commands in a shell of the guest; returns what they print. @throws {AssertionError} the shell failed */
+  async shell(script: string): Promise<string> {
+    const { id } = await this.shells.open({});
+    await this.shells.write({ id, data: new TextEncoder().encode(script), end: true });
+    let text = "";
+    for (;;) {
+      const { data, ended, status } = await this.shells.read({ id });
+      if (ended) {
+        await this.shells.close({ id });
+        assert.equal(status, 0, text);
+        return text;
+      }
+      text += new TextDecoder().decode(data);
     }
   }
 

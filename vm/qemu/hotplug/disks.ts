@@ -54,7 +54,15 @@ export class Disks {
     // one that the guest keeps keeps its number, its place and its file
     const take = () =>
       removeDevice(this.#options.plugs, deviceName(number)).then(() => behind.disposeAsync());
-    return { address, [Symbol.asyncDispose]: take };
+    return {
+      address,
+      resize: (bytes) => this.#resize(number, bytes),
+      [Symbol.asyncDispose]: take,
+    };
+  }
+
+  async #resize(number: number, bytes: number): Promise<void> {
+    await this.#options.plugs.qmp.execute("block_resize", { "node-name": nodeName(number), size: bytes });
   }
 
   /** Numbers are used again, so that a machine does not run out of addresses. */
