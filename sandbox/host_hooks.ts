@@ -9,6 +9,7 @@ import { hasHooks, type HookKind } from "../oci/hooks.ts";
 import type { HookState } from "../oci/run_hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
+import { O, openFd, OwnedFd } from "../sys/fd.ts";
 import type { Log } from "./log.ts";
 
 /** Kinds that concern the host; a `startContainer` hook is a file of the container, and the guest's to run. */
@@ -19,6 +20,8 @@ export interface HookedContainer {
   readonly id: string;
   readonly bundle: string;
   readonly spec: Spec;
+  /** a path to the pod's network namespace; undefined: the specification's, if it has one */
+  readonly netns: string | undefined;
   readonly log: Log;
 }
 
@@ -26,6 +29,8 @@ export interface HookedContainer {
 export class HostHooks {
   readonly #container: HookedContainer;
   #phase: "new" | "begun" | "over" = "new";
+  /** The pod's, held for the last hooks: they run when everything else has let go of it. */
+  #namespace: OwnedFd | undefined;
 
   private constructor(container: HookedContainer) {
     this.#container = container;
@@ -39,6 +44,8 @@ export class HostHooks {
   /** When the container is created. @throws {HookError} for the first that fails */
   async created(pid: number): Promise<void> {
     this.#phase = "begun";
+    const { netns = networkPathOf(this.#container.spec) } = this.#container;
+    if (netns) this.#namespace = new OwnedFd(openFd(netns, O.RDONLY));
     const { runHooks } = await this.#runner();
     for (const kind of ["prestart", "createRuntime"] as const) {
       await runHooks(kind, this.#container.spec.hooks, this.#state("creating", pid), await this.#start());
@@ -55,6 +62,7 @@ export class HostHooks {
     const begun = this.#phase === "begun";
     this.#phase = "over";
     if (begun) await this.#runAnyway("poststop", this.#state("stopped"));
+    this.#namespace?.close();
   }
 
   async #runAnyway(kind: HookKind, state: HookState): Promise<void> {
@@ -71,9 +79,8 @@ export class HostHooks {
 
   async #start() {
     const { startHere } = await this.#runner();
-    const { bundle, spec } = this.#container;
-    const netns = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path;
-    return startHere({ cwd: bundle, ...(netns && { netns }) });
+    const netns = this.#namespace && `/proc/${Deno.pid}/fd/${this.#namespace.fd}`;
+    return startHere({ cwd: this.#container.bundle, ...(netns && { netns }) });
   }
 
   #state(status: HookState["status"], pid?: number): HookState {
@@ -88,6 +95,10 @@ export class HostHooks {
       ...(annotations && { annotations }),
     };
   }
+}
+
+function networkPathOf(spec: Spec): string | undefined {
+  return spec.linux?.namespaces?.find(({ type }) => type === "network")?.path;
 }
 
 /** What the guest runs itself. */

@@ -184,7 +184,11 @@ Deno.test(
       const log = `${bundle}/hooks.log`;
       const hook = (kind: string) => ({
         path: "/bin/sh",
-        args: ["sh", "-c", `read -r state; echo "${kind} $state" >> ${log}`],
+        args: [
+          "sh",
+          "-c",
+          `read -r state; echo "${kind} $state" >> ${log}; readlink /proc/self/ns/net >> ${log}.net`,
+        ],
       });
       const spec = JSON.parse(await Deno.readTextFile(`${bundle}/config.json`));
       spec.hooks = {
@@ -202,6 +206,8 @@ Deno.test(
         return `${line.split(" ")[0]} ${status}`;
       });
       assert.deepEqual(ran, ["createRuntime creating", "poststart running", "poststop stopped"]);
+      const networks = new Set((await Deno.readTextFile(`${log}.net`)).trim().split("\n"));
+      assert.deepEqual([networks.size, networks.has(await Deno.readLink("/proc/self/ns/net"))], [1, false]);
     } finally {
       await Deno.remove(bundle, { recursive: true });
     }
