@@ -82,6 +82,7 @@ Deno.test("the containers of a pod", async (t) => {
     );
 
     await t.step("a container ends and is started again while its neighbours run", () => restart(node, pod));
+    await t.step("probes: exit codes, and one that takes too long", () => probes(node, pod));
     await t.step("volumes", () => volumes(node, pod));
     await t.step("limits, their change, what is used, and too much of it", () => limits(node, pod));
     await t.step("a privileged container has all capabilities and the guest's kernel settings", async () => {
@@ -101,6 +102,15 @@ Deno.test("the containers of a pod", async (t) => {
   }
   assert.deepEqual(await leaksSince(before), []);
 });
+
+async function probes(node: CriNode, pod: Pod): Promise<void> {
+  const id = await pod.run("probed", "sleep 1000");
+  for (const code of [0, 1, 126]) assert.equal((await pod.exec(id, `exit ${code}`)).code, code);
+  await assert.rejects(pod.exec(id, "exec sleep 1000", 1), /timeout|deadline/i);
+  // what took too long is gone
+  await until("it is gone", async () => (await pod.exec(id, "ps | grep -c '[s]leep 1000'")).stdout === "1\n");
+  await node.runtime.removeContainer({ containerId: id });
+}
 
 async function restart(node: CriNode, pod: Pod): Promise<void> {
   const neighbour = await pod.run("neighbour", "sleep 1000");
