@@ -109,7 +109,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   const { taskDurations } = options;
   const profiling = config.runtime.enable_pprof;
-  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling });
+  const { volumes } = disks;
+  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling, volumes });
   return sandbox;
 }
 

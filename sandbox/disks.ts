@@ -7,12 +7,15 @@
 
 import type { Disk, DiskAddress, PluggedDisk, Vm } from "../vm/vmm.ts";
 import { type Log, reason } from "./log.ts";
+import type { MountedVolume } from "./management/managed.ts";
 
 /** A disk as a container uses it. Disposing of it ends the use. */
 export interface UsedDisk extends AsyncDisposable {
   /** driver of the agent's storages and devices, and how it finds the disk */
   readonly driver: "blk" | "scsi";
   readonly source: string;
+  /** Tells the guest the size that the disk has by now, in bytes. */
+  resize(bytes: number): Promise<void>;
 }
 
 interface Entry {
@@ -22,6 +25,8 @@ interface Entry {
 
 /** The disks of one sandbox. */
 export class SandboxDisks {
+  /** Volumes that the guest mounts itself, by the paths of their disks on the host. */
+  readonly volumes = new Map<string, MountedVolume>();
   readonly #vm: Pick<Vm, "addDisk">;
   readonly #log: Log;
   readonly #entries = new Map<string, Entry>();
@@ -42,8 +47,12 @@ export class SandboxDisks {
     const own = entry;
     own.users++;
     try {
-      const { address } = await own.plugged;
-      return { ...nameOf(address), [Symbol.asyncDispose]: () => this.#release(key, own) };
+      const plugged = await own.plugged;
+      return {
+        ...nameOf(plugged.address),
+        resize: (bytes) => plugged.resize(bytes),
+        [Symbol.asyncDispose]: () => this.#release(key, own),
+      };
     } catch (error) {
       if (this.#entries.get(key) === own) this.#entries.delete(key);
       throw new Error(`cannot give the disk "${disk.path}" to the machine: ${reason(error)}`, {

@@ -104,9 +104,15 @@ async function equipDisk(
     await claimVolume(volume, parts.id);
     taken.defer(() => releaseVolume(volume, parts.id));
   }
-  const { driver, source } = taken.use(await parts.disks.use(disk));
+  const used = taken.use(await parts.disks.use(disk));
+  const { driver, source } = used;
   const name = new TextEncoder().encode(source).toBase64({ alphabet: "base64url" });
   const mountPoint = `${GUEST_DISK_VOLUMES}/${name}`;
+  if (volume !== undefined) {
+    const { volumes } = parts.disks;
+    volumes.set(disk.path, { guestPath: mountPoint, resizeDevice: (bytes) => used.resize(bytes) });
+    taken.defer(() => void volumes.delete(disk.path));
+  }
   const how = filesystem ?? { fstype: "bind", options: ["bind"] };
   return { driver, source, mountPoint, ...how };
 }

@@ -19,7 +19,6 @@ import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason } from "./log.ts";
 import type { MachineFit } from "./machine_fit.ts";
-import type { MountedVolume } from "./management/managed.ts";
 import { MemoryWatch } from "./memory_watch.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { SandboxNetwork } from "./network.ts";
@@ -70,8 +69,6 @@ export class Sandbox implements AsyncDisposable {
   readonly pid: number;
   /** Settles, with the reason, when the sandbox breaks down by itself; its processes are reported as ended then. */
   readonly failed: Promise<Error>;
-  /** Volumes that are mounted in the guest, by the host's block devices that they are on. */
-  readonly volumes = new Map<string, MountedVolume>();
   readonly #parts: SandboxParts;
   readonly #containers = new Map<string, Container | "creating">();
   readonly #creations = new Set<Promise<Container>>();

@@ -9,7 +9,7 @@ import type { Vm } from "../../vm/vmm.ts";
 import type { AgentClient } from "../agent_client.ts";
 import type { Helper } from "../host.ts";
 import type { Sandbox } from "../sandbox.ts";
-import type { ManagedProcess } from "./managed.ts";
+import type { ManagedProcess, ManagedSandbox } from "./managed.ts";
 import type { ManagementSocket } from "./socket.ts";
 
 /** What a sandbox is made of, as far as it can be asked about. */
@@ -18,6 +18,7 @@ export interface ManagementNeeds {
   readonly shareServer: Helper | undefined;
   readonly client: AgentClient;
   readonly taskDurations: Durations | undefined;
+  readonly volumes: ManagedSandbox["volumes"];
   /** Whether what concerns the program itself may be asked. */
   readonly profiling: boolean;
 }
@@ -37,7 +38,7 @@ export function serveManagement(socket: ManagementSocket, sandbox: Sandbox, need
       processes,
       taskDurations,
       profiling,
-      volumes: sandbox.volumes,
+      volumes: needs.volumes,
       containerIds: () => sandbox.containers.filter(({ isInGuest }) => isInGuest).map(({ id }) => id),
     });
   });

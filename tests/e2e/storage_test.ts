@@ -13,7 +13,9 @@ import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 import { run } from "../../tools/process.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { type DirectShim, memberOf, POD, startShim } from "./direct_shim.ts";
+import { kata, text } from "./kata_run.ts";
 import { leaksSince, markedPrefix, ownId, traces } from "./leaks.ts";
+import { programUnderTest } from "./program.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 const MIB = 1_048_576;
@@ -191,6 +193,39 @@ Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a p
       assert.equal(await pod.run({ script: "cat /data/note", mounts }), "persistent\n");
       assert.equal(await bench.read(node, "note"), "persistent\n");
     });
+
+    await t.step(
+      "a volume of a storage driver is measured, and grows, while a container uses it",
+      async () => {
+        const image = await bench.image("growing.img", "ext4");
+        const node = await bench.loop(image);
+        const path = `${bench.folder}/growing`;
+        await bench.volume(path, node, "ext4", {});
+        const mounts = [{ destination: "/data", type: "bind", source: path, options: ["rbind"] }];
+        const size = "$(($(stat -f -c %b /data) * $(stat -f -c %S /data)))";
+        const script = `until [ ${size} -gt ${50 * MIB} ]; do sleep 0.1; done; echo grown`;
+        const running = pod.run({ script, mounts });
+        const command = (...args: string[]) =>
+          kata(["direct-volume", ...args, "--volume-path", path], { program: programUnderTest() });
+        let stats = await command("stats");
+        for (let tries = 0; stats.code !== 0; tries++) {
+          assert.ok(tries < 300, stats.stderr);
+          stats = await command("stats");
+        }
+        const [bytes, inodes] = JSON.parse(text(stats)).usage;
+        assert.ok(bytes.total < 32 * MIB && bytes.used + bytes.available === bytes.total, text(stats));
+        assert.deepEqual([bytes.unit, inodes.unit], [1, 2]);
+
+        const early = await command("resize", "--size", String(64 * MIB));
+        assert.deepEqual([early.code, /status code: 500/.test(early.stderr)], [1, true], early.stderr);
+        await Deno.truncate(image, 64 * MIB);
+        await run(["losetup", "--set-capacity", node]);
+        const resized = await command("resize", "--size", String(64 * MIB));
+        assert.equal(resized.code, 0, resized.stderr);
+        assert.equal(await running, "grown\n");
+        assert.match((await command("stats")).stderr, /^no sandbox found for /);
+      },
+    );
 
     await t.step(
       "a disk that is a device node has the guest's numbers, and no other disk is there",
