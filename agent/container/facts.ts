@@ -8,7 +8,7 @@ import { isErrno } from "../../sys/errors.ts";
 import { SpecError } from "../../oci/check.ts";
 import { RLIMITS } from "../../oci/rules.ts";
 import { syscall } from "../../sys/syscall.ts";
-import type { Process, Spec } from "../../oci/spec.ts";
+import type { Process, Rlimit, Spec } from "../../oci/spec.ts";
 import { readText } from "./cgroup/files.ts";
 import { homeInside, resolveInside, statInside } from "./lookup.ts";
 import type { MountFacts, ProcessFacts, StreamFacts } from "./plan/input.ts";
@@ -64,7 +64,7 @@ function isFolder(source: string, path: string): boolean {
 export function processFacts(root: number, process: Process, io: StdioEnds): ProcessFacts {
   return {
     ...agentFacts(),
-    ...(process.rlimits?.length && { hardLimits: hardLimits() }),
+    ...(process.rlimits && { hardLimits: hardLimits(process.rlimits) }),
     home: homeInside(root, process.user.uid),
     streams: streamFacts(io),
   };
@@ -81,13 +81,13 @@ function agentFacts(): Pick<ProcessFacts, "capabilities" | "knownCapabilities" |
   };
 }
 
-/** The agent's hard limits, by their names in a specification. */
-function hardLimits(): Record<string, bigint> {
+/** The agent's own hard limits, of those that are to be set. */
+function hardLimits(wanted: readonly Rlimit[]): Record<string, bigint> {
   const limits = new BigUint64Array(2);
   return Object.fromEntries(
-    Object.entries(RLIMITS).map(([name, number]) => {
-      syscall("prlimit64", [0, number, null, new Uint8Array(limits.buffer)], name);
-      return [name, limits[1] ?? 0n];
+    wanted.map(({ type }) => {
+      syscall("prlimit64", [0, RLIMITS[type] ?? -1, null, new Uint8Array(limits.buffer)], type);
+      return [type, limits[1] ?? 0n];
     }),
   );
 }

@@ -1,6 +1,10 @@
+import { openPty } from "../../sys/pty.ts";
+import { openContainerPty } from "../container_pty.ts";
+import { createLogger } from "../log.ts";
+import { Container } from "./container.ts";
 import assert from "node:assert/strict";
 import type { Spec } from "../../oci/spec.ts";
-import { O, openFd, OwnedFd } from "../../sys/fd.ts";
+import { closeFd, O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { mount, umount } from "../../sys/mount.ts";
 import { fileAppears, Harness, specOf } from "./testing/harness.ts";
 import { makeUserNamespace, mappingsOf, parseMap } from "./user_namespace.ts";
@@ -211,6 +215,50 @@ Deno.test("a process of a user namespace has its user's streams, limits and home
   };
   const expected = "out\n900\n1000\n1000 5\n/home/user\n/home/user\nCapPrm:\t0000000000000000";
   assert.equal(await harness.output(script, change), expected);
+});
+
+/** What a terminal shows until its last user is gone, without carriage returns. */
+async function shown(terminal: { read(into: Uint8Array): Promise<number> }): Promise<string> {
+  const buffer = new Uint8Array(4096);
+  let text = "";
+  for (let count; (count = await terminal.read(buffer)) > 0;) {
+    text += new TextDecoder().decode(buffer.subarray(0, count)).replaceAll("\r", "");
+  }
+  return text;
+}
+
+Deno.test("a terminal in a user namespace belongs to its user, for the first process and for others", async () => {
+  await using harness = mappedHarness();
+  const script = `stat -L -c %u /proc/self/fd/0; echo tty > /dev/tty; [ -t 0 ] && echo terminal`;
+  const spec = specOf(harness.rootfs, ["sh", "-c", `${script}; tty; echo console > /dev/console; read line`]);
+  mapped(spec);
+  spec.mounts?.push({
+    destination: "/dev/pts",
+    type: "devpts",
+    options: ["newinstance", "ptmxmode=0666", "gid=5"],
+  });
+  spec.process = { ...spec.process, terminal: true, user: { uid: 7, gid: 8 } };
+  const { folder: bundle, cgroupRoot } = harness;
+  const first = openPty();
+  using terminal = first.master;
+  const io = { kind: "terminal", slave: first.slave, slavePath: first.slavePath } as const;
+  const log = createLogger("critical");
+  const container = await Container.create({ id: "tty", bundle, spec, io, namespaces: {}, log, cgroupRoot });
+  closeFd(first.slave);
+  try {
+    const second = openContainerPty(container.init.pid);
+    using other = second.master;
+    await container.start();
+    const process = { ...spec.process, args: ["sh", "-c", script], user: { uid: 9, gid: 8 } };
+    const ends = { kind: "terminal", slave: second.slave, slavePath: second.slavePath } as const;
+    await container.exec("x", process, ends);
+    closeFd(second.slave);
+    assert.equal(await shown(other), "9\ntty\nterminal\n");
+    await terminal.write(new TextEncoder().encode("go\n"));
+    assert.equal((await shown(terminal)).replace("go\n", ""), "7\ntty\nterminal\n/dev/console\nconsole\n");
+  } finally {
+    await container.destroy();
+  }
 });
 
 Deno.test("a mount is mapped as the container is, or as it says", async () => {
