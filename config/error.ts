@@ -42,6 +42,7 @@ export class ConfigError extends Error {
 /** What is found while a configuration is read; reading goes on, so that all of it is found at once. */
 export class Report {
   readonly #mistakes: Mistake[] = [];
+  #isIncomplete = false;
 
   /** All mistakes, in the order in which they were found. */
   get mistakes(): readonly Mistake[] {
@@ -58,7 +59,12 @@ export class Report {
 
   /** Whether some text could not be read, so that keys may be missing through no fault of their own. */
   get lacksText(): boolean {
-    return this.errors.some(({ key }) => key === undefined);
+    return this.#isIncomplete || this.errors.some(({ key }) => key === undefined);
+  }
+
+  /** Notes that keys were left out that stand there. */
+  markIncomplete(): void {
+    this.#isIncomplete = true;
   }
 
   /** A value that cannot be. @param problem what would be right, beginning with "must" or "needs" */

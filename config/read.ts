@@ -44,6 +44,7 @@ function hypervisorName(layers: readonly Layer[], report: Report): HypervisorNam
   } else if (known === undefined) {
     const origin = place(found.get(first), `hypervisor.${first}`);
     report.badKey(origin, `is not supported: the hypervisor must be ${oneOf(HYPERVISORS)}`);
+    report.markIncomplete();
   }
   return known ?? "qemu";
 }
