@@ -116,7 +116,8 @@ function lookupProgram(mapFd: number): Uint8Array {
     [MOVE, r2, frame, 0, 0],
     [ADD_CONSTANT, r2, 0, 0, -4],
     [CALL_HELPER, 0, 0, 0, CALL.MAP_LOOKUP_ELEM],
-    [JUMP_EQUAL, r0, 0, 6, 0],
+    // past the rest of these, to the end
+    [JUMP_EQUAL, r0, 0, 7, 0],
     [MOVE, r8, r0, 0, 0],
     [MOVE, r1, r6, 0, 0],
     [MOVE, r2, r8, 0, 0],
@@ -125,8 +126,6 @@ function lookupProgram(mapFd: number): Uint8Array {
     [MOVE, r1, r8, 0, 0],
     [CALL_HELPER, 0, 0, 0, CALL.SK_RELEASE],
   ];
-  // the jump over a null pointer goes to what follows: the end
-  assign[6] = [JUMP_EQUAL, r0, 0, assign.length - 7, 0];
   const six = LOOPBACK6.flatMap((word, index): Instruction[] => [
     [LOAD_WORD, r3, r6, LOOKUP.LOCAL_IP6 + 4 * index, 0],
     [JUMP_UNEQUAL, r3, 0, 2 * (LOOPBACK6.length - 1 - index) + 1 + assign.length, word],
