@@ -21,6 +21,9 @@ import { temporaryRootfs } from "./rootfs.ts";
 import { screen } from "./screen.ts";
 
 const ID = ownId("operated");
+/** How long a log is followed for what is expected, in milliseconds. */
+const FOLLOW_MS = 60_000;
+
 const PREFIX = ID.slice(0, -1);
 
 /** What a command prints; it must succeed. */
@@ -180,7 +183,7 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
       assert.deepEqual((await out(["logs", "--tail", "2", ID])).split("\n").length, 3);
 
       const following = new Deno.Command(programUnderTest(), {
-        args: ["logs", "--follow", "--tail", "0", "--agent-level", "debug", ID],
+        args: ["logs", "--follow", "--agent-level", "debug", ID],
         stdout: "piped",
       }).spawn();
       const lines = new TextDecoderStream();
@@ -193,14 +196,19 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
           text += value;
         }
       };
+      const limit = setTimeout(() => following.kill(), FOLLOW_MS);
+      // what was there before shows that what comes from now on is seen
+      await until(/msg="ready /);
+      const opened = (text.match(/msg="a debug console was opened" sandbox=\S+ console=/g) ?? []).length;
       await kata(["exec", ID], { program: programUnderTest(), input: encode("exit\n") });
-      await until(/a debug console was opened/);
+      await until(new RegExp(`"a debug console was opened" sandbox=\\S+ console=${opened + 1}\n`));
       // the agent's own, of the level that it logs by now
       await kata(["iptables", "set", "--sandbox-id", ID, "/dev/null"], { program: programUnderTest() });
       const wrong = `${rootfs.folder}/wrong`;
       await Deno.writeTextFile(wrong, "nonsense\n");
       await complaint("iptables", "set", "--sandbox-id", ID, wrong);
       await until(/level=debug msg="setIPTables failed .* source=agent\n/);
+      clearTimeout(limit);
       followed = { following, seen };
       assert.match(
         await complaint("logs", "--agent-level", "loud", ID),
