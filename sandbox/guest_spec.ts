@@ -5,6 +5,7 @@
  */
 
 import type { Device, Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
+import { Code, RpcError } from "../rpc/errors.ts";
 import { guestDeviceRules } from "./guest_devices.ts";
 import { guestHooks } from "./host_hooks.ts";
 
@@ -82,6 +83,14 @@ export function guestResources(resources: Resources): Resources {
   return { ...rest, cpu };
 }
 
+/** @throws {RpcError} `INVALID_ARGUMENT` for a namespace of the host's that the guest cannot have an equal of */
 function guestNamespaces(namespaces: readonly Namespace[]): Namespace[] {
+  const joined = namespaces.find(({ type, path }) => type === "time" && (path ?? "") !== "");
+  if (joined !== undefined) {
+    throw new RpcError(
+      Code.InvalidArgument,
+      `config.json: a namespace of type "time" must not have a path, as the guest has a clock of its own: it is "${joined.path}"`,
+    );
+  }
   return namespaces.filter(({ type }) => !DROPPED_NAMESPACES.has(type)).map(({ type }) => ({ type }));
 }

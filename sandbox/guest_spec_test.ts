@@ -90,3 +90,11 @@ Deno.test("an SELinux label goes to a guest that has SELinux, with a type that i
   assert.equal(labelWith({ disable_guest_selinux: false }), "system_u:system_r:container_t:s0:c1,c2");
   assert.equal(labelWith({ disable_guest_selinux: false, guest_selinux_label: "u:r:t" }), "u:r:t");
 });
+
+Deno.test("a clock of the host's cannot be joined", () => {
+  const spec = testSpec({ linux: { namespaces: [{ type: "time", path: "/proc/1/ns/time" }] } });
+  assert.throws(() => guestSpec(spec, options), {
+    message:
+      'config.json: a namespace of type "time" must not have a path, as the guest has a clock of its own: it is "/proc/1/ns/time"',
+  });
+});

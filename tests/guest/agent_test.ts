@@ -119,7 +119,7 @@ Deno.test("what containers may do and need in a guest works there", async (t) =>
   });
 
   await t.step("memory is a filesystem of the size that was asked for", async () => {
-    const mountPoint = "/run/kata-containers/sandbox/ephemeral/scratch";
+    const mountPoint = "/run/kata-containers/sandbox/scratch";
     const storage = { driver: "ephemeral", fstype: "tmpfs", options: ["size=4m"], mountPoint };
     const { specToWire } = await import("../../oci/wire.ts");
     const { specOf } = await import("../../agent/container/testing/harness.ts");
