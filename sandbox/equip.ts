@@ -122,7 +122,7 @@ async function equipDevices(
   parts: SandboxParts,
   taken: AsyncDisposableStack,
 ): Promise<Pick<Equipment, "nodes" | "devices">> {
-  const { nodes, disks, dropped } = planDevices(spec.linux?.devices ?? [], parts.policy.useDisks, DISK_HOST);
+  const { nodes, disks, dropped } = planDevices(spec.linux?.devices ?? [], parts.policy, DISK_HOST);
   for (const sentence of dropped) parts.log.write("warning", sentence);
   const devices: Init<Device>[] = [];
   for (const { containerPath, disk } of disks) {

@@ -5,6 +5,7 @@
  */
 
 import type { Config } from "../config/schema.ts";
+import type { ServedDisks } from "./devices.ts";
 
 const MS = 1000;
 
@@ -18,6 +19,8 @@ export interface SandboxPolicy {
   readonly disableSeccomp: boolean;
   /** whether disks of the host may be plugged into the machine */
   readonly useDisks: boolean;
+  /** disks that other processes serve; absent: there are none */
+  readonly servedDisks?: ServedDisks | undefined;
   /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
   guestLabel(hostLabel: string): string | undefined;
 }
@@ -29,6 +32,9 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     dialTimeoutMs: agent.dial_timeout * MS,
     disableSeccomp: runtime.disable_guest_seccomp,
     useDisks: !hypervisor.disable_block_device_use,
+    servedDisks: hypervisor.enable_vhost_user_store
+      ? { folder: hypervisor.vhost_user_store_path, reconnectS: hypervisor.vhost_user_reconnect_timeout_sec }
+      : undefined,
     guestLabel(hostLabel) {
       if (hypervisor.disable_guest_selinux) return undefined;
       return runtime.guest_selinux_label || ofContainer(hostLabel);

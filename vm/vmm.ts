@@ -197,8 +197,13 @@ export interface DiskSettings {
 
 /** A disk to be plugged in. */
 export interface Disk {
-  /** A block device of the host, or a file. */
+  /** A block device of the host, a file, or the socket of {@linkcode served}. */
   readonly path: string;
+  /** Another process serves the disk (vhost-user-blk), in the guest's memory. */
+  readonly served?: {
+    /** Time after which a lost connection is made again, in seconds; 0 = never. */
+    readonly reconnectS: number;
+  };
   readonly isDevice: boolean;
   readonly readonly: boolean;
 }

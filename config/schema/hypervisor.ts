@@ -23,11 +23,6 @@ const MAX_PORTS = 16;
 /** Keys of another hypervisor, which files that are made for all of them have. */
 const REMOTE: Missing<unknown> = { say: "warn", why: 'counts with the hypervisor "remote" only' };
 
-const NO_OTHER_STORES: Missing<unknown> = {
-  say: "warn",
-  why: "devices that other processes serve are not plugged into machines in this version",
-};
-
 /** SHA-512 of a file, in hexadecimal digits, that a pod asks to have compared. */
 const HASH = { annotation: {}, annotationOnly: true, check: badHash } as const;
 
@@ -105,7 +100,7 @@ export const HYPERVISOR = {
   disable_block_device_use: flag(false, { annotation: {} }),
   enable_iothreads: flag(false, { annotation: {} }),
   disable_image_nvdimm: flag(false, { annotation: {} }),
-  enable_vhost_user_store: flag(false, { annotation: {}, missing: NO_OTHER_STORES }),
+  enable_vhost_user_store: flag(false, { annotation: {} }),
   vhost_user_store_path: text("/var/run/kata-containers/vhost-user", {
     path: true,
     annotation: { within: "valid_vhost_user_store_paths" },
@@ -114,7 +109,6 @@ export const HYPERVISOR = {
   vhost_user_reconnect_timeout_sec: integer(0, {
     unit: "seconds",
     annotation: {},
-    missing: NO_OTHER_STORES,
   }),
 
   default_bridges: integer(1, { unset: 0, cap: 5 }),

@@ -77,20 +77,21 @@ export const DEVICE_TEXTS = {
   },
   enable_vhost_user_store: {
     doc:
-      "Devices of other processes (major numbers 241 and 242) are used by their sockets; needs enable_hugepages.",
-    effect: "the guest's memory is shared; such devices are not plugged in yet",
+      "Disks that other processes serve (device nodes with the major number 241) are used by their sockets; needs " +
+      "enable_hugepages.",
+    effect: "the guest's memory is shared, and `vhost-user-blk-pci` for each such disk",
   },
   vhost_user_store_path: {
-    doc: "Folder with the nodes and sockets of such devices, in block/devices and block/sockets.",
-    effect: "kept for such devices",
+    doc: "Folder with the nodes and sockets of such disks, in block/devices and block/sockets.",
+    effect: "where sockets are looked for",
   },
   valid_vhost_user_store_paths: {
     doc: "Patterns of folders that the annotation of vhost_user_store_path may name.",
     effect: "which annotations are accepted",
   },
   vhost_user_reconnect_timeout_sec: {
-    doc: "Time after which a lost socket of such a device is connected again; 0 = never.",
-    effect: "none yet: such devices are not plugged in",
+    doc: "Time after which a lost socket of such a disk is connected again; 0 = never.",
+    effect: "`reconnect` of the disk's socket",
   },
   default_bridges: {
     group: "Buses",

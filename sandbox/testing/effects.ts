@@ -230,9 +230,13 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       with: "enable_hugepages = true",
       adds: ["-object memory-backend-file,id=dimm1,size=2048M,mem-path=/dev/hugepages,share=on,prealloc=on"],
     },
-    vhost_user_store_path: kept('"/x"'),
+    vhost_user_store_path: shown('"/x"', "sandbox/policy_test.ts", "disks that other processes serve"),
     valid_vhost_user_store_paths: shown("[]", ANNOTATIONS, "paths that a list guards"),
-    vhost_user_reconnect_timeout_sec: missing("1"),
+    vhost_user_reconnect_timeout_sec: {
+      value: "7",
+      with: "enable_vhost_user_store = true\nenable_hugepages = true",
+      policy: { servedDisks: { folder: "/var/run/kata-containers/vhost-user", reconnectS: 7 } },
+    },
     default_bridges: {
       value: "2",
       adds: [

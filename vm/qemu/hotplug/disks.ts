@@ -44,21 +44,50 @@ export class Disks {
     const number = this.#takeNumber();
     await using undo = new AsyncDisposableStack();
     undo.defer(() => void this.#numbers.delete(number));
+    if (disk.served) return await this.#addServed(number, disk.path, disk.served.reconnectS, undo);
     await this.#addBackend(number, disk);
     undo.defer(() => this.#removeBackend(number));
     const { driver } = this.#options.settings;
     const address = driver === "virtio-scsi"
       ? await this.#plugScsi(number)
       : await this.#plugPci(number, undo);
-    const behind = undo.move();
-    // one that the guest keeps keeps its number, its place and its file
-    const take = () =>
-      removeDevice(this.#options.plugs, deviceName(number)).then(() => behind.disposeAsync());
+    return this.#plugged(number, address, undo.move());
+  }
+
+  /** @param behind what is given back when the guest has let go of the disk; one that it keeps keeps all of it */
+  #plugged(number: number, address: DiskAddress, behind: AsyncDisposableStack): PluggedDisk {
     return {
       address,
       resize: (bytes) => this.#resize(number, bytes),
-      [Symbol.asyncDispose]: take,
+      [Symbol.asyncDispose]: () =>
+        removeDevice(this.#options.plugs, deviceName(number)).then(() => behind.disposeAsync()),
     };
+  }
+
+  async #addServed(
+    number: number,
+    path: string,
+    reconnect: number,
+    undo: AsyncDisposableStack,
+  ): Promise<PluggedDisk> {
+    const { qmp } = this.#options.plugs;
+    const chardev = `char-disk-${number}`;
+    const data = {
+      server: false,
+      addr: { type: "unix", data: { path } },
+      ...(reconnect > 0 ? { reconnect } : {}),
+    };
+    await qmp.execute("chardev-add", { id: chardev, backend: { type: "socket", data } });
+    undo.defer(() => qmp.execute("chardev-remove", { id: chardev }).then(() => {}));
+    const { bus, address: addr, path: slots } = undo.use(this.#options.slots.take());
+    await qmp.execute("device_add", {
+      driver: "vhost-user-blk-pci",
+      id: deviceName(number),
+      chardev,
+      bus,
+      addr,
+    });
+    return this.#plugged(number, { kind: "pci", path: slots }, undo.move());
   }
 
   async #resize(number: number, bytes: number): Promise<void> {

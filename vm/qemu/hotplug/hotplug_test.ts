@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { delay } from "../../../sys/timer.ts";
 import type { VmConfig } from "../../vmm.ts";
 import { qemu } from "../qemu.ts";
 import { type QmpClient, QmpError } from "../qmp.ts";
@@ -94,6 +95,35 @@ Deno.test("the first SCSI disk brings its controller", () =>
     const disks = [1, 2].map(() => vm.addDisk({ path, isDevice: false, readonly: true }));
     const addresses = (await Promise.all(disks)).map(({ address }) => address);
     assert.deepEqual(addresses, [{ kind: "scsi", address: "0:0" }, { kind: "scsi", address: "0:1" }]);
+  }));
+
+Deno.test("QEMU is given a disk that another process serves", () =>
+  withTinyVm(async ({ config, folder }) => {
+    const [image, socket] = [`${folder}/disk`, `${folder}/served.sock`];
+    Deno.writeFileSync(image, new Uint8Array(1_048_576));
+    const daemon = new Deno.Command("qemu-storage-daemon", {
+      args: [
+        ...["--blockdev", `driver=file,node-name=disk,filename=${image}`],
+        ...[
+          "--export",
+          `type=vhost-user-blk,id=served,node-name=disk,writable=on,addr.type=unix,addr.path=${socket}`,
+        ],
+      ],
+      stdin: "null",
+    }).spawn();
+    try {
+      while (!Array.from(Deno.readDirSync(folder), ({ name }) => name).includes("served.sock")) {
+        await delay(5);
+      }
+      await using vm = await qemu.start({ ...config, ...DISKS, shareMemory: true });
+      const disk = { path: socket, isDevice: false, readonly: false, served: { reconnectS: 0 } };
+      assert.deepEqual((await vm.addDisk(disk)).address, { kind: "pci", path: "02/01" });
+      const gone = { ...disk, path: `${folder}/none.sock` };
+      await assert.rejects(vm.addDisk(gone), /QEMU cannot do "chardev-add": .*none\.sock.*No such file/);
+    } finally {
+      daemon.kill();
+      await daemon.status;
+    }
   }));
 
 Deno.test("a machine without bridges has no place for a disk", () =>
