@@ -1,7 +1,7 @@
 /**
  * The folder that a VM sees of the host: binds made in `mounts` appear in `shared`, which is what is exported.
  *
- *     <base>/<sandbox>/         a bind of itself, private: nothing below it spreads to other mount namespaces
+ *     <base>/<sandbox>/         a bind of itself, private and unbindable: nothing below it spreads elsewhere
  *         mounts/               a bind of itself, shared: where binds are made
  *             <container>/rootfs
  *             <container>-<random>-<name of the destination>
@@ -40,6 +40,10 @@ export interface SharedMount {
   /** where the container sees it; only its last part is used, to make names readable */
   readonly destination: string;
   readonly readonly: boolean;
+  /** with what is mounted below it; default: without */
+  readonly recursive?: boolean;
+  /** with what the host will mount below it; default: without */
+  readonly follows?: boolean;
 }
 
 /** Folder of what all containers of a sandbox may see. */
@@ -101,14 +105,14 @@ export class SharedFolder implements AsyncDisposable {
   }
 
   /**
-   * Shows a file or folder to the guest, without what is mounted below it.
+   * Shows a file or folder to the guest.
    *
    * @returns where the guest finds it
    */
-  addMount(containerId: string, { source, destination, readonly }: SharedMount): Promise<string> {
+  addMount(containerId: string, { destination, ...shared }: SharedMount): Promise<string> {
     return promised(() => {
       const name = `${containerId}-${randomHex()}-${labelOf(destination)}`;
-      this.#bind(containerId, { source, target: `${this.#mounts}/${name}`, readonly });
+      this.#bind(containerId, { ...shared, target: `${this.#mounts}/${name}` });
       return `${GUEST_SHARED}/${name}`;
     });
   }
@@ -167,17 +171,27 @@ export class SharedFolder implements AsyncDisposable {
     } finally {
       closeFd(tree);
     }
+    // not part of what a container sees that has all of the host's files
+    mount("", this.path, "", MS.UNBINDABLE);
   }
 
-  /** Binds onto a new file or folder. Read-only has to be set before the bind is made, as a change does not spread. */
-  #bind(containerId: string, bind: { source: string; target: string; readonly: boolean }): void {
-    const { source, target, readonly } = bind;
+  /** Binds onto a new file or folder. Whatever is to be special about it has to be before it is there, and seen. */
+  #bind(containerId: string, bind: Omit<SharedMount, "destination"> & { readonly target: string }): void {
+    const { source, target, readonly, recursive = false, follows = false } = bind;
     if (statAt(AT.FDCWD, source).type === S.IFDIR) makeFolder(target, 0o750);
     else mknodAt(AT.FDCWD, target, S.IFREG | 0o640);
     this.#remember(containerId, target);
-    bindMount(source, target, { readonly });
-    // What the host mounts below the source later must not appear in the guest.
-    mount("", target, "", MS.PRIVATE);
+    const all = recursive ? AT.RECURSIVE : 0;
+    const tree = openTree(AT.FDCWD, source, OPEN_TREE.CLONE | all);
+    try {
+      if (readonly) mountSetattr(tree, "", { set: MOUNT_ATTR.RDONLY }, AT.EMPTY_PATH);
+      // Of the host's mounts at the most a follower: nothing that is mounted or unmounted here reaches the host.
+      const propagation = follows ? MS.SLAVE : MS.PRIVATE;
+      mountSetattr(tree, "", { propagation }, AT.EMPTY_PATH | all);
+      moveMount(tree, "", AT.FDCWD, target, MOVE_MOUNT.F_EMPTY_PATH);
+    } finally {
+      closeFd(tree);
+    }
   }
 
   #remember(containerId: string, path: string): void {

@@ -125,6 +125,59 @@ Deno.test("what is mounted below a source later does not appear in the guest", (
     }
   }));
 
+/** A folder that is a mount whose changes spread, as those of a host with systemd do, with another mount in it. */
+async function spreading(folder: string, body: (source: string) => Promise<void>): Promise<void> {
+  const source = `${folder}/spreading`;
+  Deno.mkdirSync(source);
+  using undo = new DisposableStack();
+  mount("tmpfs", source, "tmpfs", 0);
+  undo.defer(() => umount(source, MNT.DETACH));
+  mount("", source, "", MS.SHARED);
+  for (const name of ["now", "later"]) Deno.mkdirSync(`${source}/${name}`);
+  mount("tmpfs", `${source}/now`, "tmpfs", 0);
+  Deno.writeTextFileSync(`${source}/now/file`, "");
+  await body(source);
+}
+
+Deno.test("a source is shared with what is below it, and with what will be, only if that is asked for", () =>
+  inFolder((folder) =>
+    spreading(folder, async (source) => {
+      await using share = await SharedFolder.prepare("sb", `${folder}/base`);
+      const add = async (recursive: boolean, follows: boolean) => {
+        const shared = { source, destination: "/d", readonly: false, recursive, follows };
+        return exportedPath(share, await share.addMount("c1", shared));
+      };
+      const [alone, whole, following] = [
+        await add(false, false),
+        await add(true, false),
+        await add(true, true),
+      ];
+      assert.deepEqual(names(`${alone}/now`), []);
+      assert.deepEqual(names(`${whole}/now`), ["file"]);
+      mount("tmpfs", `${source}/later`, "tmpfs", 0);
+      Deno.writeTextFileSync(`${source}/later/file`, "");
+      for (const path of [alone, whole]) assert.deepEqual(names(`${path}/later`), []);
+      assert.deepEqual(names(`${following}/later`), ["file"]);
+      umount(`${source}/later`);
+      assert.deepEqual(names(`${following}/later`), []);
+      await share.remove("c1");
+      assert.deepEqual(names(`${source}/now`), ["file"], "what is unmounted here stays on the host");
+    })
+  ));
+
+Deno.test("a container with all of the host's files does not see what other containers are shown", () =>
+  inFolder((folder) =>
+    spreading(folder, async (source) => {
+      await using share = await SharedFolder.prepare("sb", `${source}/base`);
+      await share.addRootfs("other", `${folder}/rootfs`);
+      const shared = { source, destination: "/host", readonly: true, recursive: true, follows: true };
+      const path = exportedPath(share, await share.addMount("c1", shared));
+      assert.deepEqual(names(`${path}/now`), ["file"]);
+      assert.deepEqual(names(`${share.path}/mounts/other/rootfs`), ["bin"]);
+      assert.deepEqual(names(`${path}/base/sb/mounts/other/rootfs`), []);
+    })
+  ));
+
 Deno.test("remove() takes back one container's, and only that", () =>
   inFolder(async (folder) => {
     await using share = await SharedFolder.prepare("sb", `${folder}/base`);

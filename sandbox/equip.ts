@@ -76,11 +76,9 @@ async function equipMount(
     case "guest":
       return plan.mount;
     case "shared": {
-      const { source, mount, readonly } = plan;
-      return {
-        ...mount,
-        source: await parts.share.addMount(id, { source, destination: mount.destination, readonly }),
-      };
+      const { kind: _kind, mount, ...shared } = plan;
+      const { destination } = mount;
+      return { ...mount, source: await parts.share.addMount(id, { ...shared, destination }) };
     }
     case "storage":
       storages.push(plan.storage);

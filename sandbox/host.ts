@@ -10,6 +10,16 @@ import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
 import type { NetworkOptions, SandboxNetwork } from "./network.ts";
 
+/** A file or folder that a container sees. */
+export interface SharedSource {
+  readonly source: string;
+  readonly destination: string;
+  readonly readonly: boolean;
+  /** with what is mounted below it, and with what will be */
+  readonly recursive: boolean;
+  readonly follows: boolean;
+}
+
 /** The folder that the guest sees. */
 export interface Share extends AsyncDisposable {
   /** what is served */
@@ -17,10 +27,7 @@ export interface Share extends AsyncDisposable {
   /** @returns where the guest finds it */
   addRootfs(containerId: string, source: string): Promise<string>;
   /** @returns where the guest finds it */
-  addMount(
-    containerId: string,
-    mount: { source: string; destination: string; readonly: boolean },
-  ): Promise<string>;
+  addMount(containerId: string, mount: SharedSource): Promise<string>;
   /** Shows files and folders to the guest, read-only, each by the last part of its path in `sandbox-mounts`. */
   addSandboxMounts(sources: readonly string[]): Promise<void>;
   /** Takes back everything that was added for a container. */

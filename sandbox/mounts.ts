@@ -24,7 +24,15 @@ export type MountPlan =
   /** sent to the guest as it is */
   | { readonly kind: "guest"; readonly mount: Mount }
   /** the guest sees the source through the shared folder */
-  | { readonly kind: "shared"; readonly mount: Mount; readonly source: string; readonly readonly: boolean }
+  | {
+    readonly kind: "shared";
+    readonly mount: Mount;
+    readonly source: string;
+    readonly readonly: boolean;
+    /** with what is mounted below the source, and with what the host will mount there */
+    readonly recursive: boolean;
+    readonly follows: boolean;
+  }
   | StoragePlan
   | DiskPlan;
 
@@ -77,7 +85,22 @@ async function planMount(mount: Mount, context: MountContext, host: MountHost): 
   const asDisk = kind === "file" && context.useDisks ? fileAsDisk(mount, source, host) : undefined;
   if (asDisk !== undefined) return asDisk;
   const inMemory = context.inPod ? memoryVolume(mount, source, context.hugepageLimits, host) : undefined;
-  return inMemory ?? { kind: "shared", mount, source, readonly: (mount.options ?? []).includes("ro") };
+  return inMemory ?? sharedPlan(mount, source);
+}
+
+/** Propagation of mounts from the host to a container; the other way there is none, as the guest mounts in its own. */
+const FOLLOWS = ["slave", "rslave", "shared", "rshared"];
+
+function sharedPlan(mount: Mount, source: string): MountPlan {
+  const has = (...options: string[]) => options.some((option) => mount.options?.includes(option));
+  return {
+    kind: "shared",
+    mount,
+    source,
+    readonly: has("ro"),
+    recursive: has("rbind"),
+    follows: has(...FOLLOWS),
+  };
 }
 
 function refused({ destination }: Mount, why: string): RpcError {

@@ -58,14 +58,27 @@ Deno.test("what is no bind mount is the guest's to make", async () => {
 
 Deno.test("files and folders of the host are shared, by type or by option", async () => {
   const mount = { destination: "/d", type: "bind", source: "/data", options: ["rbind", "ro"] };
-  assert.deepEqual(await plan(mount), { kind: "shared", mount, source: "/data", readonly: true });
+  assert.deepEqual(await plan(mount), {
+    kind: "shared",
+    mount,
+    source: "/data",
+    readonly: true,
+    recursive: true,
+    follows: false,
+  });
   const other = { destination: "/d", type: "none", source: "relative", options: ["bind", "rw"] };
   assert.deepEqual(await plan(other), {
     kind: "shared",
     mount: other,
     source: "/bundle/relative",
     readonly: false,
+    recursive: false,
+    follows: false,
   });
+  for (const option of ["rslave", "rshared", "slave"]) {
+    const following = { ...mount, options: ["rbind", option] };
+    assert.partialDeepStrictEqual(await plan(following), { recursive: true, follows: true });
+  }
 });
 
 Deno.test("the kernel's own folders and device nodes are the guest's", async () => {

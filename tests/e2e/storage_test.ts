@@ -12,6 +12,7 @@ import { AT } from "../../sys/fd.ts";
 import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 import { run } from "../../tools/process.ts";
 import { writeConfiguration } from "./configuration.ts";
+import { until } from "./containerd.ts";
 import { type DirectShim, memberOf, POD, startShim } from "./direct_shim.ts";
 import { kata, text } from "./kata_run.ts";
 import { leaksSince, markedPrefix, ownId, traces } from "./leaks.ts";
@@ -78,6 +79,18 @@ class Bench implements AsyncDisposable {
   /** A volume in memory, as the kubelet makes it. */
   get memoryVolume(): string {
     return `${this.folder}/volumes/kubernetes.io~empty-dir/cache`;
+  }
+
+  /** A folder with a mount in it, whose changes spread to other mount namespaces. */
+  async mountSpreading(): Promise<void> {
+    const path = `${this.folder}/spreading`;
+    await Deno.mkdir(path);
+    await run(["mount", "-t", "tmpfs", "tmpfs", path]);
+    this.#taken.defer(() => run(["umount", "--recursive", path]).then(() => {}));
+    await run(["mount", "--make-shared", path]);
+    for (const name of ["now", "later"]) await Deno.mkdir(`${path}/${name}`);
+    await run(["mount", "-t", "tmpfs", "tmpfs", `${path}/now`]);
+    await Deno.writeTextFile(`${path}/now/early`, "");
   }
 
   async mountMemoryVolume(): Promise<void> {
@@ -304,6 +317,25 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
       },
     );
 
+    await t.step("mounts below a volume are seen, and later ones where that is asked for", async () => {
+      const source = `${bench.folder}/spreading`;
+      const mountOf = (...options: string[]) => [{ destination: "/host", type: "bind", source, options }];
+      const script = "ls /host/now /host/later 2>&1 | tr '\\n' ' '";
+      assert.match(await pod.run({ script, mounts: mountOf("rbind", "rprivate") }), /later: .*now: early $/);
+      const wait = "until [ -e /host/later/late ]; do sleep 0.2; done; ls /host/later";
+      const following = pod.run({
+        script: `ls /host/later; touch /host/seen; ${wait}`,
+        mounts: mountOf("rbind", "rslave"),
+      });
+      await until(
+        "the container has looked",
+        () => [...Deno.readDirSync(source)].some(({ name }) => name === "seen"),
+      );
+      await run(["mount", "-t", "tmpfs", "tmpfs", `${source}/later`]);
+      await Deno.writeTextFile(`${source}/later/late`, "");
+      assert.equal(await following, "late\n");
+    });
+
     await t.step("a volume that cannot be had names itself, and the pod goes on", async () => {
       const mounts = [{
         destination: "/data",
@@ -318,5 +350,8 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
       );
       assert.equal(await pod.run({ script: "echo fine" }), "fine\n");
     });
-  }, (bench) => bench.mountMemoryVolume());
+  }, async (bench) => {
+    await bench.mountMemoryVolume();
+    await bench.mountSpreading();
+  });
 });
