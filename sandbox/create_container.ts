@@ -48,12 +48,13 @@ export async function createContainer(
   context: ContainerContext,
 ): Promise<Container> {
   const { id, bundle, io, spec } = options;
+  const inGuest = parts.swap === undefined ? spec : parts.swap.specFor(spec);
   const { createTimeoutMs, disableSeccomp, guestLabel, useDisks } = parts.policy;
   const plans = await checkContainer(options, { isPod: parts.isPod, useDisks });
   await using taken = new AsyncDisposableStack();
   const { storages, devices, ...equipment } = await equip(options, plans, parts, taken);
   const terminal = io.names.terminal;
-  const guest = guestSpec(spec, { ...equipment, terminal, disableSeccomp, guestLabel });
+  const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel });
   const hooks = HostHooks.of({ id, bundle, spec, netns: parts.network.path, log: parts.log });
   const { pid } = parts.vm;
   const { resources } = spec.linux ?? {};

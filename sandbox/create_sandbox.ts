@@ -12,6 +12,7 @@ import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import { SandboxDisks } from "./disks.ts";
+import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason, withFields } from "./log.ts";
@@ -105,13 +106,36 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const isPod = options.isPod ?? false;
   const policy = sandboxPolicy(config);
   const disks = new SandboxDisks(vm, log);
-  const parts = { id, vm, shareServer, share, client, fit, disks, host, network, record, log, isPod, policy };
+  const folder = user === undefined ? `${paths.shared}/${id}` : dir;
+  const swapNeeds = { folder, owner: user, disks, agent, defaultMiB: plan.defaults.memoryMiB, log };
+  const swap = policy.guestSwap && fit ? await guestSwap(swapNeeds) : undefined;
+  const parts = {
+    id,
+    vm,
+    shareServer,
+    share,
+    client,
+    fit,
+    swap,
+    disks,
+    host,
+    network,
+    record,
+    log,
+    isPod,
+    policy,
+  };
   const sandbox = new Sandbox({ ...parts, taken: taken.move() });
   const { taskDurations } = options;
   const profiling = config.runtime.enable_pprof;
   const { volumes } = disks;
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling, volumes });
   return sandbox;
+}
+
+/** Few pods swap, and only they load what it takes. */
+async function guestSwap(options: GuestSwapOptions): Promise<GuestSwap> {
+  return new (await import("./guest_swap.ts")).GuestSwap(options);
 }
 
 /** Port forwarding is not worth failing for. */

@@ -21,6 +21,8 @@ export interface SandboxPolicy {
   readonly useDisks: boolean;
   /** disks that other processes serve; absent: there are none */
   readonly servedDisks?: ServedDisks | undefined;
+  /** whether containers with a swappiness get swap space in the guest */
+  readonly guestSwap: boolean;
   /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
   guestLabel(hostLabel: string): string | undefined;
 }
@@ -35,6 +37,7 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     servedDisks: hypervisor.enable_vhost_user_store
       ? { folder: hypervisor.vhost_user_store_path, reconnectS: hypervisor.vhost_user_reconnect_timeout_sec }
       : undefined,
+    guestSwap: hypervisor.enable_guest_swap,
     guestLabel(hostLabel) {
       if (hypervisor.disable_guest_selinux) return undefined;
       return runtime.guest_selinux_label || ofContainer(hostLabel);

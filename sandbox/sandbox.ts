@@ -15,6 +15,7 @@ import type { Container, ContainerContext } from "./container.ts";
 import { createContainer, type CreateContainerOptions, createStandIn } from "./create_container.ts";
 import type { SandboxDisks } from "./disks.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
+import type { GuestSwap } from "./guest_swap.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason } from "./log.ts";
@@ -49,6 +50,8 @@ export interface SandboxParts {
   readonly client: AgentClient;
   /** keeps the machine as large as it has to be; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
+  /** absent where containers get no swap */
+  readonly swap?: GuestSwap | undefined;
   readonly disks: SandboxDisks;
   readonly host: Host;
   readonly network: SandboxNetwork;
@@ -148,8 +151,13 @@ export class Sandbox implements AsyncDisposable {
   /** The container, and room for it: both take a while, and neither needs the other before it runs. */
   async #create(options: CreateContainerOptions): Promise<Container> {
     const { id, spec } = options;
-    const room = this.#parts.fit?.want(id, workloadOf(spec.linux?.resources));
-    const create = this.#parts.isPod && id === this.id ? createStandIn : createContainer;
+    const { fit, swap } = this.#parts;
+    const isStandIn = this.#parts.isPod && id === this.id;
+    const room = Promise.all([
+      fit?.want(id, workloadOf(spec.linux?.resources)),
+      isStandIn ? undefined : swap?.want(id, spec),
+    ]);
+    const create = isStandIn ? createStandIn : createContainer;
     const outcomes = await Promise.allSettled([create(options, this.#parts, this.#context()), room]);
     const [container, fitted] = outcomes;
     if (container.status === "rejected") {
@@ -157,6 +165,7 @@ export class Sandbox implements AsyncDisposable {
       throw container.reason;
     }
     if (fitted.status === "fulfilled") return container.value;
+    this.#makeSmaller(id);
     await container.value.forceExit(UNKNOWN_STATUS);
     await container.value.release();
     throw fitted.reason;
@@ -164,6 +173,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Gives the host back what a container needed, if the machine goes on without it. */
   #makeSmaller(id: string): void {
+    this.#parts.swap?.forget(id);
     if (!this.isStopped) this.#parts.fit?.forget(id);
   }
 

@@ -206,6 +206,8 @@ export interface Disk {
   };
   readonly isDevice: boolean;
   readonly readonly: boolean;
+  /** In place of the one that the machine's disks have. */
+  readonly driver?: DiskSettings["driver"];
 }
 
 /** Where the guest finds a disk. */

@@ -65,10 +65,7 @@ export const HYPERVISOR = {
   file_mem_backend: text("", { path: true, annotation: { within: "valid_file_mem_backends" } }),
   valid_file_mem_backends: list([]),
   reclaim_guest_freed_memory: flag(false, { annotation: {} }),
-  enable_guest_swap: flag(false, {
-    annotation: {},
-    missing: { say: "warn", why: "swap in the guest is not part of this version: containers run without" },
-  }),
+  enable_guest_swap: flag(false, { annotation: {} }),
 
   shared_fs: choice(["virtio-fs", "virtio-9p", "none", "virtio-fs-nydus"], {
     annotation: { allowed: ["virtio-fs", "virtio-9p"] },

@@ -129,7 +129,7 @@ export const MACHINE_TEXTS = {
     effect: "`-device virtio-balloon-pci` with `free-page-reporting=on`",
   },
   enable_guest_swap: {
-    doc: "Give the guest swap space for containers with a swappiness.",
-    effect: "none yet",
+    doc: "Give the guest swap space for containers with a swappiness; not with static_sandbox_resource_mgmt.",
+    effect: "files `swap<N>` of the sandbox, as disks that the guest swaps to",
   },
 } as const satisfies Readonly<Record<string, Text>>;

@@ -179,7 +179,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       value: "true",
       adds: ["-device virtio-balloon-pci,id=balloon0,free-page-reporting=on"],
     },
-    enable_guest_swap: missing("true"),
+    enable_guest_swap: { value: "true", policy: { guestSwap: true } },
     shared_fs: {
       value: '"none"',
       adds: [],

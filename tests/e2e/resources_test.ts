@@ -19,6 +19,7 @@ const TWO_CPUS = { quota: 100_000, period: 100_000 };
 interface Seen {
   readonly cpus: number;
   readonly memoryMiB: number;
+  readonly swapMiB: number;
 }
 
 /** The container that looks at the machine. */
@@ -60,12 +61,13 @@ class Pod {
     const id = WATCHER;
     const execId = `look${this.#looks++}`;
     const stdout = this.#shim.outputFifo(execId);
-    const script = "grep -c ^processor /proc/cpuinfo; grep MemTotal /proc/meminfo";
+    const script = "grep -c ^processor /proc/cpuinfo; grep -E '(Mem|Swap)Total' /proc/meminfo";
     await task.exec({ id, execId, spec: execProcess(["sh", "-c", script]), stdout: stdout.path });
     await task.start({ id, execId });
-    const [cpus, memory = ""] = (await stdout.text).split("\n");
+    const [cpus, memory = "", swap = ""] = (await stdout.text).split("\n");
     await task.delete({ id, execId });
-    return { cpus: Number(cpus), memoryMiB: Number(/\d+/.exec(memory)?.[0]) / 1024 };
+    const mib = (line: string) => Number(/\d+/.exec(line)?.[0]) / 1024;
+    return { cpus: Number(cpus), memoryMiB: mib(memory), swapMiB: mib(swap) };
   }
 
   /** Waits until the guest counts so many processors, and at least or at most so much more memory than before. */
@@ -99,15 +101,23 @@ async function withPod(
 }
 
 Deno.test("processors and memory follow a pod's containers up and down", async () => {
-  await withPod({}, async (pod, id, shim) => {
+  await withPod({ enable_guest_swap: true }, async (pod, id, shim) => {
     const boot = await pod.look();
     assert.equal(boot.cpus, 1);
+    assert.equal(boot.swapMiB, 0);
 
     await pod.add("large", memberOf(id), { cpu: TWO_CPUS, memory: { limit: 256 * MIB } });
     await pod.sees("the guest has grown", (seen) => seen.cpus === 2 && seen.memoryMiB > boot.memoryMiB + 250);
 
     await shim.task.update({ id: "large", resources: limits({ memory: { limit: 512 * MIB } }) });
     await pod.sees("the guest has found its memory", ({ memoryMiB }) => memoryMiB > boot.memoryMiB + 500);
+
+    const swapping = { "io.katacontainers.container.resource.swappiness": "60" };
+    await pod.add("swapping", { ...memberOf(id), ...swapping }, { memory: { limit: 32 * MIB } });
+    assert.equal((await pod.look()).swapMiB, 32);
+    const file = await Deno.stat(`/run/kata-containers/shared/sandboxes/${id}/swap0`);
+    assert.deepEqual([file.size, (file.mode ?? 0) & 0o777], [32 * MIB + 4096, 0o600]);
+    await pod.remove("swapping");
 
     await pod.add("beyond", memberOf(id), { cpu: { quota: 900_000, period: 100_000 } });
     assert.equal((await pod.look()).cpus, 2, "there are no more");

@@ -47,7 +47,7 @@ export class Disks {
     if (disk.served) return await this.#addServed(number, disk.path, disk.served.reconnectS, undo);
     await this.#addBackend(number, disk);
     undo.defer(() => this.#removeBackend(number));
-    const { driver } = this.#options.settings;
+    const driver = disk.driver ?? this.#options.settings.driver;
     const address = driver === "virtio-scsi"
       ? await this.#plugScsi(number)
       : await this.#plugPci(number, undo);
