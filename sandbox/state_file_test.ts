@@ -158,7 +158,7 @@ Deno.test("pids of an earlier boot mean nothing", async () => {
 
 Deno.test("a process that does not listen to SIGTERM is killed", async () => {
   const stubborn = new Deno.Command("sh", {
-    args: ["-c", 'trap "" TERM; echo ready; while :; do sleep 1000; done'],
+    args: ["-c", 'trap "" TERM; echo ready; exec sleep 1000'],
     stdin: "null",
     stdout: "piped",
     stderr: "null",
