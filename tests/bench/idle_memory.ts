@@ -4,14 +4,15 @@ import type { Row } from "./table.ts";
 /** Row of design.md: private memory of the shim's daemon, idle with one container. */
 export async function idleMemoryRow(rootfs: string): Promise<Row> {
   await using containerd = await startContainerd();
-  await containerd.runDetached("idle", rootfs, ["sleep", "3600"]);
-  const before = await containerd.shimPid("idle");
+  const id = `idle-${crypto.randomUUID().slice(0, 8)}`;
+  await containerd.runDetached(id, rootfs, ["sleep", "3600"]);
+  const before = await containerd.shimPid(id);
   // what the start has used is given back when the daemon has been idle for a moment
   await new Promise((resolve) => setTimeout(resolve, 15_000));
   const rollup = await Deno.readTextFile(`/proc/${before}/smaps_rollup`);
   const kib = [...rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm)]
     .reduce((sum, match) => sum + Number(match[1]), 0);
-  await containerd.ctr(["task", "rm", "--force", "idle"]);
+  await containerd.ctr(["task", "rm", "--force", id]);
   return {
     what: "shim daemon idle with one container, private memory",
     value: kib / 1024,
