@@ -11,6 +11,7 @@ const DOCUMENTS = [
   "docs/cli.md",
   "docs/configuration.md",
   "docs/oci.md",
+  "docs/overhead.md",
 ];
 
 const read = (path: string): Promise<string> => Deno.readTextFile(`${ROOT}/${path}`);
