@@ -28,6 +28,7 @@ const POLL_MS = 10;
 export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
   if (saved.bootId === bootId()) await killAll(saved.helpers, log);
   if (saved.network && saved.bootId === bootId()) await releaseNetwork(saved.network, log);
+  if (saved.cgroups !== undefined) await releaseCgroups(saved.cgroups, log);
   for (const path of [...saved.mounts].reverse()) attempt(() => unmountRootfs(path), log);
   for (const folder of saved.folders) removeFolder(folder, log);
 }
@@ -137,6 +138,16 @@ function removeFolder(folder: string, log: Log): void {
     detachBelow(folder);
     removeTree(folder);
   }, log);
+}
+
+/** Few sandboxes have a cgroup of their own. */
+async function releaseCgroups(folders: readonly string[], log: Log): Promise<void> {
+  try {
+    const { removeCgroups } = await import("./host_cgroup.ts");
+    await removeCgroups(folders, log);
+  } catch (error) {
+    log.write("warning", reason(error));
+  }
 }
 
 /** Few sandboxes leave anything behind in a namespace that outlives them. */

@@ -75,6 +75,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const log = taken.use(SandboxLog.open(front, `${paths.state}/${id}`, { sandbox: id }));
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
+  if (config.runtime.sandbox_cgroup_only) taken.use(await enterCgroup(spec, record, log));
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
@@ -136,6 +137,13 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
 /** Few pods swap, and only they load what it takes. */
 async function guestSwap(options: GuestSwapOptions): Promise<GuestSwap> {
   return new (await import("./guest_swap.ts")).GuestSwap(options);
+}
+
+/** Before anything is started: what this process starts from now on is born where it is itself. */
+async function enterCgroup(spec: Spec, record: SavedRecord, log: Log): Promise<AsyncDisposable> {
+  const { HostCgroup } = await import("./host_cgroup.ts");
+  const save = (cgroups: readonly string[]) => record.update({ cgroups });
+  return await HostCgroup.enter({ cgroupsPath: spec.linux?.cgroupsPath, log, save });
 }
 
 /** Port forwarding is not worth failing for. */

@@ -12,7 +12,7 @@ import { type SavedSandbox, STATE_VERSION } from "./state.ts";
 import { StateFile } from "./state_file.ts";
 
 /** Parts of the state that change. */
-export type SavedChange = Partial<Pick<SavedSandbox, "state" | "containers" | "network">>;
+export type SavedChange = Partial<Pick<SavedSandbox, "state" | "containers" | "network" | "cgroups">>;
 
 /** The state file and what is in it. */
 export class SavedRecord implements AsyncDisposable {

@@ -35,6 +35,8 @@ export interface SavedSandbox {
   /** folders that are the sandbox's alone */
   readonly folders: readonly string[];
   readonly containers: readonly SavedContainer[];
+  /** cgroups on the host that were made for it, outermost first */
+  readonly cgroups?: readonly string[];
   /** what was done in a network namespace that outlives the sandbox */
   readonly network?: SavedNetwork;
 }
@@ -52,7 +54,7 @@ export function parseState(text: string): SavedSandbox | undefined {
 
 function isSaved(value: unknown): value is SavedSandbox {
   if (typeof value !== "object" || value === null) return false;
-  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers, network } =
+  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers, network, cgroups } =
     value as Record<
       string,
       unknown
@@ -61,7 +63,8 @@ function isSaved(value: unknown): value is SavedSandbox {
     typeof bootId === "string" &&
     isProcess(owner) &&
     Array.isArray(helpers) && helpers.every(isProcess) && isTexts(mounts) && isTexts(folders) &&
-    Array.isArray(containers) && (network === undefined || isNetwork(network));
+    Array.isArray(containers) && (network === undefined || isNetwork(network)) &&
+    (cgroups === undefined || isTexts(cgroups));
 }
 
 function isProcess(value: unknown): value is ProcessIdentity {

@@ -31,13 +31,7 @@ export const RUNTIME = {
     },
   }),
   disable_guest_seccomp: flag(false, { annotation: {} }),
-  sandbox_cgroup_only: flag(false, {
-    annotation: {},
-    missing: {
-      say: "warn",
-      why: "the host's processes of a pod are not put into cgroups in this version",
-    },
-  }),
+  sandbox_cgroup_only: flag(false, { annotation: {} }),
   static_sandbox_resource_mgmt: flag(false),
   enable_vcpus_pinning: flag(false, {
     annotation: { alias: "io.katacontainers.enable_vcpus_pinning" },

@@ -23,8 +23,11 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
     shipped: "true",
   },
   sandbox_cgroup_only: {
-    doc: "Put the runtime and all its helpers into the pod's cgroup, not the virtual machine's CPUs alone.",
-    effect: "none yet",
+    doc:
+      "Put the runtime, the virtual machine and all helpers into a cgroup below the pod's, which then has to " +
+      "allow for what they need. Otherwise they stay where the runtime was started. The host must have cgroups " +
+      "of version 2.",
+    effect: "the cgroup of the processes of a pod on the host, by `linux.cgroupsPath`",
   },
   static_sandbox_resource_mgmt: {
     doc: "Boot with all that the pod announces to need, and never change the machine's size later.",
