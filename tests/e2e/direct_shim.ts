@@ -39,6 +39,8 @@ export interface ContainerOptions {
   /** more mounts, and `linux.devices` */
   readonly mounts?: readonly Mount[];
   readonly devices?: readonly Device[];
+  /** `linux.cgroupsPath` */
+  readonly cgroupsPath?: string;
   /** path of the network namespace that the client has made */
   readonly netns?: string;
 }
@@ -180,6 +182,7 @@ export class DirectShim implements AsyncDisposable {
           ...(options.netns === undefined ? [] : [{ type: "network", path: options.netns }]),
         ],
         resources: options.resources,
+        cgroupsPath: options.cgroupsPath,
         devices: options.devices,
       },
       annotations: options.annotations ?? {},
