@@ -30,6 +30,7 @@ import { Sandbox } from "./sandbox.ts";
 import { SandboxLog } from "./sandbox_log.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
 import { within } from "./timing.ts";
+import type { VcpuPinning } from "./vcpu_pinning.ts";
 import { vmConfig } from "./vm_config.ts";
 
 /** What sandbox to create. */
@@ -118,6 +119,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     client,
     fit,
     swap,
+    pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
     disks,
     host,
     network,
@@ -132,6 +134,10 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const { volumes } = disks;
   serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling, volumes });
   return sandbox;
+}
+
+async function vcpuPinning(vm: Vm, log: Log): Promise<VcpuPinning> {
+  return new (await import("./vcpu_pinning.ts")).VcpuPinning(() => vm.vcpuThreads(), log);
 }
 
 /** Few pods swap, and only they load what it takes. */

@@ -17,6 +17,8 @@ export interface SandboxPolicy {
   readonly dialTimeoutMs: number;
   /** whether containers run without their system call filters */
   readonly disableSeccomp: boolean;
+  /** whether virtual CPUs are bound to the CPUs of the containers */
+  readonly pinVcpus: boolean;
   /** whether disks of the host may be plugged into the machine */
   readonly useDisks: boolean;
   /** disks that other processes serve; absent: there are none */
@@ -33,6 +35,7 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     createTimeoutMs: runtime.create_container_timeout * MS,
     dialTimeoutMs: agent.dial_timeout * MS,
     disableSeccomp: runtime.disable_guest_seccomp,
+    pinVcpus: runtime.enable_vcpus_pinning,
     useDisks: !hypervisor.disable_block_device_use,
     servedDisks: hypervisor.enable_vhost_user_store
       ? { folder: hypervisor.vhost_user_store_path, reconnectS: hypervisor.vhost_user_reconnect_timeout_sec }

@@ -25,6 +25,7 @@ import { SIGNALS } from "../sys/signals.ts";
 import type { SandboxNetwork } from "./network.ts";
 import type { SandboxPolicy } from "./policy.ts";
 import { workloadOf } from "./sizing.ts";
+import type { VcpuPinning } from "./vcpu_pinning.ts";
 import type { SavedContainer } from "./state.ts";
 import { pause, within } from "./timing.ts";
 import type { SavedRecord } from "./record.ts";
@@ -48,6 +49,8 @@ export interface SandboxParts {
   readonly shareServer: Helper | undefined;
   readonly share: Share;
   readonly client: AgentClient;
+  /** binds the machine's virtual CPUs to those of its containers; absent where that is not asked for */
+  readonly pinning: VcpuPinning | undefined;
   /** keeps the machine as large as it has to be; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
   /** absent where containers get no swap */
@@ -164,7 +167,10 @@ export class Sandbox implements AsyncDisposable {
       this.#makeSmaller(id);
       throw container.reason;
     }
-    if (fitted.status === "fulfilled") return container.value;
+    if (fitted.status === "fulfilled") {
+      await this.#parts.pinning?.set(id, spec.linux?.resources?.cpu?.cpus ?? "");
+      return container.value;
+    }
     this.#makeSmaller(id);
     await container.value.forceExit(UNKNOWN_STATUS);
     await container.value.release();
@@ -174,7 +180,9 @@ export class Sandbox implements AsyncDisposable {
   /** Gives the host back what a container needed, if the machine goes on without it. */
   #makeSmaller(id: string): void {
     this.#parts.swap?.forget(id);
-    if (!this.isStopped) this.#parts.fit?.forget(id);
+    if (this.isStopped) return;
+    const { fit, pinning } = this.#parts;
+    (fit?.forget(id) ?? Promise.resolve()).then(() => pinning?.forget(id));
   }
 
   /** Asks the agent whether it is there. @throws {Error} it is not, or does not answer in time */
@@ -281,7 +289,10 @@ export class Sandbox implements AsyncDisposable {
       isLost: () => this.#lost,
       outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
-      makeRoom: async (id, resources) => await this.#parts.fit?.want(id, workloadOf(resources)),
+      makeRoom: async (id, resources) => {
+        await this.#parts.fit?.want(id, workloadOf(resources));
+        await this.#parts.pinning?.set(id, resources.cpu?.cpus ?? "");
+      },
       starting: async (id) => {
         if (id === this.id) await this.#parts.network.settle();
       },

@@ -32,7 +32,7 @@ export function workloadOf(resources: Resources | undefined): Workload {
   const memory = [Number(resources?.memory?.limit ?? 0), ...hugePages].filter((bytes) => bytes > 0);
   return {
     cpus: cpusOf(resources?.cpu?.quota, resources?.cpu?.period),
-    boundTo: cpuCount(resources?.cpu?.cpus ?? ""),
+    boundTo: cpuNumbers(resources?.cpu?.cpus ?? "").length,
     memoryMiB: Math.trunc(memory.reduce((sum, bytes) => sum + bytes, 0) / MIB),
   };
 }
@@ -104,12 +104,14 @@ function cpusOf(quota: number | bigint = 0, period: number | bigint = 0): number
   return quota > 0 && period > 0 ? Number(quota) / Number(period) : 0;
 }
 
-/** How many CPUs a list such as "0-3,7" has; those of a list that the host would refuse do not count. */
-function cpuCount(list: string): number {
-  let count = 0;
-  for (const part of list.split(",")) {
-    const [, first = "", last = first] = /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part) ?? [];
-    if (first !== "") count += Math.max(Number(last) - Number(first) + 1, 0);
-  }
-  return count;
+/** The CPUs of a list such as "0-3,7"; parts that the host would refuse do not count. */
+export function cpuNumbers(list: string): number[] {
+  return list.split(",").flatMap((part) => {
+    const [, first = "", last = first] = /^\s*(\d{1,4})(?:-(\d{1,4}))?\s*$/.exec(part) ?? [];
+    if (first === "") return [];
+    return Array.from(
+      { length: Math.max(Number(last) - Number(first) + 1, 0) },
+      (_, index) => Number(first) + index,
+    );
+  });
 }

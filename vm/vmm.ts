@@ -292,6 +292,8 @@ export interface Vm extends AsyncDisposable {
   readonly vcpus: number;
   /** Memory that is plugged in. */
   readonly memoryMiB: number;
+  /** Ids of the threads that run the processors, in their order. */
+  vcpuThreads(): Promise<readonly number[]>;
   /**
    * Plugs processors in or out, between those at boot and {@linkcode VmConfig.maxVcpus}. The guest has to put new ones
    * into use, and may keep one that is to go.

@@ -35,7 +35,6 @@ export const RUNTIME = {
   static_sandbox_resource_mgmt: flag(false),
   enable_vcpus_pinning: flag(false, {
     annotation: { alias: "io.katacontainers.enable_vcpus_pinning" },
-    missing: { say: "warn", why: "threads of virtual CPUs are not bound to CPUs in this version" },
   }),
   sandbox_bind_mounts: list([], { path: true }),
   disable_guest_empty_dir: flag(false),

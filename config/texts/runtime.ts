@@ -35,7 +35,7 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   },
   enable_vcpus_pinning: {
     doc: "Bind the threads of virtual CPUs to the pod's CPUs when there are as many.",
-    effect: "none yet",
+    effect: "the CPUs of the threads that run virtual CPUs",
   },
   sandbox_bind_mounts: {
     doc:

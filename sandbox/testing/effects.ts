@@ -367,7 +367,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
         "-m 2048M,slots=10,maxmem=5120M",
       ],
     },
-    enable_vcpus_pinning: missing("true"),
+    enable_vcpus_pinning: { value: "true", policy: { pinVcpus: true } },
     sandbox_bind_mounts: shown("[]", "fs/share_test.ts", "what a sandbox shares with all"),
     disable_guest_empty_dir: kept("true"),
     vfio_mode: missing('"vfio"'),

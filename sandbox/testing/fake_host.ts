@@ -88,6 +88,7 @@ export class FakeHost implements Host, AsyncDisposable {
           [Symbol.asyncDispose]: () => this.#release(`take disk ${path}`),
         });
       },
+      vcpuThreads: () => Promise.resolve([]),
       resizeCpus: (wanted: number) => {
         this.#step(`${wanted} CPUs`);
         return Promise.resolve(size.vcpus = wanted);

@@ -91,6 +91,7 @@ async function withPod(
     cleanup.defer(() => Deno.remove(folder, { recursive: true }));
     const configuration = writeConfiguration(folder, {
       hypervisor: { default_memory: 512, default_maxvcpus: 2, default_maxmemory: 2048, ...hypervisor },
+      runtime: { enable_vcpus_pinning: true },
     });
     await using shim = await startShim(id, { configuration });
     const pod = new Pod(shim, rootfs.path);
@@ -101,14 +102,27 @@ async function withPod(
   assert.deepEqual(await leaksSince(before), []);
 }
 
+/** The threads of a machine's virtual CPUs, and where they may run. */
+function vcpusOf(pid: number): string[] {
+  const tasks = [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => `/proc/${pid}/task/${name}`);
+  return tasks.flatMap((task) => {
+    const name = Deno.readTextFileSync(`${task}/comm`).trim();
+    const allowed = /^Cpus_allowed_list:\s+(\S+)$/m.exec(Deno.readTextFileSync(`${task}/status`))?.[1];
+    return name.startsWith("CPU ") ? [`${name}: ${allowed}`] : [];
+  }).sort();
+}
+
 Deno.test("processors and memory follow a pod's containers up and down", async () => {
   await withPod({ enable_guest_swap: true }, async (pod, id, shim) => {
     const boot = await pod.look();
     assert.equal(boot.cpus, 1);
     assert.equal(boot.swapMiB, 0);
 
-    await pod.add("large", memberOf(id), { cpu: TWO_CPUS, memory: { limit: 256 * MIB } });
+    await pod.add("large", memberOf(id), { cpu: { ...TWO_CPUS, cpus: "0-1" }, memory: { limit: 256 * MIB } });
     await pod.sees("the guest has grown", (seen) => seen.cpus === 2 && seen.memoryMiB > boot.memoryMiB + 250);
+
+    const { pid } = await shim.task.state({ id: "large" });
+    assert.deepEqual(vcpusOf(pid), ["CPU 0/TCG: 0", "CPU 1/TCG: 1"]);
 
     await shim.task.update({ id: "large", resources: limits({ memory: { limit: 512 * MIB } }) });
     await pod.sees("the guest has found its memory", ({ memoryMiB }) => memoryMiB > boot.memoryMiB + 500);

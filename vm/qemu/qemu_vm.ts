@@ -91,6 +91,10 @@ export class QemuVm implements Vm {
     return this.#parts.memory.memoryMiB;
   }
 
+  vcpuThreads(): Promise<readonly number[]> {
+    return this.#parts.cpus.threads();
+  }
+
   resizeCpus(wanted: number): Promise<number> {
     return this.#parts.cpus.resize(wanted);
   }

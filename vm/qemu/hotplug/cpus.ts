@@ -10,6 +10,12 @@ interface Slot {
   readonly "qom-path"?: string;
 }
 
+/** A processor, as QEMU knows it without asking the guest. */
+interface Fast {
+  readonly "cpu-index": number;
+  readonly "thread-id": number;
+}
+
 /** How a machine's processors may change. */
 export interface CpuLimits {
   readonly atBoot: number;
@@ -53,6 +59,12 @@ export class Cpus {
     if (target > this.count) await this.#add(target - this.count);
     while (canRemove && target < this.count && await this.#removeNewest());
     return this.count;
+  }
+
+  /** Ids of their threads, in order. */
+  async threads(): Promise<number[]> {
+    const cpus = await this.#plugs.qmp.execute("query-cpus-fast") as Fast[];
+    return cpus.toSorted((a, b) => a["cpu-index"] - b["cpu-index"]).map((cpu) => cpu["thread-id"]);
   }
 
   async #add(count: number): Promise<void> {

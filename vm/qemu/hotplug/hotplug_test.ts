@@ -21,6 +21,10 @@ Deno.test("QEMU is given processors up to its places", () =>
     assert.equal(await vm.resizeCpus(9), 3);
     assert.equal(await vm.resizeCpus(1), 3, "emulated processors cannot be taken out");
     assert.equal(vm.vcpus, 3);
+    const names = (await vm.vcpuThreads()).map((tid) =>
+      Deno.readTextFileSync(`/proc/${vm.pid}/task/${tid}/comm`)
+    );
+    assert.deepEqual(names, ["CPU 0/TCG\n", "CPU 1/TCG\n", "CPU 2/TCG\n"]);
   }));
 
 Deno.test("QEMU is given memory in whole blocks, up to its limit and its sockets", () =>
