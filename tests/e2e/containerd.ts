@@ -17,6 +17,8 @@ export interface ContainerdOptions {
   readonly configuration?: string;
   /** shims log more */
   readonly debug?: boolean;
+  /** the host's side of pods' links is in a network namespace that nobody else uses; a new one at each start */
+  readonly ownNetwork?: boolean;
   /** settings of the container runtime interface for node agents; default: it is off */
   readonly cri?: (folder: string) => string;
 }
@@ -39,6 +41,9 @@ export interface CtrOptions {
 const CTR_TIMEOUT_MS = 120_000;
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
+
+/** Runs what follows in a network namespace of its own, in which it can listen on the loopback address. */
+const IN_OWN_NETWORK = `unshare --net sh -c 'ip link set lo up && exec "$0" "$@"'`;
 
 /** Runtime name by which clients ask for this product. */
 export const RUNTIME = "io.containerd.kata.v2";
@@ -125,7 +130,9 @@ ${cri?.(this.folder) ?? ""}`;
     this.#process = new Deno.Command("/bin/sh", {
       args: [
         "-c",
-        'exec "$0" --config "$1/config.toml" >>"$1/log" 2>&1',
+        `exec ${
+          this.#options.ownNetwork ? IN_OWN_NETWORK : ""
+        } "$0" --config "$1/config.toml" >>"$1/log" 2>&1`,
         this.program("containerd"),
         this.folder,
       ],

@@ -263,7 +263,8 @@ export class Pod {
   /** What a container wrote to its log: the text of all lines, without times and names of streams. */
   async output(containerId: string): Promise<string> {
     const { logPath } = await this.status(containerId);
-    const lines = (await Deno.readTextFile(logPath)).split("\n").filter((line) => line !== "");
+    // what comes after the last end of a line is being written
+    const lines = (await Deno.readTextFile(logPath)).split("\n").slice(0, -1);
     return lines.map((line) => /^\S+ std(?:out|err) ([FP]) (.*)$/.exec(line)).map((match, index) => {
       if (match === null) throw new Error(`not a line of a log: ${JSON.stringify(lines[index])}`);
       return match[1] === "F" ? `${match[2]}\n` : match[2];
