@@ -110,7 +110,8 @@ function refused(path: string, why: string): RpcError {
   return new RpcError(Code.InvalidArgument, `network namespace "${path}" ${why}`);
 }
 
-function identityOf(path: string): NamespaceIdentity {
+/** Which namespace a path leads to. @throws {Deno.errors.NotFound} */
+export function identityOf(path: string): NamespaceIdentity {
   const { dev, ino } = Deno.statSync(path);
   return { device: dev, inode: ino ?? 0 };
 }

@@ -16,7 +16,7 @@ import { type Log, reason } from "./log.ts";
 import type { HostPaths } from "./paths.ts";
 import { bootId, isAlive, type ProcessIdentity } from "./process_identity.ts";
 import { SIGNALS } from "../sys/signals.ts";
-import type { SavedSandbox } from "./state.ts";
+import type { SavedHooks, SavedSandbox } from "./state.ts";
 import { readState, type Reclaimed, StateFile } from "./state_file.ts";
 import { delay } from "../sys/timer.ts";
 
@@ -31,6 +31,7 @@ export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
   if (saved.cgroups !== undefined) await releaseCgroups(saved.cgroups, log);
   for (const path of [...saved.mounts].reverse()) attempt(() => unmountRootfs(path), log);
   for (const folder of saved.folders) removeFolder(folder, log);
+  if (saved.hooks !== undefined) await runHooks(saved.hooks, log);
 }
 
 /**
@@ -147,6 +148,15 @@ async function releaseCgroups(folders: readonly string[], log: Log): Promise<voi
     await removeCgroups(folders, log);
   } catch (error) {
     log.write("warning", reason(error));
+  }
+}
+
+/** Few containers have hooks. */
+async function runHooks(all: readonly SavedHooks[], log: Log): Promise<void> {
+  if (all.length === 0) return;
+  const { runLastHooks } = await import("./last_hooks.ts");
+  for (const hooks of all) {
+    await runLastHooks(hooks, log).catch((error) => log.write("warning", reason(error)));
   }
 }
 

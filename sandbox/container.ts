@@ -37,8 +37,12 @@ export interface ContainerContext {
   outOfMemory(id: string): Promise<void>;
   /** writes the saved state */
   save(): Promise<void>;
-  /** makes the machine large enough for what a container may use from now on */
-  makeRoom(id: string, resources: Resources): Promise<void>;
+  /**
+   * Makes the machine large enough for what a container may use from now on.
+   *
+   * @returns the part of it that changes, as the guest is told of it
+   */
+  makeRoom(id: string, resources: Resources, change: Resources): Promise<Resources>;
   /** sees to it that the guest is as the host is, before the first program of a container runs */
   starting(id: string): Promise<void>;
   /** the container is gone: its id is free */
@@ -219,9 +223,10 @@ export class Container {
    */
   async update(resources: Resources): Promise<void> {
     this.expect(["created", "running", "paused"], "update");
+    const told = await this.#context.makeRoom(this.id, merged(this.#resources, resources), resources);
+    // another update may have come meanwhile
     this.#resources = merged(this.#resources, resources);
-    await this.#context.makeRoom(this.id, this.#resources);
-    await this.#guest.update(resources);
+    await this.#guest.update(told);
   }
 
   /**

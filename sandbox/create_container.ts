@@ -55,7 +55,7 @@ export async function createContainer(
   const { storages, devices, ...equipment } = await equip(options, plans, parts, taken);
   const terminal = io.names.terminal;
   const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel });
-  const hooks = HostHooks.of({ id, bundle, spec, netns: parts.network.path, log: parts.log });
+  const hooks = HostHooks.of({ ...parts, id, bundle, spec });
   const { pid } = parts.vm;
   const { resources } = spec.linux ?? {};
   const known = new AgentContainer(parts.client, id);
@@ -89,8 +89,8 @@ export async function createStandIn(
   parts: SandboxParts,
   context: ContainerContext,
 ): Promise<Container> {
-  const { log, vm: { pid } } = parts;
-  const hooks = HostHooks.of({ id, bundle, spec, netns: parts.network.path, log });
+  const { vm: { pid } } = parts;
+  const hooks = HostHooks.of({ ...parts, id, bundle, spec });
   const guest = new PodStandIn(id);
   const taken = new AsyncDisposableStack();
   const container = new Container({

@@ -18,6 +18,8 @@ const MOST_SWAPPINESS = 200n;
 
 const MIB = 1_048_576;
 
+type Memory = NonNullable<Resources["memory"]>;
+
 /** What the swap space of one sandbox is made with. */
 export interface GuestSwapOptions {
   /** where the files go; they are removed with it */
@@ -34,7 +36,8 @@ export interface GuestSwapOptions {
 /** The swap space of one sandbox. It only grows: the kernel would have to read all of it back to give it up. */
 export class GuestSwap {
   readonly #options: GuestSwapOptions;
-  readonly #wishes = new Map<string, Resources>();
+  /** by container: its specification, with what updates have made of its limits */
+  readonly #wishes = new Map<string, Spec>();
   #bytes = 0;
   #files = 0;
   /** one file at a time; never rejects */
@@ -45,21 +48,39 @@ export class GuestSwap {
   }
 
   /**
-   * Gives the guest as much swap as a container asks for beside the others.
+   * Gives the guest as much swap as a container asks for beside the others, in place of what it asked for before.
    *
    * @throws {RpcError} `INVALID_ARGUMENT` for an annotation
    * @throws {Error} the file cannot be made, or the monitor or the guest refuses it; nothing of it is left then
    */
   async want(id: string, spec: Spec): Promise<void> {
-    this.#wishes.set(id, withSwapAnnotations(spec).linux?.resources ?? {});
+    const before = this.#wishes.get(id);
+    this.#wishes.set(id, withSwapAnnotations(spec));
     const done = this.#turn.then(() => this.#grow());
     this.#turn = done.catch(() => {});
     try {
       await done;
     } catch (error) {
-      this.#wishes.delete(id);
+      if (before === undefined) this.#wishes.delete(id);
+      else this.#wishes.set(id, before);
       throw error;
     }
+  }
+
+  /**
+   * The same for a container whose limits change.
+   *
+   * @param resources all of its limits from now on
+   * @param change what of them is new
+   * @returns the change as the guest is told of it
+   * @throws {Error} as {@linkcode GuestSwap.want}
+   */
+  async update(id: string, resources: Resources, change: Resources): Promise<Resources> {
+    const known = this.#wishes.get(id);
+    if (known === undefined) return change;
+    const spec = { ...known, linux: { ...known.linux, resources: withSwappiness(resources, known) } };
+    await this.want(id, spec);
+    return change.memory === undefined ? change : { ...change, memory: toldMemory(change.memory, spec) };
   }
 
   /** What the guest is told of a container. @throws {RpcError} `INVALID_ARGUMENT` for an annotation */
@@ -73,7 +94,8 @@ export class GuestSwap {
   }
 
   async #grow(): Promise<void> {
-    const missing = swapBytes(this.#wishes.values(), this.#options.defaultMiB * MIB) - this.#bytes;
+    const limits = [...this.#wishes.values()].map(({ linux }) => linux?.resources ?? {});
+    const missing = swapBytes(limits, this.#options.defaultMiB * MIB) - this.#bytes;
     if (missing <= 0) return;
     const path = `${this.#options.folder}/swap${this.#files++}`;
     try {
@@ -151,6 +173,20 @@ export function specWithSwap(spec: Spec): Spec {
   const { swappiness: _swappiness, swap, ...rest } = resources.memory;
   const memory = swap === undefined || !(Number(rest.limit ?? 0) > 0) ? rest : { ...rest, swap };
   return { ...annotated, linux: { ...annotated.linux, resources: { ...resources, memory } } };
+}
+
+/** An update says nothing of a swappiness, which so stays as it was. */
+function withSwappiness(resources: Resources, { linux }: Spec): Resources {
+  const { swappiness } = linux?.resources?.memory ?? {};
+  return swappiness === undefined ? resources : { ...resources, memory: { ...resources.memory, swappiness } };
+}
+
+/** Swap is limited beside memory, so where one of them changes the guest needs both. */
+function toldMemory({ swappiness: _, swap: _swap, ...change }: Memory, spec: Spec): Memory {
+  const { limit, swap } = specWithSwap(spec).linux?.resources?.memory ?? {};
+  if (limit === undefined || swap === undefined) return change;
+  const isNone = Number(swap) >= 0 && Number(swap) < Number(limit);
+  return { ...change, limit, swap: isNone ? limit : swap };
 }
 
 function count(spec: Spec, name: string, most: bigint): number | undefined {

@@ -60,6 +60,23 @@ Deno.test("annotations about swap, and what of it the guest is told", () => {
   assert.throws(() => withSwapAnnotations(wish({}, { [SWAP_BYTES]: "1G" })), /swap_in_bytes" must be/);
 });
 
+Deno.test("an update tells the guest of memory and swap together, as the annotations have it", async () => {
+  const swap = new GuestSwap({
+    folder: "/nowhere",
+    disks: { use: () => assert.fail("nothing has to be plugged in") },
+    agent: { addSwap: () => assert.fail("nothing is new") },
+    defaultMiB: 2,
+    log: { write: () => {} },
+  });
+  await swap.want("c", wish({ limit: 10 }, { [SWAP_BYTES]: "20" }));
+  const update = (limit: number) =>
+    swap.update("c", { memory: { limit } }, { memory: { limit, swap: limit } });
+  assert.deepEqual(await update(15), { memory: { limit: 15, swap: 20 } });
+  assert.deepEqual(await update(30), { memory: { limit: 30, swap: 30 } });
+  const cpu = { cpu: { shares: 2 } };
+  assert.deepEqual(await swap.update("c", { memory: { limit: 30 }, ...cpu }, cpu), cpu);
+});
+
 Deno.test("swap grows by files, one after the other, and one that is refused leaves nothing", async () => {
   const folder = await Deno.makeTempDir({ prefix: "kata-swap-" });
   await using cleanup = new AsyncDisposableStack();
@@ -94,18 +111,32 @@ Deno.test("swap grows by files, one after the other, and one that is refused lea
     swap.want("a", wish({ limit: MIB, swappiness: 10 })),
     swap.want("b", wish({}, { [SWAPPINESS]: "1" })),
   ]);
+  // what an update leaves out stays as it is
+  const grown = { memory: { limit: 2 * MIB } };
+  assert.deepEqual(await swap.update("a", grown, grown), grown);
+  const unknown = { memory: { limit: 9 * MIB, swap: 99 * MIB } };
+  assert.deepEqual(await swap.update("stand-in", unknown, unknown), unknown);
   swap.forget("a");
   await swap.want("c", wish({ limit: MIB, swappiness: 10 }));
   refusal = "no room";
-  await assert.rejects(swap.want("d", wish({ limit: MIB, swappiness: 10 })), {
-    message: `cannot give the guest ${MIB} bytes of swap in "${folder}/swap1": no room`,
+  await assert.rejects(swap.want("d", wish({ limit: 2 * MIB, swappiness: 10 })), {
+    message: `cannot give the guest ${MIB} bytes of swap in "${folder}/swap2": no room`,
   });
+  const more = { memory: { limit: 3 * MIB } };
+  await assert.rejects(swap.update("c", more, more), /no room/);
+  refusal = "";
+  await swap.update("c", { memory: { limit: MIB } }, { memory: { limit: MIB } });
   assert.deepEqual(events, [
     `plug /swap0 virtio-blk ${3 * MIB + 4096}`,
     "swap on 2,31",
     `plug /swap1 virtio-blk ${MIB + 4096}`,
     "swap on 2,31",
+    `plug /swap2 virtio-blk ${MIB + 4096}`,
+    "swap on 2,31",
+    "unplug",
+    `plug /swap3 virtio-blk ${MIB + 4096}`,
+    "swap on 2,31",
     "unplug",
   ]);
-  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["swap0"]);
+  assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["swap0", "swap1"]);
 });

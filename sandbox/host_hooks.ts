@@ -10,7 +10,10 @@ import type { HookState } from "../oci/run_hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
-import type { Log } from "./log.ts";
+import { identityOf } from "../net/namespace.ts";
+import { type Log, reason } from "./log.ts";
+import type { SavedRecord } from "./record.ts";
+import type { SavedHooks } from "./state.ts";
 
 /** Kinds that concern the host; a `startContainer` hook is a file of the container, and the guest's to run. */
 const KINDS: readonly HookKind[] = ["prestart", "createRuntime", "poststart", "poststop"];
@@ -20,8 +23,10 @@ export interface HookedContainer {
   readonly id: string;
   readonly bundle: string;
   readonly spec: Spec;
-  /** a path to the pod's network namespace; undefined: the specification's, if it has one */
-  readonly netns: string | undefined;
+  /** paths to the pod's network namespace: for this process (undefined: the specification's), and the client's */
+  readonly network: { readonly path: string | undefined; readonly given: string | undefined };
+  /** what has to be done even if this process is not there any more */
+  readonly record: Pick<SavedRecord, "oweHooks" | "paidHooks">;
   readonly log: Log;
 }
 
@@ -44,8 +49,10 @@ export class HostHooks {
   /** When the container is created. @throws {HookError} for the first that fails */
   async created(pid: number): Promise<void> {
     this.#phase = "begun";
-    const { netns = networkPathOf(this.#container.spec) } = this.#container;
+    const { network, spec, record } = this.#container;
+    const netns = network.path ?? networkPathOf(spec);
     if (netns) this.#namespace = new OwnedFd(openFd(netns, O.RDONLY));
+    if (hasHooks(spec.hooks, "poststop")) await record.oweHooks(this.#owed());
     const { runHooks } = await this.#runner();
     for (const kind of ["prestart", "createRuntime"] as const) {
       await runHooks(kind, this.#container.spec.hooks, this.#state("creating", pid), await this.#start());
@@ -61,8 +68,32 @@ export class HostHooks {
   async stopped(): Promise<void> {
     const begun = this.#phase === "begun";
     this.#phase = "over";
-    if (begun) await this.#runAnyway("poststop", this.#state("stopped"));
+    if (!begun) return;
+    const { id, spec, record, log } = this.#container;
+    if (hasHooks(spec.hooks, "poststop")) {
+      await this.#runAnyway("poststop", this.#state("stopped"));
+      await record.paidHooks(id).catch((error) => log.write("warning", reason(error)));
+    }
     this.#namespace?.close();
+  }
+
+  /** What is left to do if this process dies. */
+  #owed(): SavedHooks {
+    const { id, bundle, spec, network } = this.#container;
+    const { ociVersion, annotations, hooks } = spec;
+    const namespace = this.#namespace;
+    const netns = namespace && {
+      path: network.given ?? networkPathOf(spec) ?? "",
+      ...identityOf(`/proc/self/fd/${namespace.fd}`),
+    };
+    return {
+      id,
+      bundle,
+      ociVersion,
+      poststop: hooks?.poststop ?? [],
+      ...(annotations && { annotations }),
+      ...(netns && { netns }),
+    };
   }
 
   async #runAnyway(kind: HookKind, state: HookState): Promise<void> {

@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import type { Hook, Hooks } from "../oci/spec.ts";
 import { TestNamespace } from "../sys/test_helpers.ts";
 import { createSandbox } from "./create_sandbox.ts";
+import { replay } from "./cleanup.ts";
 import { refuseHooks } from "./host_hooks.ts";
 import { noIo } from "./io.ts";
-import type { Log } from "./log.ts";
+import { type Log, silentLog } from "./log.ts";
+import type { SavedSandbox } from "./state.ts";
+import { readState } from "./state_file.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 
 /** A sandbox whose containers are made of these hooks; what is logged is kept. */
@@ -85,6 +88,41 @@ Deno.test("a hook that fails before the start fails the container, and nothing i
   assert.ok(host.guest.calls.includes("removeContainer"));
   await assert.rejects(create(), /exited with 2/);
   await sandbox[Symbol.asyncDispose]();
+});
+
+Deno.test("the last hooks are run from a fresh process if their owner has died, and only once otherwise", async () => {
+  await using host = new FakeHost();
+  const log = `${host.bundle}/log`;
+  const poststop = hook(`read -r state; echo "$PWD $(readlink /proc/self/ns/net) $state" >> ${log}`);
+  const lines = () => Deno.readTextFileSync(log).trim().split("\n").map((line) => line.split(" "));
+  const saved = async () => await readState(`${host.paths.state}/s1`) ?? assert.fail("nothing is saved");
+  let crashed: SavedSandbox;
+  let inode: string;
+  {
+    using namespace = new TestNamespace();
+    const { sandbox, create } = await make(host, { poststop: [poststop] }, namespace.path);
+    const container = await create();
+    crashed = { ...await saved(), helpers: [], folders: [] };
+    inode = `net:[${Deno.statSync(namespace.path).ino}]`;
+    await replay(crashed, silentLog);
+    await container.delete();
+    assert.deepEqual((await saved()).hooks, []);
+    await sandbox[Symbol.asyncDispose]();
+  }
+  const state = { ociVersion: testSpec().ociVersion, id: "s1", bundle: host.bundle, annotations: { a: "b" } };
+  const told = JSON.stringify({ ...state, status: "stopped" });
+  assert.deepEqual(lines().map(([cwd, netns]) => [cwd, netns]), Array(2).fill([host.bundle, inode]));
+  for (const [, , text = ""] of lines()) assert.deepEqual(JSON.parse(text), JSON.parse(told));
+
+  // neither the namespace nor the bundle is there any more
+  await replay(
+    { ...crashed, hooks: crashed.hooks?.map((hooks) => ({ ...hooks, bundle: "/nowhere" })) },
+    silentLog,
+  );
+  const [cwd, netns] = lines()[2] ?? [];
+  assert.equal(cwd, "/");
+  assert.notEqual(netns, inode);
+  assert.notEqual(netns, Deno.readLinkSync("/proc/self/ns/net"));
 });
 
 Deno.test("hooks that fail after the start are logged", async () => {

@@ -108,6 +108,11 @@ export class SandboxNetwork implements AsyncDisposable {
     return this.#namespace?.path;
   }
 
+  /** The path to it that the client gave. */
+  get given(): string | undefined {
+    return this.#namespace?.given;
+  }
+
   /** What the machine has at boot. Their descriptors are good until {@linkcode attach}. */
   get nics(): readonly Nic[] {
     return this.#network?.endpoints.map(({ nic }) => nic) ?? [];

@@ -8,7 +8,7 @@ import { replay } from "./cleanup.ts";
 import type { Log } from "./log.ts";
 import type { HostPaths } from "./paths.ts";
 import { bootId, identify } from "./process_identity.ts";
-import { type SavedSandbox, STATE_VERSION } from "./state.ts";
+import { type SavedHooks, type SavedSandbox, STATE_VERSION } from "./state.ts";
 import { StateFile } from "./state_file.ts";
 
 /** Parts of the state that change. */
@@ -67,6 +67,16 @@ export class SavedRecord implements AsyncDisposable {
   /** Something is about to be mounted here. */
   async addMount(path: string): Promise<void> {
     if (!this.#saved.mounts.includes(path)) await this.#change({ mounts: [...this.#saved.mounts, path] });
+  }
+
+  /** From now on these hooks have to be run when the container is gone. */
+  async oweHooks(hooks: SavedHooks): Promise<void> {
+    await this.#change({ hooks: [...this.#saved.hooks ?? [], hooks] });
+  }
+
+  /** They were run. */
+  async paidHooks(containerId: string): Promise<void> {
+    await this.#change({ hooks: this.#saved.hooks?.filter(({ id }) => id !== containerId) });
   }
 
   async update(change: SavedChange): Promise<void> {

@@ -289,9 +289,11 @@ export class Sandbox implements AsyncDisposable {
       isLost: () => this.#lost,
       outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
-      makeRoom: async (id, resources) => {
+      makeRoom: async (id, resources, change) => {
         await this.#parts.fit?.want(id, workloadOf(resources));
+        const told = await this.#parts.swap?.update(id, resources, change);
         await this.#parts.pinning?.set(id, resources.cpu?.cpus ?? "");
+        return told ?? change;
       },
       starting: async (id) => {
         if (id === this.id) await this.#parts.network.settle();

@@ -81,7 +81,11 @@ export function merged(before: Resources | undefined, change: Resources): Resour
       ...(cpu?.quota ? { quota: cpu.quota } : {}),
       ...(cpu?.cpus ? { cpus: cpu.cpus } : {}),
     },
-    memory: { ...before?.memory, ...(memory?.limit === undefined ? {} : { limit: memory.limit }) },
+    memory: {
+      ...before?.memory,
+      ...(memory?.limit === undefined ? {} : { limit: memory.limit }),
+      ...(memory?.swap === undefined ? {} : { swap: memory.swap }),
+    },
     ...(hugepageLimits ? { hugepageLimits } : {}),
   };
 }

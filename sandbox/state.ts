@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { NamespaceIdentity } from "../net/namespace.ts";
 import type { SavedNetwork } from "../net/saved.ts";
+import type { Hook } from "../oci/spec.ts";
 import type { ProcessIdentity } from "./process_identity.ts";
 
 /** Format of the file; a file with another one is not touched. */
@@ -15,6 +17,17 @@ export interface SavedContainer {
   readonly id: string;
   readonly bundle: string;
   readonly state: "creating" | "created" | "running" | "pausing" | "paused" | "stopped";
+}
+
+/** What has to be run on the host when nothing is left of a container. */
+export interface SavedHooks {
+  readonly id: string;
+  readonly bundle: string;
+  readonly ociVersion: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly poststop: readonly Hook[];
+  /** the pod's network namespace, where it has one; the path is empty if only its processes held it */
+  readonly netns?: NamespaceIdentity & { readonly path: string };
 }
 
 /** The saved state of a sandbox. */
@@ -39,6 +52,8 @@ export interface SavedSandbox {
   readonly cgroups?: readonly string[];
   /** what was done in a network namespace that outlives the sandbox */
   readonly network?: SavedNetwork;
+  /** of containers whose first hooks were run */
+  readonly hooks?: readonly SavedHooks[];
 }
 
 /** Reads a saved state; `undefined` if the text is not one. */
@@ -54,17 +69,29 @@ export function parseState(text: string): SavedSandbox | undefined {
 
 function isSaved(value: unknown): value is SavedSandbox {
   if (typeof value !== "object" || value === null) return false;
-  const { version, id, bundle, bootId, owner, helpers, mounts, folders, containers, network, cgroups } =
-    value as Record<
-      string,
-      unknown
-    >;
+  const {
+    version,
+    id,
+    bundle,
+    bootId,
+    owner,
+    helpers,
+    mounts,
+    folders,
+    containers,
+    network,
+    cgroups,
+    hooks,
+  } = value as Record<
+    string,
+    unknown
+  >;
   return version === STATE_VERSION && typeof id === "string" && typeof bundle === "string" &&
     typeof bootId === "string" &&
     isProcess(owner) &&
     Array.isArray(helpers) && helpers.every(isProcess) && isTexts(mounts) && isTexts(folders) &&
     Array.isArray(containers) && (network === undefined || isNetwork(network)) &&
-    (cgroups === undefined || isTexts(cgroups));
+    (cgroups === undefined || isTexts(cgroups)) && (hooks === undefined || Array.isArray(hooks));
 }
 
 function isProcess(value: unknown): value is ProcessIdentity {

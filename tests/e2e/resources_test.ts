@@ -132,6 +132,8 @@ Deno.test("processors and memory follow a pod's containers up and down", async (
     assert.equal((await pod.look()).swapMiB, 32);
     const file = await Deno.stat(`/run/kata-containers/shared/sandboxes/${id}/swap0`);
     assert.deepEqual([file.size, (file.mode ?? 0) & 0o777], [32 * MIB + 4096, 0o600]);
+    await shim.task.update({ id: "swapping", resources: limits({ memory: { limit: 48 * MIB } }) });
+    assert.equal((await pod.look()).swapMiB, 48);
     await pod.remove("swapping");
 
     await pod.add("beyond", memberOf(id), { cpu: { quota: 900_000, period: 100_000 } });

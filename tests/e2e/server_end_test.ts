@@ -51,12 +51,17 @@ Deno.test("a server that does not answer any more is cleaned up with all that it
   {
     await using shim = await startShim(STUCK, { configuration: writeConfiguration(rootfs.folder) });
     const bundle = shim.writeBundle(STUCK, { args: ["sleep", "1000"], rootfs: rootfs.path });
+    const spec = JSON.parse(await Deno.readTextFile(`${bundle}/config.json`));
+    spec.hooks = { poststop: [{ path: "/bin/sh", args: ["sh", "-c", "cat > said"], env: ["PATH=/bin"] }] };
+    await Deno.writeTextFile(`${bundle}/config.json`, JSON.stringify(spec));
     await shim.task.create({ id: STUCK, bundle });
     await shim.task.start({ id: STUCK });
     Deno.kill(shim.pid, "SIGSTOP");
     shim.disconnect();
     await shim.run("delete");
     assert.deepEqual(await leaksSince(left), []);
+    const { id, status } = JSON.parse(await Deno.readTextFile(`${bundle}/said`));
+    assert.deepEqual([id, status], [STUCK, "stopped"]);
   }
 });
 
