@@ -31,8 +31,12 @@ export class GuestNetwork {
     this.#hotplugTimeoutMs = hotplugTimeoutMs;
   }
 
-  /** Gives the link with the interface's hardware address its name, addresses and settings, and brings it up. */
-  updateInterface(wanted: Interface): Promise<void> {
+  /**
+   * Gives the link with the interface's hardware address its name, addresses and settings, and brings it up.
+   *
+   * @param gone addresses that it had on the host and has no longer; others that it has are left alone
+   */
+  updateInterface(wanted: Interface, gone: readonly IPAddress[] = []): Promise<void> {
     return this.#alone(async (rtnetlink) => {
       const link = await this.#linkOf(rtnetlink, wanted);
       const renamed = wanted.name !== "" && wanted.name !== link.name;
@@ -40,6 +44,11 @@ export class GuestNetwork {
       if (link.up && renamed) await rtnetlink.setLink({ index: link.index, up: false });
       await keepToHostsAddresses(rtnetlink, link, wanted);
       for (const address of wanted.IPAddresses) await addAddress(rtnetlink, link, address);
+      for (const address of gone) await removeAddress(rtnetlink, link, address);
+      // with the first address of a network the kernel removes the others
+      if (gone.length > 0) {
+        for (const address of wanted.IPAddresses) await addAddress(rtnetlink, link, address);
+      }
       const restore = renamed ? await makeWay(rtnetlink, wanted.name) : undefined;
       await rtnetlink.setLink({
         index: link.index,
@@ -52,8 +61,12 @@ export class GuestNetwork {
     });
   }
 
-  /** Adds or replaces routes, those without a gateway first: the others may need them. Nothing is deleted. */
-  updateRoutes(routes: readonly WireRoute[]): Promise<WireRoute[]> {
+  /**
+   * Adds or replaces routes, those without a gateway first: the others may need them.
+   *
+   * @param gone routes that were there on the host and are no longer; others are left alone
+   */
+  updateRoutes(routes: readonly WireRoute[], gone: readonly WireRoute[] = []): Promise<WireRoute[]> {
     return this.#alone(async (rtnetlink) => {
       const direct = routes.filter((route) => route.gateway === "");
       const indirect = routes.filter((route) => route.gateway !== "");
@@ -66,6 +79,7 @@ export class GuestNetwork {
           throw isErrno(error) ? routeError(route, error) : error;
         }
       }
+      for (const route of gone) await removeRoute(rtnetlink, route);
       return await listRoutes(rtnetlink);
     });
   }
@@ -96,9 +110,19 @@ export class GuestNetwork {
     });
   }
 
-  /** Adds or replaces entries of the neighbour table. */
-  addNeighbours(neighbours: readonly ARPNeighbor[]): Promise<void> {
+  /**
+   * Adds or replaces entries of the neighbour table.
+   *
+   * @param gone entries to remove
+   */
+  addNeighbours(neighbours: readonly ARPNeighbor[], gone: readonly ARPNeighbor[] = []): Promise<void> {
     return this.#alone(async (rtnetlink) => {
+      for (const { toIPAddress, device } of gone) {
+        const link = await rtnetlink.findLink(device);
+        if (!link || !toIPAddress) continue;
+        await rtnetlink.deleteNeighbour({ link: link.index, address: toIPAddress.address })
+          .catch((error) => ignore(error, "ENOENT"));
+      }
       for (const { toIPAddress, device, lladdr, state, flags } of neighbours) {
         if (!toIPAddress) throw invalidArgument(`neighbour "${lladdr}" on "${device}" has no IP address`);
         const link = (await requireLink(rtnetlink, device)).index;
@@ -179,6 +203,24 @@ async function addAddress(rtnetlink: Rtnetlink, link: Link, { address, mask }: I
     // the host has it, and nobody else: it can be used at once
     ...(isIpv6 && { flags: IFA_F.PERMANENT | IFA_F.NODAD }),
   });
+}
+
+async function removeAddress(rtnetlink: Rtnetlink, link: Link, { address, mask }: IPAddress): Promise<void> {
+  const prefix = parsePrefix(`${address}/${mask}`);
+  await rtnetlink.deleteAddress({ link: link.index, address: prefix.address, prefixLength: prefix.length })
+    .catch((error) => ignore(error, "EADDRNOTAVAIL"));
+}
+
+/** It may have gone with its link or address, or be another one by now. */
+async function removeRoute(rtnetlink: Rtnetlink, route: WireRoute): Promise<void> {
+  const link = route.device === "" ? undefined : await rtnetlink.findLink(route.device);
+  if (!link) return;
+  const { mtu: _mtu, flags: _flags, ...found } = routeOf(route, link);
+  await rtnetlink.deleteRoute(found).catch((error) => ignore(error, "ESRCH"));
+}
+
+function ignore(error: unknown, ...codes: Parameters<typeof isErrno>[1][]): void {
+  if (!isErrno(error, ...codes)) throw error;
 }
 
 /** Renames the link that has the name already; it gets another one when the name is free. */

@@ -121,6 +121,57 @@ Deno.test("a link that is being plugged in is waited for, within its time", asyn
   });
 });
 
+Deno.test("what is gone is removed, and nothing else: addresses, routes and neighbours that others have made stay", async () => {
+  using inside = await namespace();
+  const network = new GuestNetwork(0, inside.fd);
+  const ip = (address: string, mask = "24") => ({
+    family: address.includes(":") ? IPFamily.v6 : IPFamily.v4,
+    address,
+    mask,
+  });
+  const [first, second, six] = [ip("10.1.2.3"), ip("10.1.2.4"), ip("fd00::3", "64")];
+  await network.updateInterface(link({ ...WANTED, IPAddresses: [first, second, six] }));
+  const routes = [
+    route({ gateway: "10.1.2.1", device: "eth0" }),
+    route({ dest: "10.7.0.0/16", gateway: "10.1.2.1", device: "eth0", mtu: 1300 }),
+    route({ dest: "10.8.0.0/16", device: "eth0", scope: 253 }),
+    route({ dest: "fd07::/64", gateway: "fd00::1", device: "eth0", family: IPFamily.v6 }),
+  ];
+  await network.updateRoutes(routes);
+  const neighbours = ["10.1.2.8", "10.1.2.9"].map((address) =>
+    neighbour({ toIPAddress: { address }, device: "eth0", lladdr: "02:00:00:00:00:09" })
+  );
+  await network.addNeighbours(neighbours);
+  using rtnetlink = new Rtnetlink(inside.fd);
+  const index = (await rtnetlink.findLink("eth0"))?.index ?? 0;
+  const addresses = async () =>
+    (await rtnetlink.addresses()).filter((one) => one.link === index && !one.address.startsWith("fe80"))
+      .map(({ address }) => address).sort();
+  const destinations = async () =>
+    (await network.listRoutes()).map(({ dest, gateway }) => `${dest} ${gateway}`)
+      .filter((text) => !/^10\.1\.2|^fd00|^fe80/.test(text)).sort();
+  await rtnetlink.addAddress({ link: index, address: "10.66.0.1", prefixLength: 16 });
+  await rtnetlink.addRoute({ destination: "10.67.0.0/16", gateway: "10.66.0.2", link: index });
+
+  for (let round = 0; round < 2; round++) {
+    // the kernel removes all addresses of a network with the first one
+    await network.updateInterface(link({ ...WANTED, IPAddresses: [second] }), [first, six]);
+    assert.deepEqual(await addresses(), ["10.1.2.4", "10.66.0.1"], `round ${round}`);
+  }
+  const [, seven] = routes;
+  await network.updateRoutes([route({ gateway: "10.1.2.9", device: "eth0" })], routes.slice(1));
+  assert.deepEqual(await destinations(), ["0.0.0.0/0 10.1.2.9", "10.66.0.0/16 ", "10.67.0.0/16 10.66.0.2"]);
+  // what has gone already, with its link or otherwise, and what is another route by now
+  const other = route({ dest: "10.67.0.0/16", gateway: "10.66.0.9", device: "eth0" });
+  await network.updateRoutes([], [...routes.slice(1), other, route({ ...seven, device: "eth9" })]);
+  assert.equal((await destinations()).length, 3);
+
+  await network.addNeighbours(neighbours.slice(0, 1), neighbours.slice(1));
+  await network.addNeighbours([], neighbours.slice(1));
+  const left = (await rtnetlink.neighbours()).filter(({ state }) => (state & 0x80) !== 0);
+  assert.deepEqual(left.map(({ address }) => address), ["10.1.2.8"]);
+});
+
 Deno.test("neighbours are permanent unless something else is said", async () => {
   using inside = await namespace();
   const network = new GuestNetwork(0, inside.fd);

@@ -81,9 +81,9 @@ export class PodNetwork implements AsyncDisposable {
   async look(): Promise<Difference> {
     const { namespace } = this.#options;
     const netlink = new Rtnetlink(namespace.fd);
-    const { links, present } = await scanLinks(netlink, namespace.name, isWiring).finally(() =>
-      netlink.close()
-    );
+    const isJoined = (index: number) => this.#joined.has(index);
+    const { links, present } = await scanLinks(netlink, namespace.name, isWiring, isJoined)
+      .finally(() => netlink.close());
     const added: PodLink[] = [];
     const changed: Endpoint[] = [];
     for (const pod of links) {

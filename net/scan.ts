@@ -24,7 +24,7 @@ const RTN_UNICAST = 1;
 
 /** What was found. */
 export interface Found {
-  /** Links that have an address, sorted by name; what this program has made itself is left out. */
+  /** Links that have an address or are known, sorted by name; what this program has made itself is left out. */
   readonly links: readonly PodLink[];
   /** Indices of all links. */
   readonly present: ReadonlySet<number>;
@@ -34,19 +34,23 @@ export interface Found {
  * Looks at a namespace.
  *
  * @param space what messages call it
+ * @param isKnown whether a link is wanted without an address, too
  * @throws {RpcError} `INVALID_ARGUMENT`: two links cannot be told apart, or a route has no link
  */
 export async function scanLinks(
   netlink: Rtnetlink,
   space: string,
   isOurs: (link: Link) => boolean,
+  isKnown: (index: number) => boolean = () => false,
 ): Promise<Found> {
   const all = await netlink.links();
   const present = new Set(all.map(({ index }) => index));
   const candidates = all.filter((link) => (link.flags & IFF.LOOPBACK) === 0 && !isOurs(link));
   if (candidates.length === 0) return { links: [], present };
   const addresses = await netlink.addresses();
-  const links = candidates.filter(({ index }) => addresses.some(({ link }) => link === index));
+  const links = candidates.filter(({ index }) =>
+    isKnown(index) || addresses.some(({ link }) => link === index)
+  );
   if (links.length === 0) return { links: [], present };
   refuseTwins(links, addresses, space);
   const routes = (await netlink.routes()).filter(isWanted);

@@ -10,6 +10,7 @@ import type { SavedNetwork } from "../net/saved.ts";
 import { PodNamespace } from "../net/namespace.ts";
 import type { Endpoint, PodNetwork } from "../net/pod_network.ts";
 import type { PodLink } from "../net/scan.ts";
+import type { ToldNetwork } from "../net/told.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { NetworkChanges } from "../sys/netlink/changes.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
@@ -52,6 +53,8 @@ export class SandboxNetwork implements AsyncDisposable {
   /** links that could not be joined: another try needs another look of theirs */
   readonly #refused = new Map<number, { readonly look: string; readonly error: unknown }>();
   #target: NetworkTarget | undefined;
+  /** what the guest knows */
+  #told: ToldNetwork | undefined;
   #last: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
@@ -93,7 +96,7 @@ export class SandboxNetwork implements AsyncDisposable {
     const network = taken.use(
       new PodNetwork({ namespace, model, queues, vhost: !noVhost, limits: { rx, tx }, save }),
     );
-    const groups = RTMGRP.LINK | RTMGRP.IPV4_IFADDR | RTMGRP.IPV6_IFADDR | RTMGRP.IPV4_ROUTE |
+    const groups = RTMGRP.LINK | RTMGRP.NEIGH | RTMGRP.IPV4_IFADDR | RTMGRP.IPV6_IFADDR | RTMGRP.IPV4_ROUTE |
       RTMGRP.IPV6_ROUTE;
     const changes = taken.use(new NetworkChanges(groups, namespace.fd));
     // one that was just made has no links
@@ -191,7 +194,8 @@ export class SandboxNetwork implements AsyncDisposable {
     }
     for (const endpoint of changed) await network.adapt(endpoint);
     const news = [...changed, ...paths.keys()];
-    if (news.length > 0) await this.#tell(news, paths);
+    // what went may have been the best way to a place that others lead to as well
+    if (news.length + removed.length > 0) await this.#tell(news, paths);
   }
 
   /** @returns the endpoint, and where the guest finds its device; undefined if it cannot be had */
@@ -234,26 +238,38 @@ export class SandboxNetwork implements AsyncDisposable {
       );
     }
     await network.part(endpoint);
+    this.#told?.forget(endpoint.pod);
   }
 
   /** Interfaces first, then routes over them, as these need the addresses. */
   async #tell(endpoints: readonly Endpoint[], paths: ReadonlyMap<Endpoint, string>): Promise<void> {
     const target = this.#target;
     if (target === undefined) return;
-    const { guestInterface, guestNeighbours, guestRoutes } = await import("../net/guest_view.ts");
+    const [{ guestInterface, guestNeighbours, guestRoutes }, { ToldNetwork }] = await Promise.all([
+      import("../net/guest_view.ts"),
+      import("../net/told.ts"),
+    ]);
+    const told = this.#told ??= new ToldNetwork();
     const { agent } = target.client;
     for (const endpoint of endpoints) {
-      const wanted = guestInterface(endpoint.pod, paths.get(endpoint) ?? "");
-      await agent.updateInterface({ interface: wanted }, LIMIT);
+      const { pod } = endpoint;
+      const wanted = guestInterface(pod, paths.get(endpoint) ?? "");
+      await told.addresses(
+        pod,
+        wanted.IPAddresses ?? [],
+        (gone) => agent.updateInterface({ interface: wanted, gone }, LIMIT),
+      );
     }
     // of all links, as the best route to a place may have become another
     const all = this.#network?.endpoints.map(({ pod }) => pod) ?? [];
-    const routes = guestRoutes(all);
-    if (routes.length > 0) await agent.updateRoutes({ routes: { Routes: routes } }, LIMIT);
-    const neighbours = guestNeighbours(endpoints.map(({ pod }) => pod));
-    if (neighbours.length > 0) {
-      await agent.addARPNeighbors({ neighbors: { ARPNeighbors: neighbours } }, LIMIT);
-    }
+    await told.routes(
+      guestRoutes(all),
+      (Routes, gone) => agent.updateRoutes({ routes: { Routes }, gone }, LIMIT),
+    );
+    await told.neighbours(
+      guestNeighbours(all),
+      (ARPNeighbors, gone) => agent.addARPNeighbors({ neighbors: { ARPNeighbors }, gone }, LIMIT),
+    );
   }
 
   #warn(error: unknown): void {

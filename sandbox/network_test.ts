@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Code } from "../rpc/errors.ts";
-import type { Interface, Route } from "../rpc/gen/types_pb.ts";
+import type { ARPNeighbor, Interface, IPAddress, Route } from "../rpc/gen/types_pb.ts";
 import { loopIdle } from "../sys/poll.ts";
 import { tempDir, TestNamespace } from "../sys/test_helpers.ts";
 import type { Nic } from "../vm/vmm.ts";
@@ -15,6 +15,8 @@ class Scene implements AsyncDisposable {
   readonly log: string[] = [];
   readonly interfaces: Interface[] = [];
   readonly routes: Route[][] = [];
+  /** what the guest was told to be gone */
+  readonly gone: string[] = [];
   /** ids of devices that were plugged in ("+") and out ("-") */
   readonly plugged: string[] = [];
   refuse: string | undefined;
@@ -47,15 +49,20 @@ class Scene implements AsyncDisposable {
     },
     client: {
       agent: {
-        updateInterface: (request: { interface: Interface }) => {
+        updateInterface: (request: { interface: Interface; gone: IPAddress[] }) => {
           this.interfaces.push(request.interface);
+          this.gone.push(...request.gone.map(({ address, mask }) => `${address}/${mask}`));
           return Promise.resolve(request.interface);
         },
-        updateRoutes: (request: { routes: { Routes: Route[] } }) => {
+        updateRoutes: (request: { routes: { Routes: Route[] }; gone: Route[] }) => {
           this.routes.push(request.routes.Routes);
+          this.gone.push(...request.gone.map(({ dest, gateway }) => `${dest} via ${gateway}`));
           return Promise.resolve(request.routes);
         },
-        addARPNeighbors: () => Promise.resolve({}),
+        addARPNeighbors: ({ gone }: { gone: ARPNeighbor[] }) => {
+          this.gone.push(...gone.map(({ toIPAddress }) => `neighbour ${toIPAddress?.address}`));
+          return Promise.resolve({});
+        },
       } as unknown as AgentClient["agent"],
     },
   };
@@ -117,6 +124,37 @@ Deno.test("the guest is told of the links at boot, of what comes later, and of w
   assert.deepEqual(scene.plugged, ["+net1", "-net1"]);
   await network[Symbol.asyncDispose]();
   assert.deepEqual(await scene.links(), ["lo", "eth0"]);
+});
+
+Deno.test("the guest is told of addresses, routes and neighbours that go", async () => {
+  await using scene = new Scene();
+  const { space } = scene;
+  await scene.cable("eth0", 1, "10.9.0.2/24");
+  await scene.cable("eth1", 2, "10.8.0.2/24");
+  await space.ip(
+    "address add 10.9.0.3/24 dev eth0",
+    "route add default via 10.9.0.1 metric 10",
+    "route add default via 10.8.0.1 metric 20",
+    "route add 10.7.0.0/16 via 10.9.0.1",
+    "neighbour add 10.9.0.7 lladdr 02:00:00:00:00:77 dev eth0 nud permanent",
+  );
+  const network = await scene.open();
+  await network.attach(scene.target);
+  const told = () => scene.routes.at(-1)?.map(({ dest, gateway, device }) => `${dest} ${gateway} ${device}`);
+  assert.deepEqual([told(), scene.gone], [[" 10.9.0.1 eth0", "10.7.0.0/16 10.9.0.1 eth0"], []]);
+  await space.ip("address delete 10.9.0.3/24 dev eth0", "neighbour delete 10.9.0.7 dev eth0");
+  await space.ip("route delete 10.7.0.0/16");
+  await until(() => scene.gone.length === 3);
+  assert.deepEqual(scene.gone.sort(), ["10.7.0.0/16 via 10.9.0.1", "10.9.0.3/24", "neighbour 10.9.0.7"]);
+  // once the better way is gone, the other counts: it takes the place of the first
+  await space.ip("link delete eth0");
+  await until(() => told()?.join() === " 10.8.0.1 eth1");
+  assert.equal(scene.gone.length, 3);
+  // a link without an address is still one
+  await space.ip("address flush dev eth1 scope global");
+  await until(() => scene.gone.includes("10.8.0.2/24"));
+  await until(() => scene.gone.includes(" via 10.8.0.1"));
+  assert.deepEqual(scene.plugged, ["-net0"]);
 });
 
 Deno.test("a link that the machine does not take is named in the log, once, and is as it was", async () => {

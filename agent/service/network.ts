@@ -22,14 +22,14 @@ export function networkHandlers(
     return opened ??= import("../network.ts").then(({ GuestNetwork }) => new GuestNetwork(hotplugTimeoutMs));
   };
   return {
-    async updateInterface({ interface: wanted }) {
+    async updateInterface({ interface: wanted, gone }) {
       if (!wanted) throw invalidArgument(`"interface" is missing`);
-      await (await open()).updateInterface(wanted);
+      await (await open()).updateInterface(wanted, gone);
       return wanted;
     },
-    async updateRoutes({ routes }) {
+    async updateRoutes({ routes, gone }) {
       if (!routes) throw invalidArgument(`"routes" is missing`);
-      return { Routes: await (await open()).updateRoutes(routes.Routes) };
+      return { Routes: await (await open()).updateRoutes(routes.Routes, gone) };
     },
     async listInterfaces() {
       return { Interfaces: await (await open()).listInterfaces() };
@@ -37,9 +37,9 @@ export function networkHandlers(
     async listRoutes() {
       return { Routes: await (await open()).listRoutes() };
     },
-    async addARPNeighbors({ neighbors }) {
+    async addARPNeighbors({ neighbors, gone }) {
       if (!neighbors) throw invalidArgument(`"neighbors" is missing`);
-      await (await open()).addNeighbours(neighbors.ARPNeighbors);
+      await (await open()).addNeighbours(neighbors.ARPNeighbors, gone);
       return {};
     },
   };

@@ -4,7 +4,7 @@
 import { VolumeStatsResponseSchema } from "./csi_pb.ts";
 import { EmptySchema } from "./google/protobuf/empty_pb.ts";
 import { type Spec, type Process, type LinuxResources, SpecSchema, ProcessSchema, LinuxResourcesSchema } from "./oci_pb.ts";
-import { type Interface, type Route, type ARPNeighbor, type FSGroupChangePolicy, InterfaceSchema, RouteSchema, ARPNeighborSchema } from "./types_pb.ts";
+import { type Interface, type Route, type IPAddress, type ARPNeighbor, type FSGroupChangePolicy, InterfaceSchema, RouteSchema, IPAddressSchema, ARPNeighborSchema } from "./types_pb.ts";
 import { type Schema, message } from "../message.ts";
 import { service, unary } from "../service.ts";
 
@@ -508,19 +508,25 @@ export const RoutesSchema: Schema<Routes> = message("grpc.Routes", () => [
 export interface UpdateInterfaceRequest {
   /** required */
   interface?: Interface;
+  /** addresses that the interface had and has no longer; a field of this implementation's own */
+  gone: IPAddress[];
 }
 
 export const UpdateInterfaceRequestSchema: Schema<UpdateInterfaceRequest> = message("grpc.UpdateInterfaceRequest", () => [
   [1, "interface", InterfaceSchema],
+  [1000, "gone", IPAddressSchema, "repeated"],
 ]);
 
 export interface UpdateRoutesRequest {
   /** required */
   routes?: Routes;
+  /** routes that were there and are no longer; a field of this implementation's own */
+  gone: Route[];
 }
 
 export const UpdateRoutesRequestSchema: Schema<UpdateRoutesRequest> = message("grpc.UpdateRoutesRequest", () => [
   [1, "routes", RoutesSchema],
+  [1000, "gone", RouteSchema, "repeated"],
 ]);
 
 export interface UpdateEphemeralMountsRequest {
@@ -550,10 +556,13 @@ export const ARPNeighborsSchema: Schema<ARPNeighbors> = message("grpc.ARPNeighbo
 export interface AddARPNeighborsRequest {
   /** required */
   neighbors?: ARPNeighbors;
+  /** neighbours that were there and are no longer; a field of this implementation's own */
+  gone: ARPNeighbor[];
 }
 
 export const AddARPNeighborsRequestSchema: Schema<AddARPNeighborsRequest> = message("grpc.AddARPNeighborsRequest", () => [
   [1, "neighbors", ARPNeighborsSchema],
+  [1000, "gone", ARPNeighborSchema, "repeated"],
 ]);
 
 export interface GetIPTablesRequest {

@@ -197,13 +197,15 @@ export function parseRoute({ payload }: Message): Route {
 }
 
 /** struct ndmsg: family, pads, link, state, flags, type. */
-export function neighbourRequest(neighbour: NewNeighbour): Uint8Array {
+export function neighbourRequest(
+  { hardwareAddress, ...neighbour }: Omit<NewNeighbour, "hardwareAddress"> & { hardwareAddress?: string },
+): Uint8Array {
   const address = parseIp(neighbour.address);
   return new Payload()
     .u8(familyOf(address)).u8(0).u16(0).u32(neighbour.link)
     .u16(neighbour.state ?? NUD.PERMANENT).u8(neighbour.flags ?? 0).u8(0)
     .attribute(NDA.DST, address)
-    .attribute(NDA.LLADDR, parseMac(neighbour.hardwareAddress))
+    .attribute(NDA.LLADDR, hardwareAddress === undefined ? undefined : parseMac(hardwareAddress))
     .finish();
 }
 

@@ -159,6 +159,12 @@ export class Rtnetlink implements Disposable {
     await this.#socket.request("RTM_NEWNEIGH", RTM.NEWNEIGH, REPLACE, neighbourRequest(neighbour), subject);
   }
 
+  /** Removes a neighbour. @throws {SysError} `ENOENT` if it is not there */
+  async deleteNeighbour(neighbour: Pick<Neighbour, "link" | "address">): Promise<void> {
+    const subject = `${neighbour.address} on link ${neighbour.link}`;
+    await this.#socket.request("RTM_DELNEIGH", RTM.DELNEIGH, 0, neighbourRequest(neighbour), subject);
+  }
+
   close(): void {
     this.#socket.close();
   }
