@@ -40,6 +40,51 @@ export class Cables implements AsyncDisposable {
     await this.outside.ip(`link set out${n} master ${bridge} up`);
   }
 
+  /**
+   * Gives the pod a link on top of one that is outside, as a network plug-in does with a card of the host's; addresses as
+   * with {@linkcode lay}.
+   */
+  async layOnTop(kind: "macvlan" | "macvtap", name: string, n: number): Promise<void> {
+    await this.outside.ip(
+      `link add card${n} type veth peer name out${n}`,
+      `address add 10.${n}.0.1/24 dev out${n}`,
+      `address add fd${n}::1/64 dev out${n} nodad`,
+      `link set out${n} up`,
+      `link set card${n} up`,
+      `link add link card${n} name ${name} address 02:00:00:00:00:${n} type ${kind} mode bridge`,
+      `link set ${name} netns ${this.pod.path}`,
+    );
+    await this.pod.ip(
+      `address add 10.${n}.0.2/24 dev ${name}`,
+      `address add fd${n}::2/64 dev ${name} nodad`,
+      `link set ${name} up`,
+    );
+  }
+
+  /** Gives the pod a tap whose frames go outside and come from there, without a bridge; addresses as with {@linkcode lay}. */
+  async layTap(name: string, n: number): Promise<void> {
+    await this.outside.ip(
+      `link add out${n} type veth peer name way${n}`,
+      `link set way${n} netns ${this.pod.path}`,
+      `address add 10.${n}.0.1/24 dev out${n}`,
+      `address add fd${n}::1/64 dev out${n} nodad`,
+      `link set out${n} up`,
+    );
+    await this.pod.ip(
+      `tuntap add ${name} mode tap`,
+      `link set ${name} address 02:00:00:00:00:${n}`,
+      `address add 10.${n}.0.2/24 dev ${name}`,
+      `address add fd${n}::2/64 dev ${name} nodad`,
+      `link set way${n} addrgenmode none`,
+      `link set way${n} up`,
+    );
+    for (const [from, to] of [[name, `way${n}`], [`way${n}`, name]] as const) {
+      const redirect = "protocol all u32 match u32 0 0 action mirred egress redirect dev".split(" ");
+      await this.pod.run("tc", "qdisc", "add", "dev", from, "ingress");
+      await this.pod.run("tc", "filter", "add", "dev", from, "parent", "ffff:", ...redirect, to);
+    }
+  }
+
   /** Serves a folder by HTTP outside, over both versions of IP. */
   serve(folder: string): void {
     const args = [`--net=${this.outside.path}`, "busybox", "httpd", "-f", "-p", "[::]:80", "-h", folder];
