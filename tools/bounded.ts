@@ -24,25 +24,30 @@ interface Identity {
 const GRACE_MS = 3_000;
 const POLL_MS = 20;
 
+/** Environment variable by which a process is found that has left its parents, as daemons do. */
+const MARK = "KATA_BOUNDED_RUN";
+
 /** Exit status of a program that a user broke off. */
 const BROKEN_OFF = 130;
 
 /**
  * Runs a program in the repository with this process's output and without input. When it takes too long, or when this
- * process is told to end, it is ended together with all processes below it.
+ * process is told to end, it is ended together with all processes below it, and those that once were.
  */
 export async function runBounded(argv: readonly string[], limitMs: number): Promise<Ended> {
   const [program = "", ...args] = argv;
+  const mark = crypto.randomUUID();
   const command = new Deno.Command(program, {
     args,
     cwd: ROOT,
+    env: { [MARK]: mark },
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
   });
   let child: Deno.ChildProcess | undefined;
   let ending: Promise<void> | undefined;
-  const end = (): Promise<void> => ending ??= child ? endTree(child.pid) : Promise.resolve();
+  const end = (): Promise<void> => ending ??= child ? endTree(child.pid, mark) : Promise.resolve();
   const told = (): void => void end().then(() => Deno.exit(BROKEN_OFF));
   // before there is a child, so that none is left behind
   Deno.addSignalListener("SIGINT", told);
@@ -65,14 +70,24 @@ export async function runBounded(argv: readonly string[], limitMs: number): Prom
   }
 }
 
-/** Asks a process and all below it to end, kills what has not ended after a while, and waits until all are gone. */
-async function endTree(pid: number): Promise<void> {
+/** Asks a process and all that came from it to end, kills what has not ended after a while, and waits for them. */
+async function endTree(pid: number, mark: string): Promise<void> {
   // looked up before the first of them ends: those below it get another parent then
-  const tree = below(pid, await processes());
+  const all = await processes();
+  const tree = below(pid, all);
+  for (const identity of all) {
+    if (!tree.includes(identity) && await bears(identity.pid, mark)) tree.push(identity);
+  }
   for (const { pid } of tree) signal(pid, "SIGTERM");
   const left = await goneWithin(tree, GRACE_MS);
   for (const { pid } of left) signal(pid, "SIGKILL");
   await goneWithin(left, GRACE_MS);
+}
+
+/** Whether a process has the mark in its environment; a nested run has one of its own, but is below. */
+async function bears(pid: number, mark: string): Promise<boolean> {
+  const environment = await Deno.readTextFile(`/proc/${pid}/environ`).catch(() => "");
+  return environment.split("\0").includes(`${MARK}=${mark}`);
 }
 
 /** Waits for processes to end. @returns those that have not */

@@ -10,8 +10,9 @@ Deno.test("a program's exit status is handed on", async () => {
 
 Deno.test("a program that takes too long is ended, also where it hid in a session of its own", async () => {
   const marker = `${600 + Math.random()}`;
-  // the first ignores SIGTERM, the second is out of its process group
-  const script = `trap '' TERM; setsid sleep ${marker} & sleep ${marker}; while :; do sleep 1; done`;
+  // the first ignores SIGTERM, the second is out of its process group, the third has another parent
+  const script =
+    `trap '' TERM; setsid sleep ${marker} & (setsid sleep ${marker} &) ; sleep ${marker}; while :; do sleep 1; done`;
   const { timedOut } = await runBounded(["sh", "-c", script], 300);
   assert.equal(timedOut, true);
   assert.deepEqual(await withArgument(marker), []);

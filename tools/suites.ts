@@ -13,8 +13,15 @@ export interface Suite {
   readonly name: string;
   /** Whether a file, by its path in the repository, belongs to it. */
   has(file: string): boolean;
-  /** How long all of it may take. */
+  /** How long one run of `deno test` may take. */
   readonly limitMinutes: number;
+  /**
+   * Whether each file has a run of its own. Where machines boot it has: what hangs costs its own file only, and what
+   * failed is told while the others run.
+   */
+  readonly fileByFile?: boolean;
+  /** How long all runs may take together, where there are several; files that are left then have failed. */
+  readonly totalMinutes?: number;
 }
 
 /** What came of a suite. */
@@ -32,8 +39,8 @@ const inE2e = (file: string): boolean => file.startsWith("tests/e2e/");
 /** Every test file belongs to exactly one of them. */
 export const SUITES = {
   unit: { name: "unit", has: (file) => !inGuest(file) && !inE2e(file), limitMinutes: 20 },
-  guest: { name: "guest", has: inGuest, limitMinutes: 40 },
-  e2e: { name: "e2e", has: inE2e, limitMinutes: 90 },
+  guest: { name: "guest", has: inGuest, limitMinutes: 8, fileByFile: true, totalMinutes: 20 },
+  e2e: { name: "e2e", has: inE2e, limitMinutes: 8, fileByFile: true, totalMinutes: 35 },
 } as const satisfies Record<string, Suite>;
 
 /** What is checked besides tests; each counts as one. */
@@ -76,9 +83,25 @@ export async function runChecks(): Promise<Outcome> {
 /** Runs the tests of a suite that are in `files`. */
 export async function runSuite(suite: Suite, files: readonly string[]): Promise<Outcome> {
   console.log(`==> ${suite.name} tests: ${files.length} files`);
-  if (files.length === 0) {
-    return { suite: suite.name, passed: 0, failed: ["there is no test to run"], ignored: [] };
+  if (files.length === 0) return failure(suite, "there is no test to run");
+  if (!suite.fileByFile) return await runFiles(suite, files);
+  const deadline = performance.now() + (suite.totalMinutes ?? Infinity) * MINUTE_MS;
+  const outcomes: Outcome[] = [];
+  for (const file of files) {
+    const isLate = performance.now() > deadline;
+    const late = `${file}: not run, as all before took longer than ${suite.totalMinutes} min`;
+    outcomes.push(isLate ? failure(suite, late) : await runFiles(suite, [file]));
   }
+  return {
+    suite: suite.name,
+    passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+    failed: outcomes.flatMap(({ failed }) => failed),
+    ignored: outcomes.flatMap(({ ignored }) => ignored),
+  };
+}
+
+/** Runs files in one run of `deno test`. */
+async function runFiles(suite: Suite, files: readonly string[]): Promise<Outcome> {
   const path = await Deno.makeTempFile({ prefix: "kata-tests-", suffix: ".xml" });
   try {
     // types are what the check above is for
@@ -90,8 +113,12 @@ export async function runSuite(suite: Suite, files: readonly string[]): Promise<
   }
 }
 
+function failure(suite: Suite, sentence: string): Outcome {
+  return { suite: suite.name, passed: 0, failed: [sentence], ignored: [] };
+}
+
 /**
- * What came of a suite, by its exit status and its report.
+ * What came of a run, by its exit status and its report.
  *
  * The report leaves out a file that could not be loaded, and is empty when the run was broken off: that a file is not
  * in it, or that the run failed without a failed test, is a failure too.
@@ -106,7 +133,8 @@ export function judge(
   const ignored = reports.flatMap(({ file, ignored }) => ignored.map((test) => `${file}: ${test}`));
   const failed = reports.flatMap(({ file, failed }) => failed.map((test) => `${file}: ${test}`));
   if (ended.timedOut) {
-    failed.push(`stopped after ${suite.limitMinutes} min; the test named last above did not end`);
+    const which = files.length === 1 ? files[0] : `${files.length} files`;
+    failed.push(`${which}: stopped after ${suite.limitMinutes} min; the test named last above did not end`);
   } else if (reports.length === 0) {
     failed.push(`no test ran, the run ended with status ${ended.code}`);
   } else {

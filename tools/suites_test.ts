@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { relative } from "node:path";
 import { readJunit } from "./junit.ts";
 import { ROOT } from "./paths.ts";
 import { run, RunError } from "./process.ts";
@@ -75,7 +76,7 @@ Deno.test("a run that fails without a failed test has failed", () => {
 
 Deno.test("a run that was stopped says after how long, and not that every file is missing", () => {
   const { failed } = judge(SUITE, ["a_test.ts", "b_test.ts"], { code: 143, timedOut: true }, []);
-  assert.deepEqual(failed, ["stopped after 1 min; the test named last above did not end"]);
+  assert.deepEqual(failed, ["2 files: stopped after 1 min; the test named last above did not end"]);
 });
 
 Deno.test("a suite without a test fails", async () => {
@@ -83,6 +84,34 @@ Deno.test("a suite without a test fails", async () => {
   assert.deepEqual(judge(SUITE, ["a_test.ts", "b_test.ts"], ENDED, []).failed, [
     "no test ran, the run ended with status 0",
   ]);
+});
+
+Deno.test("file by file, one that hangs is ended, and the others are run; what is left at the end has failed", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "kata-suites-test-" });
+  try {
+    const texts = {
+      "a_test.ts": `Deno.test("passes", () => {});`,
+      "b_test.ts": `Deno.test("hangs", () => new Promise((resolve) => setTimeout(resolve, 600_000)));`,
+      "c_test.ts": `Deno.test("fails", () => { throw new Error("wrong"); });`,
+    };
+    // as the report names them
+    const files = Object.keys(texts).map((name) => relative(ROOT, `${folder}/${name}`));
+    for (const [name, text] of Object.entries(texts)) await Deno.writeTextFile(`${folder}/${name}`, text);
+    const suite = { ...SUITE, limitMinutes: 0.1, fileByFile: true };
+    const { passed, failed } = await runSuite(suite, files);
+    assert.equal(passed, 1);
+    assert.equal(failed.length, 2);
+    assert.match(
+      failed[0] ?? "",
+      /b_test\.ts: stopped after 0\.1 min; the test named last above did not end$/,
+    );
+    assert.match(failed[1] ?? "", /c_test\.ts: fails$/);
+    const late = await runSuite({ ...suite, totalMinutes: 0 }, files);
+    assert.equal(late.passed, 0);
+    assert.match(late.failed[2] ?? "", /c_test\.ts: not run, as all before took longer than 0 min$/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("the closing line sums up the suites, after the names of what failed", () => {
