@@ -1,13 +1,6 @@
-import { O } from "../sys/fd.ts";
-import { AsyncFd } from "../sys/poll.ts";
-import { cstr, syscall } from "../sys/syscall.ts";
 import { isErrno } from "../sys/errors.ts";
+import { IN, Inotify } from "../sys/inotify.ts";
 import { failedPrecondition } from "./errors.ts";
-
-const IN_MODIFY = 0x2;
-const IN_IGNORED = 0x8000;
-/** struct inotify_event without the name: wd, mask, cookie, len. */
-const EVENT_HEADER_BYTES = 16;
 
 interface Watched {
   readonly id: string;
@@ -27,14 +20,13 @@ interface Consumer {
  * An event that nobody waits for yet is kept, once per container.
  */
 export class OomWatch implements Disposable {
-  readonly #inotify: AsyncFd;
+  readonly #inotify = new Inotify();
   readonly #watched = new Map<number, Watched>();
   readonly #pending = new Set<string>();
   readonly #consumers: Consumer[] = [];
   #ended = false;
 
   constructor() {
-    this.#inotify = new AsyncFd(syscall("inotify_init1", [O.NONBLOCK | O.CLOEXEC]), "inotify");
     this.#follow().catch(() => this[Symbol.dispose]());
   }
 
@@ -48,7 +40,7 @@ export class OomWatch implements Disposable {
     const file = `${cgroup}/memory.events`;
     let descriptor: number;
     try {
-      descriptor = syscall("inotify_add_watch", [this.#inotify.fd, cstr(file), IN_MODIFY], file);
+      descriptor = this.#inotify.add(file, IN.MODIFY);
     } catch (error) {
       if (isErrno(error, "ENOENT")) return { [Symbol.dispose]() {} };
       throw error;
@@ -82,29 +74,20 @@ export class OomWatch implements Disposable {
   /** Ends all waits. */
   [Symbol.dispose](): void {
     this.#ended = true;
-    this.#inotify.close();
+    this.#inotify[Symbol.dispose]();
     for (const consumer of this.#consumers.splice(0)) consumer.reject(ended());
   }
 
   async #follow(): Promise<void> {
-    const buffer = new Uint8Array(4096);
-    const view = new DataView(buffer.buffer);
     while (!this.#ended) {
-      const count = await this.#inotify.read(buffer);
-      for (
-        let at = 0;
-        at + EVENT_HEADER_BYTES <= count;
-        at += EVENT_HEADER_BYTES + view.getUint32(at + 12, true)
-      ) {
-        this.#changed(view.getInt32(at, true), view.getUint32(at + 4, true));
-      }
+      for (const { watch, mask } of await this.#inotify.read()) this.#changed(watch, mask);
     }
   }
 
   #changed(descriptor: number, mask: number): void {
     const watched = this.#watched.get(descriptor);
     if (!watched) return;
-    if (mask & IN_IGNORED) {
+    if (mask & IN.IGNORED) {
       this.#watched.delete(descriptor);
       return;
     }
@@ -119,12 +102,7 @@ export class OomWatch implements Disposable {
   #unwatch(descriptor: number, id: string): void {
     this.#pending.delete(id);
     // The descriptor of a removed control group is gone by itself, and its number is never used again.
-    if (!this.#watched.delete(descriptor) || this.#ended) return;
-    try {
-      syscall("inotify_rm_watch", [this.#inotify.fd, descriptor]);
-    } catch (error) {
-      if (!isErrno(error, "EINVAL")) throw error;
-    }
+    if (this.#watched.delete(descriptor) && !this.#ended) this.#inotify.remove(descriptor);
   }
 }
 

@@ -225,8 +225,11 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
         Deno.kill(shim.pid, "SIGCONT");
       }
     });
+    // it gets everything at once then, the end too
+    followed?.following.kill("SIGSTOP");
   }
   // who follows a log is told of its end
+  followed?.following.kill("SIGCONT");
   for (; followed !== undefined && !(await followed.seen.read()).done;);
   assert.equal((await followed?.following.status)?.code, 0);
   assert.deepEqual(await leaksSince(before), []);

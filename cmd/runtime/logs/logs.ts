@@ -10,6 +10,7 @@ import { HOST_PATHS } from "../../../sandbox/paths.ts";
 import { LOG_NAME, OLDER_LOG_NAME } from "../../../sandbox/sandbox_log.ts";
 import { isErrno } from "../../../sys/errors.ts";
 import { O, openFd, OwnedFd, readAllFd, statFd } from "../../../sys/fd.ts";
+import { type Change, IN, Inotify } from "../../../sys/inotify.ts";
 import { textOf } from "../answer_text.ts";
 import { print } from "../output.ts";
 import type { LogsFlags } from "./command.ts";
@@ -20,18 +21,13 @@ export async function logs({ follow, tail, agentLevel }: LogsFlags, typed: strin
   if (agentLevel !== undefined) await setAgentLevel(id, agentLevel);
   const folder = `${HOST_PATHS.state}/${id}`;
   // before the first look, so that nothing comes in between
-  const changes = follow ? watch(folder) : undefined;
+  using changes = follow ? watch(folder) : undefined;
   using current = open(`${folder}/${LOG_NAME}`);
   if (current === undefined) {
     throw new Error(`sandbox "${id}" has no log: there is no "${folder}/${LOG_NAME}"`);
   }
   print(lastLines(older(folder) + read(current), tail));
-  if (changes === undefined) return;
-  try {
-    await followFrom(current, folder, changes);
-  } finally {
-    changes.close();
-  }
+  if (changes !== undefined) await followFrom(current, folder, changes);
 }
 
 async function setAgentLevel(id: string, level: string): Promise<void> {
@@ -41,22 +37,19 @@ async function setAgentLevel(id: string, level: string): Promise<void> {
 }
 
 /** Prints what comes, across changes of the file, until the sandbox is gone. */
-async function followFrom(first: OwnedFd, folder: string, changes: Deno.FsWatcher): Promise<void> {
+async function followFrom(first: OwnedFd, folder: string, changes: Inotify): Promise<void> {
   let current = first;
   try {
-    for await (const { kind } of changes) {
+    for (let isOver = false; !isOver;) {
+      isOver = (await changes.read()).some((change) => isEnd(change, folder));
       print(read(current));
       const next = open(`${folder}/${LOG_NAME}`);
-      if (next === undefined) {
-        // the file is gone for a moment when a new one is begun, and for good with the sandbox
-        if (kind === "remove" || !isFolder(folder)) return;
-        continue;
-      }
+      // the file is gone for a moment when a new one is begun
+      if (next === undefined) continue;
       if (statFd(next.fd).ino === statFd(current.fd).ino) {
         next.close();
         continue;
       }
-      print(read(current));
       if (current !== first) current.close();
       current = next;
       print(read(current));
@@ -66,12 +59,21 @@ async function followFrom(first: OwnedFd, folder: string, changes: Deno.FsWatche
   }
 }
 
-function watch(folder: string): Deno.FsWatcher | undefined {
+/** Whether the sandbox is gone: its folder, or the log in it, which is renamed at other times. */
+function isEnd({ mask, name }: Change, folder: string): boolean {
+  if (mask & IN.Q_OVERFLOW) return !isFolder(folder);
+  return (mask & IN.IGNORED) !== 0 || ((mask & IN.DELETE) !== 0 && name === LOG_NAME);
+}
+
+function watch(folder: string): Inotify | undefined {
+  const changes = new Inotify();
   try {
-    return Deno.watchFs(folder, { recursive: false });
+    changes.add(folder, IN.MODIFY | IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.ONLYDIR);
+    return changes;
   } catch (error) {
+    changes[Symbol.dispose]();
     // a sandbox that is not there is told of by who opens its log
-    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
 }
