@@ -43,7 +43,29 @@ export interface Nic {
   /** Descriptors stay the caller's, one for each queue; `vhostFds` is empty where the monitor moves the packets. */
   readonly backend:
     | { readonly kind: "tap"; readonly fds: readonly number[]; readonly vhostFds: readonly number[] }
-    | { readonly kind: "vhost-user"; readonly socketPath: string };
+    | { readonly kind: "vhost-user"; readonly socketPath: string }
+    /** It is a device of the host itself, whose hardware address nobody here can set. */
+    | { readonly kind: "host-device"; readonly device: HostDevice };
+}
+
+/** A PCI device of the host, which is bound to a driver that hands it through. */
+export interface HostDevice {
+  /** "0000:3b:00.0"; of a mediated device its parent's. */
+  readonly address: string;
+  /** Folder of a mediated device in sysfs. */
+  readonly mediated?: string;
+  /** Whether it is opened by a node of its own, and not by its group's. */
+  readonly iommufd: boolean;
+  /** What it takes of the guest's address space, in bytes. */
+  readonly memory: { readonly prefetchable: number; readonly other: number };
+}
+
+/** Where devices of the host are plugged in. */
+export interface HostDevicePorts {
+  /** Ports of the root bus, ports of a switch, or places behind the machine's bridges. */
+  readonly kind: "root" | "switch" | "bridge";
+  /** How many ports there are at least; bridges are counted by {@linkcode MachineParts.bridges}. */
+  readonly count: number;
 }
 
 /** A disk that the guest has its root file system on, instead of an initrd. */
@@ -96,8 +118,10 @@ export interface MachineParts {
   readonly balloon?: boolean;
   /** PCI bridges, each with 30 places for devices that are plugged in later. */
   readonly bridges?: number;
-  /** Ports for PCI Express devices of the host. */
-  readonly ports?: { readonly kind: "root" | "switch"; readonly count: number };
+  /** Ports for devices of the host; absent: there can be none. */
+  readonly ports?: HostDevicePorts;
+  /** Devices of the host that are there at boot. */
+  readonly hostDevices?: readonly HostDevice[];
   /** A SCSI controller at boot, where one cannot be plugged in with the first disk. */
   readonly scsi?: { readonly ioThread: boolean };
   /** How disks are plugged in later; default: as SCSI disks, read and written by threads. */
@@ -262,6 +286,24 @@ export interface NicPlugs {
   remove(id: string): Promise<void>;
 }
 
+/** A device of the host in the machine. Disposing of it takes it out, which the guest has to agree to. */
+export interface PluggedHostDevice extends AsyncDisposable {
+  /** Where the guest finds it: slots from the root bus on, in hexadecimal, such as "03/00". */
+  readonly path: string;
+}
+
+/** Devices of the host in a machine. */
+export interface HostDevicePlugs {
+  /** Where the guest finds one that is there since boot. @throws {Error} there is none */
+  pathOf(device: HostDevice): Promise<string>;
+  /**
+   * Plugs one in.
+   *
+   * @throws {Error} the machine has no port left, or the monitor cannot have the device; nothing of it stays
+   */
+  add(device: HostDevice): Promise<PluggedHostDevice>;
+}
+
 /** A running virtual machine. Disposing of it is {@linkcode Vm.stop}. */
 export interface Vm extends AsyncDisposable {
   /** The monitor's process. */
@@ -279,6 +321,8 @@ export interface Vm extends AsyncDisposable {
   readonly consoleTail: readonly string[];
   /** Absent: the network devices are those at boot. */
   readonly nics?: NicPlugs;
+  /** Absent: the machine takes no devices of the host. */
+  readonly hostDevices?: HostDevicePlugs;
   /** Resolves when the virtual machine is gone, for whatever reason; never rejects. */
   readonly exited: Promise<VmExit>;
   /**

@@ -6,6 +6,7 @@
 
 import type { Accelerator, VmConfig } from "../vmm.ts";
 import * as devices from "./devices.ts";
+import { type DescribeDevice, hostDeviceArguments, portArguments } from "./host_devices.ts";
 import { type Arch, kernelCommandLine } from "./kernel_params.ts";
 import { backendOption, memoryBackend } from "./memory_backend.ts";
 import { needsSharedMemory, nicArguments, type NicFdName } from "./nics.ts";
@@ -32,6 +33,8 @@ export interface CommandLineInput {
   readonly nested?: boolean;
   /** What a confidential guest is protected with; default: nothing. */
   readonly protection?: Protection;
+  /** How devices of the host are described; default: as what they are. */
+  readonly describeDevice?: DescribeDevice;
 }
 
 /** A command line without the program's name, and the descriptors it speaks of. */
@@ -73,10 +76,11 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...entropy(input),
     ...devices.balloon(input),
     ...virtioMem(input),
-    ...devices.ports(input),
+    ...portArguments(config),
     ...agentChannel(input, fd),
     ...share(input),
     ...nicArguments(input, fd),
+    ...hostDeviceArguments(config, input.describeDevice),
     ...boot(input),
     ...isolation(config),
   ];

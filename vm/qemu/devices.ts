@@ -9,10 +9,6 @@ export const FIRST_BRIDGE_SLOT = 2;
 
 const MIB = 1_048_576;
 
-/** Address space behind a port, for the memory of a device that is plugged in. */
-const PORT_MEMORY_MIB = 4;
-const PORT_PREFETCHABLE_MIB = 2048;
-
 /** Name of the more monitor's socket in the run folder. */
 export const EXTRA_MONITOR = "extra-monitor.sock";
 
@@ -45,29 +41,6 @@ export function buses({ config }: CommandLineInput): string[] {
       `pci-bridge,bus=pcie.0,id=pci-bridge-${index},chassis_nr=${index + 1},shpc=off,` +
         `addr=${FIRST_BRIDGE_SLOT + index},io-reserve=4k,mem-reserve=1m,pref64-reserve=1m`,
     );
-  }
-  return args;
-}
-
-/** Ports for devices of the host. */
-export function ports({ config }: CommandLineInput): string[] {
-  const { kind, count } = config.ports ?? { kind: "root", count: 0 };
-  const reserve = `pref64-reserve=${PORT_PREFETCHABLE_MIB}M,mem-reserve=${PORT_MEMORY_MIB}M`;
-  const args: string[] = [];
-  const rootPort = (id: string, slot: number) =>
-    args.push(
-      "-device",
-      `pcie-root-port,id=${id},bus=pcie.0,chassis=0,slot=${slot},multifunction=off,${reserve}`,
-    );
-  if (kind === "root") {
-    for (let index = 0; index < count; index++) rootPort(`rp${index}`, index);
-    return args;
-  }
-  if (count === 0) return args;
-  rootPort("sw-rp0", 0);
-  args.push("-device", "x3130-upstream,id=swup0,bus=sw-rp0");
-  for (let index = 0; index < count; index++) {
-    args.push("-device", `xio3130-downstream,id=swdp${index},bus=swup0,chassis=1,slot=${index}`);
   }
   return args;
 }

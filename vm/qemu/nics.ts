@@ -14,7 +14,10 @@ export type NicFdName = `tap of ${string}` | `vhost of ${string}`;
  * @param fd takes a descriptor's name and gives the number that QEMU will have it by
  */
 export function nicArguments(input: CommandLineInput, fd: (name: NicFdName) => number): string[] {
-  return (input.config.nics ?? []).flatMap((nic) => [...backend(nic, fd), "-device", device(input, nic)]);
+  return (input.config.nics ?? []).flatMap((nic) =>
+    // a device of the host stands with the others of its kind
+    nic.backend.kind === "host-device" ? [] : [...backend(nic, fd), "-device", device(input, nic)]
+  );
 }
 
 /** The descriptors behind the names in {@linkcode nicArguments}. */
@@ -39,6 +42,7 @@ export function vectors(queues: number): number {
 }
 
 function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[] {
+  if (backend.kind === "host-device") return [];
   if (backend.kind === "vhost-user") {
     const socket = `socket,id=char-${id},path=${value(backend.socketPath)}`;
     return ["-chardev", socket, "-netdev", `vhost-user,id=${id},chardev=char-${id}`];

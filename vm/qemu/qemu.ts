@@ -16,8 +16,10 @@ import { GuestConsole } from "./console.ts";
 import { EXTRA_MONITOR } from "./devices.ts";
 import { ServedSocket } from "./control_socket.ts";
 import { removeFile } from "./files.ts";
+import { bootDevices, type DescribeDevice, DevicePorts, memoryLock, vfioDevice } from "./host_devices.ts";
 import { Cpus } from "./hotplug/cpus.ts";
 import { Disks } from "./hotplug/disks.ts";
+import { HostDevices, NO_IOMMUFD } from "./hotplug/host_devices.ts";
 import { FixedMemory, type GuestMemory, MemoryModules } from "./hotplug/memory.ts";
 import { PluggedNics } from "./hotplug/nics.ts";
 import type { Plugs } from "./hotplug/removal.ts";
@@ -46,12 +48,20 @@ const REASON_LINES = 5;
 /** The QEMU system emulator. */
 export const qemu: Vmm = createQemu();
 
-/** @param kvm what "auto" looks at; default: this host */
-export function createQemu(kvm?: KvmHost): Vmm {
-  return { name: "qemu", start: (config) => start(config, kvm) };
+/** What may be different for tests. */
+export interface QemuOptions {
+  /** what "auto" looks at; default: this host */
+  readonly kvm?: KvmHost;
+  /** how devices of the host are described; default: as what they are */
+  readonly describeDevice?: DescribeDevice;
 }
 
-async function start(config: VmConfig, kvm?: KvmHost): Promise<Vm> {
+/** A QEMU system emulator. */
+export function createQemu(options: QemuOptions = {}): Vmm {
+  return { name: "qemu", start: (config) => start(config, options) };
+}
+
+async function start(config: VmConfig, { kvm, describeDevice = vfioDevice }: QemuOptions): Promise<Vm> {
   checkConfig(config);
   const choice = chooseAccelerator(config.accelerator, kvm);
   if (choice.accelerator === "tcg" && config.machineType === "microvm") {
@@ -61,11 +71,11 @@ async function start(config: VmConfig, kvm?: KvmHost): Promise<Vm> {
   }
   if (choice.because) config.onLog(`the VM runs on software emulation: ${choice.because}`);
   try {
-    return await launch(config, choice.accelerator);
+    return await launch(config, choice.accelerator, describeDevice);
   } catch (error) {
     if (!(error instanceof EarlyExit) || !mayFallBack(config, choice)) throw error;
     config.onLog(`the VM runs on software emulation, as KVM failed: ${error.message}`);
-    return await launch(config, "tcg");
+    return await launch(config, "tcg", describeDevice);
   }
 }
 
@@ -112,7 +122,7 @@ function checkKernelFormat(path: string, header: Uint8Array): void {
 }
 
 /** Takes everything a VM needs, in the order in which it must be there; an error gives back what was taken. */
-async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
+async function launch(config: VmConfig, accelerator: Accelerator, describe: DescribeDevice): Promise<Vm> {
   await using taken = new AsyncDisposableStack();
   const channel = taken.use(await openAgentChannel(config));
   const qmpSocket = taken.use(ServedSocket.create(`${config.dir}/qmp.sock`));
@@ -129,6 +139,7 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     uuid: crypto.randomUUID(),
     nested: accelerator === "kvm" && !config.ignoreNesting && isVirtualMachine(),
     protection: config.confidential && hostProtection(config.confidential, accelerator),
+    describeDevice: describe,
   });
   const available = new Map<FdName, number>([
     ["qmp", qmpSocket.fd],
@@ -166,7 +177,10 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     settings,
   });
   const keepMemory = config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args)));
-  const nicIds = config.nics?.map(({ id }) => id) ?? [];
+  const ports = new DevicePorts(config, slots);
+  // those of the boot have theirs
+  for (const _ of bootDevices(config)) ports.take();
+  const hostDevices = new HostDevices({ plugs, ports, describe, atBoot: config.hostDevices ?? [] });
   const parts = {
     accelerator,
     channel,
@@ -177,7 +191,8 @@ async function launch(config: VmConfig, accelerator: Accelerator): Promise<Vm> {
     disks,
     events,
     memory,
-    nics: new PluggedNics(plugs, slots, nicIds),
+    hostDevices: config.ports === undefined ? undefined : hostDevices,
+    nics: new PluggedNics(plugs, slots, { ports, describe }, config.nics ?? []),
     qmp,
     keepMemory,
   };
@@ -217,6 +232,7 @@ async function startQemu(
       netns: config.netns,
       ...config.user,
       selinuxLabel: config.selinuxLabel,
+      rlimits: memoryLock(config),
       onLine: (line) => config.onLog(`qemu: ${line}`),
     });
   } catch (error) {
@@ -253,6 +269,9 @@ function lastWords({ status, lastLines }: DaemonExit, accelerator: Accelerator):
   const words = lastLines.slice(-REASON_LINES).map((line) =>
     line.replace(/^(\S*qemu-system-\S+|qemu): /, "")
   );
+  if (words.some((line) => /qom-type.*iommufd|invalid object type: iommufd/.test(line))) {
+    words.push(NO_IOMMUFD);
+  }
   const said = words.length > 0 ? `: ${words.join("; ")}` : " without a message";
   return `cannot start the VM with accelerator "${accelerator}": QEMU ${describeStatus(status)}${said}`;
 }

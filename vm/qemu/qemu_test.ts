@@ -94,7 +94,11 @@ Deno.test("auto tries once more without KVM when QEMU fails with it, and says so
     const script =
       `case "$*" in *"-accel kvm"*) echo "no MSR 0x10a" >&2; exit 1;; esac; echo "as tcg"; exit 2`;
     const hypervisorPath = fakeQemu(tiny, script);
-    const message = await failureOf(tiny, { hypervisorPath, accelerator: "auto" }, createQemu(kvmWorks));
+    const message = await failureOf(
+      tiny,
+      { hypervisorPath, accelerator: "auto" },
+      createQemu({ kvm: kvmWorks }),
+    );
     assert.equal(message, 'cannot start the VM with accelerator "tcg": QEMU exited with 2: as tcg');
     assert.equal(
       tiny.log.find((line) => line.startsWith("the VM runs on")),
@@ -107,11 +111,11 @@ Deno.test("kvm asked for is not replaced by anything", () =>
   withTinyVm(async (tiny) => {
     const hypervisorPath = fakeQemu(tiny, "echo no; exit 1");
     assert.equal(
-      await failureOf(tiny, { hypervisorPath, accelerator: "kvm" }, createQemu(kvmWorks)),
+      await failureOf(tiny, { hypervisorPath, accelerator: "kvm" }, createQemu({ kvm: kvmWorks })),
       'cannot start the VM with accelerator "kvm": QEMU exited with 1: no',
     );
     assert.equal(
-      await failureOf(tiny, { accelerator: "kvm" }, createQemu(noKvm)),
+      await failureOf(tiny, { accelerator: "kvm" }, createQemu({ kvm: noKvm })),
       'cannot run the VM with accelerator "kvm": there is no /dev/kvm',
     );
   }));

@@ -3,7 +3,16 @@
 import type { ByteStream } from "../../rpc/stream.ts";
 import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
 import { Timer } from "../../sys/timer.ts";
-import type { Accelerator, AgentTransport, Disk, NicPlugs, PluggedDisk, Vm, VmExit } from "../vmm.ts";
+import type {
+  Accelerator,
+  AgentTransport,
+  Disk,
+  HostDevicePlugs,
+  NicPlugs,
+  PluggedDisk,
+  Vm,
+  VmExit,
+} from "../vmm.ts";
 import type { AgentChannel } from "./agent_channel.ts";
 import type { GuestConsole } from "./console.ts";
 import type { Cpus } from "./hotplug/cpus.ts";
@@ -18,6 +27,7 @@ export interface QemuParts {
   readonly channel: AgentChannel;
   readonly cpus: Cpus;
   readonly memory: GuestMemory;
+  readonly hostDevices: HostDevicePlugs | undefined;
   readonly nics: NicPlugs;
   readonly console: GuestConsole;
   /** Resolves when the console's stream has ended. */
@@ -81,6 +91,10 @@ export class QemuVm implements Vm {
 
   get nics(): NicPlugs {
     return this.#parts.nics;
+  }
+
+  get hostDevices(): HostDevicePlugs | undefined {
+    return this.#parts.hostDevices;
   }
 
   get vcpus(): number {

@@ -3,25 +3,48 @@
 import type { Nic, NicPlugs } from "../../vmm.ts";
 import { deviceId, vectors } from "../nics.ts";
 import { type Plugs, removeDevice } from "./removal.ts";
-import type { BridgeSlots, Place } from "./slots.ts";
+import { type HostDevicesOptions, plugIn } from "./host_devices.ts";
+import type { BridgeSlots } from "./slots.ts";
+
+interface Present {
+  /** what moves the packets on the host; a device of the host does by itself */
+  readonly hasBackend: boolean;
+  /** absent for one of the boot */
+  readonly place?: Disposable | AsyncDisposable;
+}
 
 /** The network devices of a machine. */
 export class PluggedNics implements NicPlugs {
   readonly #plugs: Plugs;
   readonly #slots: BridgeSlots;
-  /** those that are there; one of the boot has no place of ours */
-  readonly #present = new Map<string, Place | undefined>();
+  readonly #hostDevices: Pick<HostDevicesOptions, "ports" | "describe">;
+  /** those that are there */
+  readonly #present = new Map<string, Present>();
 
-  /** @param atBoot ids of the devices that the machine has from the beginning */
-  constructor(plugs: Plugs, slots: BridgeSlots, atBoot: readonly string[]) {
+  /** @param atBoot the devices that the machine has from the beginning */
+  constructor(
+    plugs: Plugs,
+    slots: BridgeSlots,
+    hostDevices: Pick<HostDevicesOptions, "ports" | "describe">,
+    atBoot: readonly Nic[],
+  ) {
     this.#plugs = plugs;
     this.#slots = slots;
-    for (const id of atBoot) this.#present.set(id, undefined);
+    this.#hostDevices = hostDevices;
+    for (const { id, backend } of atBoot) {
+      this.#present.set(id, backend.kind === "host-device" ? { hasBackend: false } : { hasBackend: true });
+    }
   }
 
   async add(nic: Nic): Promise<string> {
     const { qmp } = this.#plugs;
     await using undo = new AsyncDisposableStack();
+    if (nic.backend.kind === "host-device") {
+      const options = { plugs: this.#plugs, ...this.#hostDevices };
+      const path = await plugIn(options, deviceId(nic.id), nic.backend.device, undo);
+      this.#present.set(nic.id, { hasBackend: false, place: undo.move() });
+      return path;
+    }
     const place = undo.use(this.#slots.take());
     const backend = await this.#addBackend(nic, undo);
     undo.defer(() => qmp.execute("netdev_del", { id: nic.id }).then(() => {}));
@@ -37,21 +60,26 @@ export class PluggedNics implements NicPlugs {
       ...(queues > 1 && { mq: true, vectors: vectors(queues) }),
     });
     undo.move();
-    this.#present.set(nic.id, place);
+    this.#present.set(nic.id, { hasBackend: true, place });
     return place.path;
   }
 
   async remove(id: string): Promise<void> {
-    if (!this.#present.has(id)) throw new Error(`the VM has no network device "${id}"`);
+    const present = this.#present.get(id);
+    if (present === undefined) throw new Error(`the VM has no network device "${id}"`);
     await removeDevice(this.#plugs, deviceId(id));
-    await this.#plugs.qmp.execute("netdev_del", { id });
-    this.#present.get(id)?.[Symbol.dispose]();
+    if (present.hasBackend) await this.#plugs.qmp.execute("netdev_del", { id });
     this.#present.delete(id);
+    const { place } = present;
+    if (place === undefined) return;
+    if (Symbol.asyncDispose in place) await place[Symbol.asyncDispose]();
+    else place[Symbol.dispose]();
   }
 
   /** @returns the back end's id */
   async #addBackend({ id, backend }: Nic, undo: AsyncDisposableStack): Promise<string> {
     const { qmp } = this.#plugs;
+    if (backend.kind === "host-device") return id;
     if (backend.kind === "vhost-user") {
       const address = { type: "unix", data: { path: backend.socketPath } };
       const socket = { type: "socket", data: { server: false, addr: address } };
