@@ -6,7 +6,7 @@
 import { failedPrecondition } from "./errors.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { describeStatus } from "../sys/daemon.ts";
-import { PACKET_FILTER_MODULES } from "../sys/packet_filter_modules.ts";
+import { PACKET_FILTER_MODULES } from "../sys/module_names.ts";
 import { type Ran, runProgram } from "../sys/run.ts";
 
 /** Where the programs are looked for. */

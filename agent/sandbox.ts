@@ -1,4 +1,4 @@
-import { PACKET_FILTER_MODULES } from "../sys/packet_filter_modules.ts";
+import { PACKET_FILTER_MODULES } from "../sys/module_names.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";

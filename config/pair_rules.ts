@@ -147,6 +147,11 @@ export function rulesOfRuntime(rules: Rules): void {
   if (runtime.guest_selinux_label !== "" && hypervisor.disable_guest_selinux) {
     badIn(rules, "runtime", "guest_selinux_label", "needs disable_guest_selinux = false, which is true");
   }
+  if (runtime.vfio_mode === "vfio" && !hypervisor.enable_iommu) {
+    const { settings, report } = rules;
+    const problem = "needs enable_iommu = true: without an IOMMU the guest has no VFIO devices";
+    report.doubtful(settings.origin("runtime", "vfio_mode"), runtime.vfio_mode, problem);
+  }
   const names = new Map<string, string>();
   for (const path of runtime.sandbox_bind_mounts) {
     const name = path.replace(/\/+$/, "").split("/").at(-1) ?? "";

@@ -49,6 +49,10 @@ const CASES: readonly (readonly [string, string])[] = [
   ['kernel_params = "a =b"', 'error: kernel_params = "a =b": must not have a parameter without a name: "=b"'],
   ['kernel_params = "a\\u0000b"', 'error: kernel_params = "a\\u0000b": must not have control characters'],
   ["default_bridges = 9", "warning: default_bridges = 9: counts as 5, which is the most there can be"],
+  [
+    '[runtime]\nvfio_mode = "vfio"',
+    'warning: vfio_mode = "vfio": needs enable_iommu = true: without an IOMMU',
+  ],
   ["pcie_root_port = 2", "warning: pcie_root_port = 2: has no effect: neither hot_plug_vfio nor"],
   ["pcie_switch_port = 2", "warning: pcie_switch_port = 2: has no effect: neither hot_plug_vfio nor"],
   ['block_device_driver = "nvdimm"', 'warning: block_device_driver = "nvdimm": needs a memory_offset'],

@@ -9,7 +9,7 @@
 
 import { compressionOf, decompress } from "./decompress/decompress.ts";
 import { Elf } from "./elf.ts";
-import { PACKET_FILTER_MODULES } from "../sys/packet_filter_modules.ts";
+import { PACKET_FILTER_MODULES, VFIO_MODULES } from "../sys/module_names.ts";
 import { withoutSignature } from "./module_signature.ts";
 
 /** A folder of modules that does not hold what a guest needs; the message names folder and driver. */
@@ -51,11 +51,14 @@ export const GUEST_DRIVERS: readonly Driver[] = [
 ];
 
 /** What a guest has for who asks for it by name; nothing else loads it. */
-export const MORE_DRIVERS: readonly Driver[] = PACKET_FILTER_MODULES.map((name) => ({
-  name,
-  purpose: "packet filters",
-  optional: true,
-}));
+export const MORE_DRIVERS: readonly Driver[] = [
+  ...PACKET_FILTER_MODULES.map((name) => ({ name, purpose: "packet filters", optional: true })),
+  ...VFIO_MODULES.map((name) => ({
+    name,
+    purpose: "containers that drive devices themselves",
+    optional: true,
+  })),
+];
 
 /** A module, ready for the guest. */
 export interface GuestModule {

@@ -52,7 +52,12 @@ export async function createContainer(
   const { createTimeoutMs, disableSeccomp, guestLabel, useDisks } = parts.policy;
   const plans = await checkContainer(options, { isPod: parts.isPod, useDisks });
   await using taken = new AsyncDisposableStack();
-  const { storages, devices, ...equipment } = await equip(options, plans, parts, taken);
+  const { storages, devices, hostDevices: _devices, ...equipment } = await equip(
+    options,
+    plans,
+    parts,
+    taken,
+  );
   const terminal = io.names.terminal;
   const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel });
   const hooks = HostHooks.of({ ...parts, id, bundle, spec });

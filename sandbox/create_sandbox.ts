@@ -11,8 +11,10 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import { isVfio } from "./devices.ts";
 import { SandboxDisks } from "./disks.ts";
 import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
+import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason, withFields } from "./log.ts";
@@ -24,12 +26,13 @@ import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
 import type { PodLoopbackOptions } from "./pod_loopback.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
-import { sandboxPolicy } from "./policy.ts";
+import { type SandboxPolicy, sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox } from "./sandbox.ts";
 import { SandboxLog } from "./sandbox_log.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
 import { within } from "./timing.ts";
+import type { VfioGroup } from "./vfio.ts";
 import type { VcpuPinning } from "./vcpu_pinning.ts";
 import { vmConfig } from "./vm_config.ts";
 
@@ -69,6 +72,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const front = withFields(options.log, { sandbox: id });
   const host = options.host ?? await realHost();
   const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
+  const policy = sandboxPolicy(config);
+  const atBoot = spec.linux?.devices?.some(isVfio) ? await groupsAtBoot(spec, policy, host) : [];
 
   await using taken = new AsyncDisposableStack();
   const bundle = options.bundle ?? "";
@@ -83,7 +88,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
   const plan = planMachine(config, spec);
   const onConsole = (line: string) => log.guestLine(line);
-  const machine = vmConfig({ id, dir, plan, spec, config, share: share.exported, log, onConsole, user });
+  const hostDevices = atBoot.flatMap(({ devices }) => devices);
+  const needs = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user, hostDevices };
+  const machine = vmConfig(needs);
   const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
   const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
   if (shareServer) taken.use(shareServer);
@@ -106,7 +113,6 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const { agent } = client;
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
-  const policy = sandboxPolicy(config);
   const disks = new SandboxDisks(vm, log);
   const folder = user === undefined ? `${paths.shared}/${id}` : dir;
   const swapNeeds = { folder, owner: user, disks, agent, defaultMiB: plan.defaults.memoryMiB, log };
@@ -121,6 +127,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     swap,
     pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
     disks,
+    hostDevices: await devicesFor(vm, policy, atBoot, log),
     host,
     network,
     record,
@@ -138,6 +145,21 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
 
 async function vcpuPinning(vm: Vm, log: Log): Promise<VcpuPinning> {
   return new (await import("./vcpu_pinning.ts")).VcpuPinning(() => vm.vcpuThreads(), log);
+}
+
+/** Few pods have devices of the host. */
+async function groupsAtBoot(spec: Spec, policy: SandboxPolicy, host: Host): Promise<VfioGroup[]> {
+  return (await import("./equip_vfio.ts")).bootGroups(spec, policy.hostDevices, host.vfio);
+}
+
+async function devicesFor(
+  vm: Vm,
+  { hostDevices: { atBoot: cold, later } }: SandboxPolicy,
+  atBoot: readonly VfioGroup[],
+  log: Log,
+): Promise<SandboxHostDevices | undefined> {
+  if (!cold && !later) return undefined;
+  return new (await import("./host_devices.ts")).SandboxHostDevices({ vm, atBoot, later, log });
 }
 
 /** Few pods swap, and only they load what it takes. */

@@ -102,6 +102,14 @@ function diskOf({ major = 0, minor = 0 }: Device, policy: DiskPolicy, host: Disk
   return host.useOf(major, minor) ?? { path, isDevice: true, readonly: host.isReadOnly(major, minor) };
 }
 
+/** Where the nodes are by which devices of the host are handed through. */
+export const VFIO_FOLDER = "/dev/vfio/";
+
+/** Whether a node is one of these. */
+export function isVfio({ type, path }: Device): boolean {
+  return type === "c" && path.startsWith(VFIO_FOLDER);
+}
+
 const BLOCK_DEVICES = "/sys/dev/block";
 
 /** This host. */

@@ -11,7 +11,7 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import type { Device, Storage } from "../rpc/gen/agent_pb.ts";
 import type { Init } from "../rpc/message.ts";
 import { parseMountOptions } from "../oci/mount_options.ts";
-import { DISK_HOST, planDevices } from "./devices.ts";
+import { DISK_HOST, isVfio, planDevices } from "./devices.ts";
 import type { UsedDisk } from "./disks.ts";
 import { reason } from "./log.ts";
 import { MOUNT_HOST } from "./mount_host.ts";
@@ -39,6 +39,8 @@ export interface Equipment {
   readonly nodes: readonly SpecDevice[];
   readonly storages: readonly Init<Storage>[];
   readonly devices: readonly Init<Device>[];
+  /** where the guest finds devices of the host, by their addresses */
+  readonly hostDevices: ReadonlyMap<string, string>;
 }
 
 /**
@@ -119,15 +121,18 @@ async function equipDevices(
   spec: Spec,
   parts: SandboxParts,
   taken: AsyncDisposableStack,
-): Promise<Pick<Equipment, "nodes" | "devices">> {
-  const { nodes, disks, dropped } = planDevices(spec.linux?.devices ?? [], parts.policy, DISK_HOST);
+): Promise<Pick<Equipment, "nodes" | "devices" | "hostDevices">> {
+  const all = spec.linux?.devices ?? [];
+  const vfio = all.some(isVfio) ? await (await vfioModule()).equipVfio(spec, parts, taken) : undefined;
+  const others = vfio?.others ?? all;
+  const { nodes, disks, dropped } = planDevices(others, parts.policy, DISK_HOST);
   for (const sentence of dropped) parts.log.write("warning", sentence);
-  const devices: Init<Device>[] = [];
+  const devices: Init<Device>[] = [...vfio?.devices ?? []];
   for (const { containerPath, disk } of disks) {
     const { driver, source }: UsedDisk = taken.use(await parts.disks.use(disk));
     devices.push({ type: driver, id: source, containerPath });
   }
-  return { nodes, devices };
+  return { nodes: [...nodes, ...vfio?.nodes ?? []], devices, hostDevices: vfio?.paths ?? new Map() };
 }
 
 interface Root {
@@ -142,6 +147,11 @@ async function openRoot(bundle: Bundle, parts: SandboxParts, taken: AsyncDisposa
   }
   const rootfs: Rootfs = taken.use(await openRootfs(bundle, parts));
   return { path: { kind: "host", path: rootfs.path }, storages: [] };
+}
+
+/** Few containers have devices of the host. */
+async function vfioModule(): Promise<typeof import("./equip_vfio.ts")> {
+  return await import("./equip_vfio.ts");
 }
 
 /** A snapshotter's device, which the guest mounts by itself. */

@@ -9,6 +9,7 @@
 import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
 import type { NetworkOptions, SandboxNetwork } from "./network.ts";
+import type { VfioHost } from "./vfio.ts";
 
 /** A file or folder that a container sees. */
 export interface SharedSource {
@@ -57,5 +58,7 @@ export interface Host {
   startVm(config: VmConfig): Promise<Vm>;
   prepareShare(sandboxId: string, folder: string): Promise<Share>;
   startShareServer(options: ShareServerOptions): Promise<Helper>;
+  /** default: where this host has them */
+  readonly vfio?: VfioHost;
   mountRootfs(mountPoint: string, mounts: readonly RootfsMount[]): Promise<Rootfs>;
 }

@@ -7,7 +7,14 @@
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
-import type { ConfidentialGuest, DiskSettings, GuestImage, HostUser, MachineParts } from "../vm/vmm.ts";
+import type {
+  ConfidentialGuest,
+  DiskSettings,
+  GuestImage,
+  HostDevice,
+  HostUser,
+  MachineParts,
+} from "../vm/vmm.ts";
 
 type Hypervisor = Config["hypervisor"];
 
@@ -17,6 +24,8 @@ export interface PartsNeeds {
   readonly config: Config;
   /** who the monitor runs as; default: the caller */
   readonly user?: HostUser;
+  /** devices of the host that the machine is booted with; default: none */
+  readonly hostDevices?: readonly HostDevice[];
   /** default: this host's */
   readonly host?: PartsHost;
 }
@@ -33,7 +42,7 @@ export interface PartsHost {
 }
 
 /** The parts. @throws {RpcError} `INVALID_ARGUMENT` for a specification that asks for what cannot be */
-export function machineParts({ spec, config, user, host = thisHost }: PartsNeeds): MachineParts {
+export function machineParts({ spec, config, user, hostDevices, host = thisHost }: PartsNeeds): MachineParts {
   const { hypervisor } = config;
   return {
     image: guestImage(hypervisor, host),
@@ -46,6 +55,7 @@ export function machineParts({ spec, config, user, host = thisHost }: PartsNeeds
     balloon: hypervisor.reclaim_guest_freed_memory,
     bridges: hypervisor.default_bridges,
     ports: ports(hypervisor),
+    hostDevices,
     scsi: needsScsi(hypervisor) ? { ioThread: hypervisor.enable_iothreads } : undefined,
     disks: diskSettings(hypervisor),
     iommu: hypervisor.enable_iommu,
@@ -99,6 +109,7 @@ function diskSettings(hypervisor: Hypervisor): DiskSettings {
 
 function ports(hypervisor: Hypervisor): MachineParts["ports"] {
   const kinds = [hypervisor.hot_plug_vfio, hypervisor.cold_plug_vfio];
+  if (kinds.includes("bridge-port")) return { kind: "bridge", count: 0 };
   if (kinds.includes("root-port")) return { kind: "root", count: Math.max(1, hypervisor.pcie_root_port) };
   if (kinds.includes("switch-port")) {
     return { kind: "switch", count: Math.max(1, hypervisor.pcie_switch_port) };

@@ -6,6 +6,7 @@
 
 import type { Config } from "../config/schema.ts";
 import type { ServedDisks } from "./devices.ts";
+import type { HostDevicePolicy } from "./vfio.ts";
 
 const MS = 1000;
 
@@ -23,6 +24,7 @@ export interface SandboxPolicy {
   readonly useDisks: boolean;
   /** disks that other processes serve; absent: there are none */
   readonly servedDisks?: ServedDisks | undefined;
+  readonly hostDevices: HostDevicePolicy;
   /** whether containers with a swappiness get swap space in the guest */
   readonly guestSwap: boolean;
   /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
@@ -40,6 +42,11 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     servedDisks: hypervisor.enable_vhost_user_store
       ? { folder: hypervisor.vhost_user_store_path, reconnectS: hypervisor.vhost_user_reconnect_timeout_sec }
       : undefined,
+    hostDevices: {
+      asVfio: runtime.vfio_mode === "vfio",
+      atBoot: hypervisor.cold_plug_vfio !== "no-port",
+      later: hypervisor.hot_plug_vfio !== "no-port",
+    },
     guestSwap: hypervisor.enable_guest_swap,
     guestLabel(hostLabel) {
       if (hypervisor.disable_guest_selinux) return undefined;

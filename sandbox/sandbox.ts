@@ -16,6 +16,7 @@ import { createContainer, type CreateContainerOptions, createStandIn } from "./c
 import type { SandboxDisks } from "./disks.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { GuestSwap } from "./guest_swap.ts";
+import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
 import { type Log, reason } from "./log.ts";
@@ -56,6 +57,8 @@ export interface SandboxParts {
   /** absent where containers get no swap */
   readonly swap?: GuestSwap | undefined;
   readonly disks: SandboxDisks;
+  /** absent where the machine has no ports for them */
+  readonly hostDevices?: SandboxHostDevices | undefined;
   readonly host: Host;
   readonly network: SandboxNetwork;
   readonly record: SavedRecord;

@@ -7,7 +7,7 @@
 import { splitKernelParams } from "../config/kernel_params.ts";
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
-import type { HostUser, VmConfig } from "../vm/vmm.ts";
+import type { HostDevice, HostUser, VmConfig } from "../vm/vmm.ts";
 import { agentParams } from "./agent_params.ts";
 import type { Log } from "./log.ts";
 import { hostKernelParams, machineParts, type PartsHost } from "./machine_parts.ts";
@@ -29,6 +29,8 @@ export interface VmNeeds {
   readonly onConsole?: (line: string) => void;
   /** who the monitor runs as; default: the caller */
   readonly user?: HostUser;
+  /** devices of the host that the machine is booted with; default: none */
+  readonly hostDevices?: readonly HostDevice[];
   /** default: this host */
   readonly host?: PartsHost;
 }

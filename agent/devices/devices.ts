@@ -2,6 +2,7 @@
 
 import type { Device as SpecDevice, DeviceRule, Spec } from "../../oci/spec.ts";
 import type { Device, Storage } from "../../rpc/gen/agent_pb.ts";
+import { VFIO_MODULES } from "../../sys/module_names.ts";
 import { AT, S } from "../../sys/fd.ts";
 import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 import { invalidArgument, unimplemented } from "../errors.ts";
@@ -60,7 +61,8 @@ export class DeviceFinder {
     }
     const pci = await handedThrough(options, this.#timeoutMs);
     if (type === "vfio-pci-gk") return { containerPath, node: undefined, pci };
-    this.#drivers.need("vfio_pci");
+    if (this.#drivers.needMore) this.#drivers.needMore(...VFIO_MODULES);
+    else this.#drivers.need(...VFIO_MODULES);
     const group = giveToVfio(pci.map(({ guest }) => guest));
     return { containerPath, node: `/dev/vfio/${group}`, pci };
   }

@@ -18,6 +18,8 @@ interface Entry {
 /** Sees to it that kernel modules are loaded. */
 export interface KernelDrivers {
   need(...names: readonly string[]): void;
+  /** As `need`, for those that few guests have any use for. */
+  needMore?(...names: readonly string[]): void;
 }
 
 /**

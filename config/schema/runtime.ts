@@ -38,10 +38,7 @@ export const RUNTIME = {
   }),
   sandbox_bind_mounts: list([], { path: true }),
   disable_guest_empty_dir: flag(false),
-  vfio_mode: choice(["guest-kernel", "vfio"], {
-    annotation: {},
-    missing: { say: "warn", why: "devices of the host are not handed to machines in this version" },
-  }),
+  vfio_mode: choice(["guest-kernel", "vfio"], { annotation: {} }),
   guest_selinux_label: text(""),
   create_container_timeout: integer(60, { unit: "seconds", unset: 0, max: LARGEST, annotation: {} }),
   experimental_force_guest_pull: flag(false, {

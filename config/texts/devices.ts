@@ -99,23 +99,28 @@ export const DEVICE_TEXTS = {
     effect: "`-device pci-bridge` for each",
   },
   hot_plug_vfio: {
-    doc: "Kind of port for devices of the host that are plugged in; not together with cold_plug_vfio.",
-    effect: "`-device pcie-root-port`, or `x3130-upstream` and `xio3130-downstream`",
+    doc:
+      "Kind of port for devices of the host that are plugged in with their containers; not together with " +
+      "cold_plug_vfio.",
+    effect:
+      "`-device pcie-root-port`, or `x3130-upstream` and `xio3130-downstream`; whether `vfio-pci` may be plugged in",
   },
   cold_plug_vfio: {
-    doc: "Kind of port for devices of the host that are there at boot.",
-    effect: "`-device pcie-root-port`, or `x3130-upstream` and `xio3130-downstream`",
+    doc:
+      "Kind of port for devices of the host that are there at boot: those of the container that the machine is made " +
+      "for, and links of the pod that are devices.",
+    effect: "the same ports, and `-device vfio-pci` for each device",
   },
   hotplug_vfio_on_root_bus: {
     doc: 'An old way to say hot_plug_vfio = "root-port".',
     effect: "as hot_plug_vfio",
   },
   pcie_root_port: {
-    doc: "Number of root ports, if there are any; at least one.",
+    doc: "Number of root ports, if there are any; at least one, and one for each device at boot.",
     effect: "`-device pcie-root-port` for each",
   },
   pcie_switch_port: {
-    doc: "Number of ports of a switch, if there is one; at least one.",
+    doc: "Number of ports of a switch, if there is one; at least one, and one for each device at boot.",
     effect: "`-device xio3130-downstream` for each",
   },
   enable_iommu: {

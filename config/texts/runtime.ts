@@ -50,8 +50,11 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
     effect: "nothing yet: such volumes are shared from the host in any case",
   },
   vfio_mode: {
-    doc: "How containers see devices of the host: by the guest kernel's driver, or as VFIO devices.",
-    effect: "none yet",
+    doc:
+      "How containers see devices of the host: by the drivers of the guest's kernel, or as VFIO devices, for which " +
+      "the machine needs enable_iommu = true.",
+    effect:
+      "whether nodes below /dev/vfio are in the container, and the type of the device that the agent is told",
   },
   guest_selinux_label: {
     doc:

@@ -10,3 +10,6 @@ export const PACKET_FILTER_MODULES: readonly string[] = [
   ..."xt_limit xt_statistic xt_state xt_nat xt_MASQUERADE xt_REDIRECT xt_LOG xt_TPROXY xt_socket".split(" "),
   ..."ipt_REJECT ip6t_REJECT".split(" "),
 ];
+
+/** Kernel modules by which programs drive devices themselves. Nothing names the second one to the kernel but a program. */
+export const VFIO_MODULES: readonly string[] = ["vfio_pci", "vfio_iommu_type1"];
