@@ -51,7 +51,7 @@ const CASES: readonly (readonly [string, string])[] = [
   ["default_bridges = 9", "warning: default_bridges = 9: counts as 5, which is the most there can be"],
   [
     '[runtime]\nvfio_mode = "vfio"',
-    'warning: vfio_mode = "vfio": needs enable_iommu = true: without an IOMMU',
+    'warning: runtime.vfio_mode = "vfio": needs enable_iommu = true: without an IOMMU',
   ],
   ["pcie_root_port = 2", "warning: pcie_root_port = 2: has no effect: neither hot_plug_vfio nor"],
   ["pcie_switch_port = 2", "warning: pcie_switch_port = 2: has no effect: neither hot_plug_vfio nor"],
