@@ -34,6 +34,11 @@ export type Handler = "kata" | "runc";
 export interface NodeOptions extends Omit<ContainerdOptions, "cri"> {
   /** network configuration as the network plug-ins take it; default: a link of its own for each pod */
   readonly network?: (folder: string) => unknown;
+  /**
+   * Who creates pods: `"shim"`, a containerd from 2.0 on lets the shim do so by the Sandbox API; `"podsandbox"`, by a
+   * container that stands for them. Default: `KATA_TEST_SANDBOXER`, else what containerd's is.
+   */
+  readonly sandboxer?: "shim" | "podsandbox";
   /** more lines of containerd's configuration */
   readonly more?: string;
   /** changes to the runtime's configuration; default: small guests */
@@ -49,7 +54,9 @@ export async function startNode(options: NodeOptions = {}): Promise<CriNode> {
   await Deno.writeTextFile(`${rootfs.folder}/cni/10-test.conflist`, JSON.stringify(network(rootfs.folder)));
   const hypervisor = { default_memory: 384, default_vcpus: 1, ...options.hypervisor };
   const configuration = options.configuration ?? writeConfiguration(rootfs.folder, { hypervisor });
-  const cri = (folder: string) => criSettings(folder, rootfs.folder, configuration) + (options.more ?? "");
+  const sandboxer = options.sandboxer ?? Deno.env.get("KATA_TEST_SANDBOXER");
+  const settings = { files: rootfs.folder, configuration, sandboxer };
+  const cri = (folder: string) => criSettings(folder, settings) + (options.more ?? "");
   const containerd = taken.use(await startContainerd({ ...options, configuration, cri }));
   const node = taken.use(new CriNode(containerd, rootfs.folder));
   for (const image of [await makeImage(rootfs.path, rootfs.folder), await makePauseImage(rootfs)]) {
@@ -65,9 +72,14 @@ async function makePauseImage(rootfs: { path: string; folder: string }): Promise
   return await makeImage(rootfs.path, rootfs.folder, { name: PAUSE_IMAGE, command: ["sleep", "2147483647"] });
 }
 
-/** `KATA_TEST_SANDBOXER` = "shim": a containerd from 2.0 on creates pods as such, by the Sandbox API. */
-function criSettings(folder: string, files: string, configuration: string): string {
-  const sandboxer = Deno.env.get("KATA_TEST_SANDBOXER");
+interface CriSettings {
+  /** folder of what the node has besides containerd's own */
+  readonly files: string;
+  readonly configuration: string;
+  readonly sandboxer: string | undefined;
+}
+
+function criSettings(folder: string, { files, configuration, sandboxer }: CriSettings): string {
   const plugin = `plugins."io.containerd.grpc.v1.cri"`;
   // a containerd that creates pods as such takes no options but runc's: the environment names the configuration, too
   const options = `[${plugin}.containerd.runtimes.kata.options]\n  ConfigPath = "${configuration}"`;
@@ -87,7 +99,8 @@ function criSettings(folder: string, files: string, configuration: string): stri
   privileged_without_host_devices = true
   pod_annotations = ["io.katacontainers.*"]
   container_annotations = ["io.katacontainers.*"]
-${sandboxer === undefined ? options : `  sandboxer = "${sandboxer}"`}
+${sandboxer === undefined ? "" : `  sandboxer = "${sandboxer}"`}
+${sandboxer === "shim" ? "" : options}
 [${plugin}.cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "${files}/cni"
