@@ -66,8 +66,13 @@ export async function destroySandbox(
   return saved;
 }
 
-/** Undoes what every dead owner on this host has left: nobody else comes back for a sandbox with a name of its own. */
-export async function sweepDeadSandboxes(paths: HostPaths, log: Log): Promise<void> {
+/**
+ * Undoes what every dead owner on this host has left: nobody else comes back for a sandbox with a name of its own.
+ *
+ * @returns what was saved of them
+ */
+export async function sweepDeadSandboxes(paths: HostPaths, log: Log): Promise<SavedSandbox[]> {
+  const swept: SavedSandbox[] = [];
   for (const id of listNames(paths.state)) {
     const known = await readState(`${paths.state}/${id}`);
     // a folder without a saved state is one that is being made at this moment
@@ -76,8 +81,11 @@ export async function sweepDeadSandboxes(paths: HostPaths, log: Log): Promise<vo
     if (taken === undefined || taken === "alive") continue;
     await using file = taken.file;
     log.write("info", `removing what sandbox "${id}" left in "${file.folder}"`);
-    await replay(taken.saved ?? known, log);
+    const saved = taken.saved ?? known;
+    await replay(saved, log);
+    swept.push(saved);
   }
+  return swept;
 }
 
 function listNames(folder: string): string[] {

@@ -10,6 +10,7 @@ import { type Exit, KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { GuestProcess } from "./guest_process.ts";
 import { closeIo, type IoSource, type ProcessIo, type StdioNames } from "./io.ts";
 import { type Log, reason } from "./log.ts";
+import { SIGNALS } from "../sys/signals.ts";
 
 /** Where a process is in its life; a state carries what exists in it. */
 export type ProcessState =
@@ -122,15 +123,21 @@ export class Process {
     if (this.#inputFinished) this.#copier.closeInput();
   }
 
-  /** @throws {RpcError} `NOT_FOUND` when it has ended, `FAILED_PRECONDITION` when it is not in the guest yet */
+  /**
+   * Sends a signal. One that is there to end it has nothing to do when it has ended.
+   *
+   * @throws {RpcError} `NOT_FOUND` when it has ended, `FAILED_PRECONDITION` when it is not in the guest yet
+   */
   async signal(signal: number, all: boolean): Promise<void> {
+    const ends = signal === SIGNALS.SIGKILL || signal === SIGNALS.SIGTERM;
     if (this.#state.kind === "stopped") {
+      if (ends) return;
       throw new RpcError(Code.NotFound, `process "${this.id}" already finished`);
     }
     if (!this.#options.isInit && this.#state.kind !== "running") {
       throw new RpcError(Code.FailedPrecondition, `cannot signal process "${this.id}" as it is not started`);
     }
-    if (signal === 9 || signal === 15) this.#killed = true;
+    if (ends) this.#killed = true;
     await this.guest.signal(signal, all);
   }
 

@@ -244,7 +244,8 @@ for (
     await sandbox.failed;
     await sandbox.stop();
     assert(host.steps.includes("stop vm"));
-    assert.equal(await code(c.init.signal(9, true)), Code.NotFound);
+    assert.equal(await code(c.init.signal(10, true)), Code.NotFound);
+    await c.init.signal(9, true);
     await c.delete();
   });
 }

@@ -10,6 +10,7 @@ const DOCUMENTS = [
   "docs/architecture.md",
   "docs/cli.md",
   "docs/configuration.md",
+  "docs/engines.md",
   "docs/oci.md",
   "docs/overhead.md",
 ];

@@ -8,6 +8,7 @@ import type { AsyncFd } from "../../sys/poll.ts";
 import { connectUnix, Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
 import { type Log, reason } from "../../sandbox/log.ts";
+import { within } from "../../sandbox/timing.ts";
 import { pathOfAddress } from "./address.ts";
 import { EventPublisher } from "./events.ts";
 import type { ShimFlags } from "./flags.ts";
@@ -44,16 +45,41 @@ export async function serve(flags: ShimFlags): Promise<number> {
   });
   log.write("info", `serving sandbox "${flags.id}"`);
   acceptAll(listener, server, log);
+  const swept = connect === undefined ? sweep(flags, log) : undefined;
 
   await shim.exitRequested;
   listener.close();
   await shim[Symbol.asyncDispose]();
   await server.shutdown(DRAIN_MS);
+  if (swept !== undefined) await within(swept, DRAIN_MS);
   if (!await events.flush(FLUSH_MS)) log.write("warning", "events are lost: containerd cannot be reached");
   events.close();
   if (socket !== undefined) await Deno.remove(socket).catch(() => {});
   log.write("info", "bye");
   return 0;
+}
+
+/**
+ * Takes away what shims of the same engine have left that were killed: one that wants no events (CRI-O) does not run
+ * `delete` after them either. Never rejects.
+ */
+async function sweep(flags: ShimFlags, log: Log): Promise<void> {
+  try {
+    await removeDead(flags, log);
+  } catch (error) {
+    log.write("warning", reason(error));
+  }
+}
+
+async function removeDead({ address, namespace }: ShimFlags, log: Log): Promise<void> {
+  const [{ sweepDeadSandboxes }, { HOST_PATHS }, { socketPath }] = await Promise.all([
+    import("../../sandbox/cleanup.ts"),
+    import("../../sandbox/paths.ts"),
+    import("./address.ts"),
+  ]);
+  for (const { id } of await sweepDeadSandboxes(HOST_PATHS, log)) {
+    await Deno.remove(await socketPath(address, namespace, id)).catch(() => {});
+  }
 }
 
 /** Where the listening socket's file is; `start` wrote it down before it started this process. */

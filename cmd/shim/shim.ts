@@ -211,12 +211,12 @@ export class Shim implements AsyncDisposable {
     return sandbox;
   }
 
-  /** CRI-O takes no events: it looks for this file when a container has ended. */
-  async #markOutOfMemory(containerId: string): Promise<void> {
+  /** CRI-O takes no events: it looks for this file as soon as it knows that a container has ended. */
+  #markOutOfMemory(containerId: string): void {
     const bundle = this.#containers.get(containerId)?.container.bundle;
     if (bundle === undefined) return;
     try {
-      await Deno.writeTextFile(`${bundle}/oom`, "");
+      Deno.writeTextFileSync(`${bundle}/oom`, "");
     } catch (error) {
       this.log.write("warning", `cannot write "${bundle}/oom": ${reason(error)}`);
     }
@@ -279,7 +279,7 @@ export class Shim implements AsyncDisposable {
   async #watchMemory(sandbox: Sandbox): Promise<void> {
     for await (const containerId of sandbox.outOfMemory()) {
       this.events.publish("/tasks/oom", TaskOOMSchema, { containerId });
-      if (!this.events.hasReader) await this.#markOutOfMemory(containerId);
+      if (!this.events.hasReader) this.#markOutOfMemory(containerId);
     }
   }
 }
