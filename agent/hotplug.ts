@@ -1,4 +1,5 @@
 import { failedPrecondition } from "./errors.ts";
+import { isFile } from "../sys/exists.ts";
 import { delay } from "../sys/timer.ts";
 
 const CPUS = "/sys/devices/system/cpu";
@@ -129,14 +130,6 @@ function trySwitch(file: string, value: string): boolean {
     return true;
   } catch {
     // It went away, or is not ready yet: the next pass tells.
-    return false;
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
     return false;
   }
 }

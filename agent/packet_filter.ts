@@ -6,6 +6,7 @@
 import { failedPrecondition } from "./errors.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { describeStatus } from "../sys/daemon.ts";
+import { isFile } from "../sys/exists.ts";
 import { PACKET_FILTER_MODULES } from "../sys/module_names.ts";
 import { type Ran, runProgram } from "../sys/run.ts";
 
@@ -85,12 +86,4 @@ async function run(
     Code.Internal,
     `${name} ${describeStatus(ran.status)}${said === "" ? "" : `: ${said}`}`,
   );
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

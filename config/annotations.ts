@@ -7,6 +7,7 @@ import { type AnnotationRule, type AnyRow, BadValue, checkValue, oneOf } from ".
 import { nearest } from "./nearest.ts";
 import { type SectionName, SECTIONS } from "./schema.ts";
 import type { Settings } from "./settings.ts";
+import { exists } from "../sys/exists.ts";
 
 const PREFIX = "io.katacontainers.config.";
 
@@ -181,13 +182,4 @@ function requireValid(value: string, listName: string, patterns: readonly string
   if (!value.startsWith("/")) throw new BadValue("must be an absolute path");
   if (patterns.some((pattern) => matchesGlob(pattern, value)) && exists(value)) return;
   throw new BadValue(`must be an existing file that ${listName} allows`);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -32,15 +32,6 @@ export function findVirtiofsd(path: string | undefined): string | undefined {
   return [...VIRTIOFSD_PATHS, ...inPath].find((file) => fileSize(file) !== undefined);
 }
 
-/** Whether a folder is there. */
-export function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
-}
-
 /** Size of a regular file in bytes; undefined when there is none. */
 export function fileSize(path: string): number | undefined {
   try {

@@ -2,6 +2,7 @@
 
 import { arch } from "./host.ts";
 import { bad, badIn, doubt, type Rules } from "./rule.ts";
+import { exists } from "../sys/exists.ts";
 
 /** Of the guest's memory, and of how it is shared. */
 export function rulesOfMemory(rules: Rules): void {
@@ -169,14 +170,5 @@ export function rulesOfRuntime(rules: Rules): void {
       );
     }
     names.set(name, path);
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,5 +1,6 @@
 /** What holds between keys and between them and the host, checked once all sources are merged. */
 
+import { isFolder } from "../sys/exists.ts";
 import type { Report } from "./error.ts";
 import {
   arch,
@@ -7,7 +8,6 @@ import {
   findVirtiofsd,
   hostCpus,
   hostMemoryMiB,
-  isFolder,
   maxCpus,
   qemuPath,
   VIRTIOFSD_PATHS,

@@ -1,6 +1,7 @@
 /** The daemon that serves a folder of the host to a VM by virtio-fs. */
 
 import { Daemon, describeStatus } from "../sys/daemon.ts";
+import { isFile } from "../sys/exists.ts";
 import { OwnedFd, setNonblock } from "../sys/fd.ts";
 import type { ExitStatus } from "../sys/process.ts";
 import { StepError } from "../sys/program.ts";
@@ -136,14 +137,6 @@ function findInstalled(): string {
     return findExecutable("virtiofsd", Deno.env.get("PATH"));
   } catch {
     throw new Error(`there is no virtiofsd: it is neither in PATH nor one of ${INSTALLED.join(", ")}`);
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }
 

@@ -6,6 +6,7 @@
 
 import { PodNamespace, reopenNamespace } from "../net/namespace.ts";
 import { runHooksAnyway, startHere } from "../oci/run_hooks.ts";
+import { isFolder } from "../sys/exists.ts";
 import type { Log } from "./log.ts";
 import type { SavedHooks } from "./state.ts";
 
@@ -24,12 +25,8 @@ export async function runLastHooks(saved: SavedHooks, log: Log): Promise<void> {
   const namespace = netns && taken.use(reopenNamespace(netns.path, netns) ?? PodNamespace.make());
   const poststop = saved.poststop.map((hook) => ({ timeout: LIMIT_S, ...hook }));
   const state = { ociVersion, id, status: "stopped", bundle, ...(annotations && { annotations }) } as const;
-  const cwd = await isFolder(bundle) ? bundle : "/";
+  const cwd = isFolder(bundle) ? bundle : "/";
   const start = startHere({ cwd, ...(namespace && { netns: namespace.path }) });
   const report = (error: string) => log.write("error", `a hook of container "${id}" failed: ${error}`);
   await runHooksAnyway("poststop", { poststop }, state, start, report);
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

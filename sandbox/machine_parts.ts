@@ -7,6 +7,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
+import { exists } from "../sys/exists.ts";
 import type {
   ConfidentialGuest,
   DiskSettings,
@@ -166,15 +167,6 @@ const thisHost: PartsHost = {
     }
   },
 };
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function orUndefined<T extends string>(text: T): Exclude<T, ""> | undefined {
   return text === "" ? undefined : text as Exclude<T, "">;

@@ -9,6 +9,7 @@ import type { ChildProcess } from "./process.ts";
 import { Program, type Slot, StepError } from "./program.ts";
 import { RLIMIT, type RlimitName } from "./rlimit.ts";
 import { cstr, trySyscall } from "./syscall.ts";
+import { isFile } from "./exists.ts";
 
 /** What to start, and where. */
 export interface SpawnOptions {
@@ -106,14 +107,6 @@ export function findExecutable(name: string, path: string = DEFAULT_PATH): strin
     errno = ERRNO.EACCES;
   }
   throw new StepError(`find "${name}" in PATH "${path}"`, errno);
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 /**

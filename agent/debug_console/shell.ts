@@ -3,6 +3,7 @@
 import { failedPrecondition } from "../errors.ts";
 import { StreamReader } from "../stream_reader.ts";
 import { isErrno } from "../../sys/errors.ts";
+import { isFile } from "../../sys/exists.ts";
 import { closeFd, pipe } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import { type ChildProcess, type ExitStatus, killProcess } from "../../sys/process.ts";
@@ -151,12 +152,4 @@ function pipes(): Streams {
     output: new AsyncFd(output, "output of a shell"),
     fds: new Map([[0, stdin], [1, stdout], [2, stdout]]),
   };
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }

@@ -1,8 +1,9 @@
 /** Disks as the guest finds them, by the addresses at which the host has plugged them in. */
 
+import { isEntry } from "../../sys/exists.ts";
 import { invalidArgument } from "../errors.ts";
 import { appearance } from "./appearance.ts";
-import { exists, names, pciFolder } from "./pci_path.ts";
+import { names, pciFolder } from "./pci_path.ts";
 
 /** Where devices are looked for. */
 export interface Folders {
@@ -62,7 +63,7 @@ function finder(kind: DiskKind, address: string, folders: Folders): () => string
 
 function byName(name: string, { sys, dev }: Folders): () => string | undefined {
   if (!/^[a-z0-9]+$/i.test(name)) throw invalidArgument(`"/dev/${name}" is no name of a disk`);
-  return () => exists(`${sys}/class/block/${name}`) ? node(name, dev) : undefined;
+  return () => isEntry(`${sys}/class/block/${name}`) ? node(name, dev) : undefined;
 }
 
 /** The block device below the virtio device below the PCI device. */
@@ -117,5 +118,5 @@ function byScsi(address: string, { sys, dev }: Folders): () => string | undefine
 /** The kernel makes the node a moment after the entry in sysfs. */
 function node(name: string, dev: string): string | undefined {
   const path = `${dev}/${name}`;
-  return exists(path) ? path : undefined;
+  return isEntry(path) ? path : undefined;
 }

@@ -1,5 +1,6 @@
 /** Where a PCI device is: the slots on the way to it, as the host knows them, against the addresses the guest gave. */
 
+import { isEntry } from "../../sys/exists.ts";
 import { invalidArgument } from "../errors.ts";
 
 /** Folder of the devices behind the root of the PCI tree, by where kernels have it. */
@@ -51,7 +52,7 @@ export function pciFolder(path: string, root: string | undefined = rootFolder())
       bus = only;
     }
     folder += `/${bus}:${slot.toString(16).padStart(2, "0")}.${fn}`;
-    if (!exists(folder)) return undefined;
+    if (!isEntry(folder)) return undefined;
   }
   return folder;
 }
@@ -59,10 +60,10 @@ export function pciFolder(path: string, root: string | undefined = rootFolder())
 /** x86 has the root bus at the top, machines described by a device tree or ACPI tables of arm64 below a platform device. */
 function rootFolder(): string | undefined {
   const [top = "", platform = ""] = ROOTS;
-  if (exists(top)) return top;
+  if (isEntry(top)) return top;
   for (const name of names(platform)) {
     const folder = `${platform}/${name}/pci0000:00`;
-    if (name.endsWith(".pcie") && exists(folder)) return folder;
+    if (name.endsWith(".pcie") && isEntry(folder)) return folder;
   }
   return undefined;
 }
@@ -74,14 +75,5 @@ export function names(folder: string): string[] {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return [];
     throw error;
-  }
-}
-
-export function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -1,8 +1,9 @@
 /** PCI devices of the host that were handed through to the guest. */
 
+import { isEntry } from "../../sys/exists.ts";
 import { failedPrecondition, invalidArgument } from "../errors.ts";
 import { appearance } from "./appearance.ts";
-import { exists, names, pciFolder } from "./pci_path.ts";
+import { names, pciFolder } from "./pci_path.ts";
 
 /** A device's address on the host, and in the guest. */
 export interface PciAddresses {
@@ -59,7 +60,7 @@ export function giveToVfio(addresses: readonly string[], bus: string = PCI): str
   for (const address of addresses) {
     const device = `${bus}/devices/${address}`;
     write(`${device}/driver_override`, "vfio-pci");
-    if (exists(`${device}/driver`)) write(`${device}/driver/unbind`, address);
+    if (isEntry(`${device}/driver`)) write(`${device}/driver/unbind`, address);
     write(`${bus}/drivers_probe`, address);
   }
   return group;

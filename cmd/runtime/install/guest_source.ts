@@ -5,6 +5,7 @@
  */
 
 import { INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
+import { isFile } from "../../../sys/exists.ts";
 
 /** A finished guest, or what one is made from. */
 export type GuestSource =
@@ -56,13 +57,5 @@ function releases(folder: string): string[] {
     return names.sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
   } catch {
     return [];
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }

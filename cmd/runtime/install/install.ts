@@ -7,6 +7,7 @@
 import { defaultFile } from "../../../config/texts/default_file.ts";
 import { qemuPath } from "../../../config/host.ts";
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
+import { isEntry } from "../../../sys/exists.ts";
 import { uname } from "../../../sys/host.ts";
 import { basename, dirname, resolve } from "../../../sys/path.ts";
 import { runProgram } from "../../../sys/run.ts";
@@ -19,7 +20,7 @@ import { registerContainerd } from "./containerd.ts";
 import { registerCrio } from "./crio.ts";
 import { registerDocker } from "./docker.ts";
 import { findGuestSource, type GuestSource } from "./guest_source.ts";
-import { type Content, Installer, isThere } from "./installer.ts";
+import { type Content, Installer } from "./installer.ts";
 import { readManifest } from "./manifest.ts";
 import { registerPodman } from "./podman.ts";
 import type { Machine, Registration } from "./registration.ts";
@@ -69,7 +70,7 @@ export async function install(flags: InstallFlags): Promise<void> {
   const registrations = await register(machineAt(root), `${prefix}/bin/containerd-shim-kata-v2`);
   await applyRegistrations(installer, registrations);
   for (const { engine, notes } of registrations) for (const note of notes) say(`${engine}: ${note}`);
-  if (root === "" && !isThere(qemuPath())) say(`QEMU is missing: ${installCommand(thisHost(), "qemu")}`);
+  if (root === "" && !isEntry(qemuPath())) say(`QEMU is missing: ${installCommand(thisHost(), "qemu")}`);
 }
 
 /** Everything of ours, before anybody is told of it. */
@@ -206,7 +207,7 @@ export function machineAt(root: string): Machine {
         throw new Error(`cannot read "${root}${path}": ${error instanceof Error ? error.message : error}`);
       }
     },
-    exists: (path) => isThere(root + path),
+    exists: (path) => isEntry(root + path),
     program: (name) => PROGRAM_FOLDERS.map((folder) => `${folder}/${name}`).find(isFile),
     async version(path) {
       try {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isEntry } from "../../../sys/exists.ts";
 import { dirname } from "../../../sys/path.ts";
 import {
   type Entry,
@@ -132,13 +133,13 @@ export class Installer {
   /** What of the paths is there, and did not come from an installation. */
   foreign(paths: readonly string[]): string[] {
     return paths.filter((path) =>
-      !this.#manifest.entries.some((entry) => entry.path === path) && isThere(this.#at(path))
+      !this.#manifest.entries.some((entry) => entry.path === path) && isEntry(this.#at(path))
     );
   }
 
   #missingFolders(path: string): string[] {
     const missing: string[] = [];
-    for (let at = path; at !== "/" && !isThere(this.#at(at)); at = dirname(at)) missing.unshift(at);
+    for (let at = path; at !== "/" && !isEntry(this.#at(at)); at = dirname(at)) missing.unshift(at);
     return missing.filter((one) => !this.#told.has(one) && (!this.#options.dryRun || this.#told.add(one)));
   }
 
@@ -170,7 +171,7 @@ export class Installer {
   }
 
   async #hashOf(path: string): Promise<string | undefined> {
-    return isThere(this.#at(path)) ? await sha256(Deno.readFileSync(this.#at(path))) : undefined;
+    return isEntry(this.#at(path)) ? await sha256(Deno.readFileSync(this.#at(path))) : undefined;
   }
 
   #linkTarget(path: string): string | undefined {
@@ -190,16 +191,6 @@ async function contentOf(content: Content): Promise<Uint8Array> {
   return content instanceof Uint8Array ? content : await Deno.readFile(content.copyOf);
 }
 
-/** Whether something is there, be it a link that leads nowhere. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Removes a file if there is one. */
 export function removeIfThere(path: string): void {
   try {
@@ -212,7 +203,7 @@ export function removeIfThere(path: string): void {
 /** Replaces a text, and leaves a link and whoever may use the file as they are. */
 export function writeEdited(path: string, text: string): void {
   const data = new TextEncoder().encode(text);
-  if (!isThere(path)) return writeWhole(path, data, { mode: 0o644 });
+  if (!isEntry(path)) return writeWhole(path, data, { mode: 0o644 });
   const real = Deno.realPathSync(path);
   const { mode, uid, gid } = Deno.statSync(real);
   writeWhole(real, data, { mode: mode ?? 0o644, uid, gid });

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { isEntry } from "../../../sys/exists.ts";
 import { dirname, isWithin } from "../../../sys/path.ts";
 import { takeBlock } from "./blocks.ts";
 import { withoutDockerRuntime } from "./docker.ts";
-import { isThere, removeIfThere, writeEdited } from "./installer.ts";
+import { removeIfThere, writeEdited } from "./installer.ts";
 import { type Entry, MANIFEST, readManifest, sha256, UNFINISHED } from "./manifest.ts";
 
 /** How to uninstall. */
@@ -53,7 +54,7 @@ async function undoEntry(entry: Entry, options: UninstallOptions): Promise<void>
   const say = (what: string, about = "") =>
     options.say(`${what.padEnd(9)} ${path}${about === "" ? "" : ` (${about})`}`);
   if (!options.dryRun && entry.kind !== "folder") removeIfThere(path + UNFINISHED);
-  if (!isThere(path)) return;
+  if (!isEntry(path)) return;
   switch (entry.kind) {
     case "folder":
       if (options.dryRun || removeFolder(path)) say("remove");

@@ -9,6 +9,7 @@ import { askSandbox } from "../../../sandbox/management/client.ts";
 import { HOST_PATHS } from "../../../sandbox/paths.ts";
 import { LOG_NAME, OLDER_LOG_NAME } from "../../../sandbox/sandbox_log.ts";
 import { isErrno } from "../../../sys/errors.ts";
+import { isFolder } from "../../../sys/exists.ts";
 import { O, openFd, OwnedFd, readAllFd, statFd } from "../../../sys/fd.ts";
 import { type Change, IN, Inotify } from "../../../sys/inotify.ts";
 import { textOf } from "../answer_text.ts";
@@ -100,14 +101,6 @@ function open(path: string): OwnedFd | undefined {
 /** What was written since the last read. */
 function read(file: OwnedFd): string {
   return new TextDecoder().decode(readAllFd(file.fd));
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return Deno.statSync(path).isDirectory;
-  } catch {
-    return false;
-  }
 }
 
 /** @param count undefined: all */

@@ -1,3 +1,4 @@
+import { DEFAULT_CAPABILITIES } from "../../../oci/capabilities.ts";
 import type { Mount, Spec } from "../../../oci/spec.ts";
 
 /** What the command line says of the container, resolved. */
@@ -19,24 +20,6 @@ export interface SpecInput {
   /** CPU time limit as a number of CPUs; undefined: none */
   readonly cpuLimit?: number;
 }
-
-/** The capabilities that container engines give by default. */
-const CAPABILITIES = [
-  "CAP_CHOWN",
-  "CAP_DAC_OVERRIDE",
-  "CAP_FSETID",
-  "CAP_FOWNER",
-  "CAP_MKNOD",
-  "CAP_NET_RAW",
-  "CAP_SETGID",
-  "CAP_SETUID",
-  "CAP_SETFCAP",
-  "CAP_SETPCAP",
-  "CAP_NET_BIND_SERVICE",
-  "CAP_SYS_CHROOT",
-  "CAP_KILL",
-  "CAP_AUDIT_WRITE",
-];
 
 /** The file systems every Linux container has (runtime-spec, "Default Filesystems", and a `/run`). */
 const MOUNTS: readonly Mount[] = [
@@ -95,7 +78,11 @@ export function defaultSpec(input: SpecInput): Spec {
       args: [...input.args],
       env,
       cwd: input.cwd,
-      capabilities: { bounding: CAPABILITIES, effective: CAPABILITIES, permitted: CAPABILITIES },
+      capabilities: {
+        bounding: DEFAULT_CAPABILITIES,
+        effective: DEFAULT_CAPABILITIES,
+        permitted: DEFAULT_CAPABILITIES,
+      },
       rlimits: [{ type: "RLIMIT_NOFILE", hard: 1024 * 1024, soft: 1024 }],
       noNewPrivileges: true,
     },
