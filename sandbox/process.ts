@@ -11,6 +11,10 @@ import type { GuestProcess } from "./guest_process.ts";
 import { closeIo, type IoSource, type ProcessIo, type StdioNames } from "./io.ts";
 import { type Log, reason } from "./log.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import { within } from "./timing.ts";
+
+/** How long after a signal that could not be sent the end of its process may become known, in milliseconds. */
+const LATE_END_MS = 2_000;
 
 /** Where a process is in its life; a state carries what exists in it. */
 export type ProcessState =
@@ -138,7 +142,12 @@ export class Process {
       throw new RpcError(Code.FailedPrecondition, `cannot signal process "${this.id}" as it is not started`);
     }
     if (ends) this.#killed = true;
-    await this.guest.signal(signal, all);
+    try {
+      await this.guest.signal(signal, all);
+    } catch (error) {
+      // it may end at this moment by itself, or by the guest's end
+      if (!ends || !await within(this.exited, LATE_END_MS)) throw error;
+    }
   }
 
   /** Sets the terminal's size; before the start it is remembered, without a terminal there is nothing to do. */

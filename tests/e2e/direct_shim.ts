@@ -93,6 +93,7 @@ export class DirectShim implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #events: TtrpcServer;
   #client: TtrpcClient | undefined;
+  #address = "";
   #log = "";
   #logReader: AsyncFd | undefined;
 
@@ -204,7 +205,13 @@ export class DirectShim implements AsyncDisposable {
     mknodAt(AT.FDCWD, `${bundle}/log`, S.IFIFO | 0o700);
     this.#logReader = new AsyncFd(openFd(`${bundle}/log`, O.RDWR));
     this.#readLog(this.#logReader);
-    this.#client = new TtrpcClient(await connectUnix((await this.run("start")).replace("unix://", "")));
+    this.#address = (await this.run("start")).replace("unix://", "");
+    await this.reconnect();
+  }
+
+  /** Connects again after {@linkcode disconnect}, as a containerd that was started again does. */
+  async reconnect(): Promise<void> {
+    this.#client = new TtrpcClient(await connectUnix(this.#address));
   }
 
   async #readLog(reader: AsyncFd): Promise<void> {
