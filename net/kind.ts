@@ -7,6 +7,7 @@
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { LinkDriver } from "../sys/ethtool.ts";
 import { IFF } from "../sys/netlink/link.ts";
+import { isPciAddress } from "../sys/pci.ts";
 import type { PodLink } from "./scan.ts";
 
 /** How the pod's network and the virtual machine's are joined. */
@@ -19,11 +20,11 @@ export type LinkKind =
   /** the virtual machine may be its other end */
   | { readonly kind: "tap" | "macvtap" }
   /** a program gives the virtual machine its packets, over this socket */
-  | { readonly kind: "vhost-user"; readonly socketPath: string };
+  | { readonly kind: "vhost-user"; readonly socketPath: string }
+  /** it is a device of the host, which the virtual machine gets itself */
+  | { readonly kind: "physical"; readonly address: string; readonly driver: string };
 
 const ARPHRD_ETHER = 1;
-/** domain:bus:device.function */
-const PCI_ADDRESS = /^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/;
 
 const REDIRECTED = ["veth", "macvlan", "ipvlan", "vlan"];
 
@@ -45,10 +46,8 @@ export function kindOf(
       Code.InvalidArgument,
       `link "${link.name}" of ${space} cannot be joined to a virtual machine: ${why}`,
     );
-  if (driver !== undefined && PCI_ADDRESS.test(driver.bus)) {
-    throw refuse(
-      `it is the device ${driver.bus} of driver "${driver.driver}", and devices of the host are not passed through`,
-    );
+  if (driver !== undefined && isPciAddress(driver.bus)) {
+    return { kind: "physical", address: driver.bus, driver: driver.driver };
   }
   for (const { address } of addresses) {
     const socketPath = `/tmp/vhostuser_${address}/vhu.sock`;

@@ -6,24 +6,19 @@
 
 import { Code, RpcError } from "../rpc/errors.ts";
 import { isErrno } from "../sys/errors.ts";
-import { linkDriver } from "../sys/ethtool.ts";
-import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import { type LinkDriver, linkDriver } from "../sys/ethtool.ts";
+import type { OwnedFd } from "../sys/fd.ts";
 import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
+import { PciBus } from "../sys/pci.ts";
 import { TC_H, TrafficControl } from "../sys/netlink/tc.ts";
 import { kindOf, type LinkKind, type Model, modelFor } from "./kind.ts";
 import type { PodNamespace } from "./namespace.ts";
+import type { Endpoint } from "./nic.ts";
+import { checkDevice, type DriverPlan, returnDevice, takeDevice } from "./physical.ts";
 import type { SavedNetwork } from "./saved.ts";
 import { type PodLink, scanLinks } from "./scan.ts";
+import { openVhost } from "./vhost.ts";
 import { isWiring, planWiring, type RateLimits, unwire, wire, type WiringPlan } from "./wiring.ts";
-
-/** A network device of the virtual machine, and what is behind it on the host. */
-export interface Nic {
-  readonly id: string;
-  readonly mac: string;
-  readonly backend:
-    | { readonly kind: "tap"; readonly fds: readonly number[]; readonly vhostFds: readonly number[] }
-    | { readonly kind: "vhost-user"; readonly socketPath: string };
-}
 
 /** How a pod's links are joined. */
 export interface PodNetworkOptions {
@@ -34,15 +29,14 @@ export interface PodNetworkOptions {
   /** whether the host's kernel may move packets, if it can */
   readonly vhost: boolean;
   readonly limits: RateLimits;
+  /** whether links that are devices of the host may be handed over: at boot, and later */
+  readonly hostDevices: { readonly atBoot: boolean; readonly later: boolean };
+  /** default: the host's */
+  readonly pciBus?: PciBus;
+  /** who drives a link; default: asks the kernel */
+  driverOf?(name: string, namespace: number): LinkDriver | undefined;
   /** writes down what has to be undone after a crash; is awaited before it is done */
   save(network: SavedNetwork): Promise<void>;
-}
-
-/** A link that is joined. */
-export interface Endpoint {
-  readonly number: number;
-  readonly pod: PodLink;
-  readonly nic: Nic;
 }
 
 /** What is different from what is joined. */
@@ -53,10 +47,10 @@ export interface Difference {
   readonly changed: readonly Endpoint[];
 }
 
-const VHOST_NET = "/dev/vhost-net";
-
 interface Joined extends Endpoint {
   readonly plan: WiringPlan | undefined;
+  /** of a link that is a device of the host, which is gone while the machine has it */
+  readonly device?: DriverPlan;
   readonly fds: readonly OwnedFd[];
 }
 
@@ -67,6 +61,8 @@ export class PodNetwork implements AsyncDisposable {
   readonly #joined = new Map<number, Joined>();
   /** what is, or may be, done */
   #plans: readonly WiringPlan[] = [];
+  #devices: readonly DriverPlan[] = [];
+  #isBooted = false;
 
   constructor(options: PodNetworkOptions) {
     this.#options = options;
@@ -96,7 +92,9 @@ export class PodNetwork implements AsyncDisposable {
         changed.push(current);
       }
     }
-    const removed = [...this.#joined.values()].filter(({ pod }) => !present.has(pod.link.index));
+    const removed = [...this.#joined.values()].filter(({ pod, device }) =>
+      device === undefined && !present.has(pod.link.index)
+    );
     return { added, removed, changed };
   }
 
@@ -109,7 +107,8 @@ export class PodNetwork implements AsyncDisposable {
     const { namespace } = this.#options;
     const number = Math.max(-1, ...Array.from(this.#joined.values(), (joined) => joined.number)) + 1;
     try {
-      const kind = kindOf(pod, linkDriver(pod.link.name, namespace.fd), namespace.name, isSocket);
+      const driver = (this.#options.driverOf ?? linkDriver)(pod.link.name, namespace.fd);
+      const kind = kindOf(pod, driver, namespace.name, isSocket);
       const joined = await this.#join(pod, kind, number);
       this.#joined.set(pod.link.index, joined);
       return joined;
@@ -141,10 +140,12 @@ export class PodNetwork implements AsyncDisposable {
     this.#joined.delete(index);
     for (const fd of joined.fds) fd.close();
     if (joined.plan) await this.#undo(joined.plan);
+    if (joined.device) await this.#return(joined.device);
   }
 
   /** Closes our copies of the devices' descriptors: from now on devices end with the virtual machine. */
   handOver(): void {
+    this.#isBooted = true;
     for (const { fds } of this.#joined.values()) for (const fd of fds) fd.close();
   }
 
@@ -155,6 +156,7 @@ export class PodNetwork implements AsyncDisposable {
     // one that was made for the pod takes all that is in it along
     if (this.#options.namespace.given === undefined) this.#plans = [];
     for (const plan of this.#plans) await this.#undo(plan);
+    for (const device of this.#devices) await this.#return(device);
     this.#options.namespace.close();
   }
 
@@ -165,14 +167,15 @@ export class PodNetwork implements AsyncDisposable {
       const backend = { kind: "vhost-user", socketPath: kind.socketPath } as const;
       return { ...base, nic: { id: base.id, mac, backend }, plan: undefined, fds: [] };
     }
+    if (kind.kind === "physical") return await this.#take(pod, kind, base);
     const { namespace, queues } = this.#options;
     const plan = await this.#plan(pod, kind.kind, number);
-    await this.#save([...this.#plans, plan]);
+    await this.#save([...this.#plans, plan], this.#devices);
     using taken = new DisposableStack();
     try {
       const fds = await wire(namespace.fd, plan, queues);
       for (const fd of fds) taken.use(fd);
-      const vhost = this.#openVhost(fds.length);
+      const vhost = this.#options.vhost ? openVhost(fds.length) : [];
       for (const fd of vhost) taken.use(fd);
       taken.move();
       const backend = {
@@ -208,30 +211,50 @@ export class PodNetwork implements AsyncDisposable {
 
   async #undo(plan: WiringPlan): Promise<void> {
     await unwire(this.#options.namespace.fd, plan);
-    await this.#save(this.#plans.filter((other) => other !== plan));
+    await this.#save(this.#plans.filter((other) => other !== plan), this.#devices);
   }
 
-  async #save(plans: readonly WiringPlan[]): Promise<void> {
-    const { namespace } = this.#options;
-    if (namespace.given !== undefined) {
-      await this.#options.save({ path: namespace.given, ...namespace.identity, plans });
+  /** A device that the machine gets is taken from its driver, and with it its link from the namespace. */
+  async #take(
+    pod: PodLink,
+    { address, driver }: Extract<LinkKind, { kind: "physical" }>,
+    base: Pick<Joined, "number" | "pod"> & { id: string },
+  ): Promise<Joined> {
+    const { hostDevices: { atBoot, later }, namespace, pciBus: bus = new PciBus() } = this.#options;
+    const link = `"${pod.link.name}" of ${namespace.name}`;
+    if (this.#isBooted ? !later : !atBoot && !later) {
+      const keys = this.#isBooted ? "hot_plug_vfio" : "cold_plug_vfio or hot_plug_vfio";
+      throw new RpcError(
+        Code.FailedPrecondition,
+        `link ${link} is the device ${address} of driver "${driver}", which needs a port: ${keys} must not be "no-port"`,
+      );
     }
-    this.#plans = plans;
-  }
-
-  /** The host's kernel has it, or not; both work. */
-  #openVhost(count: number): OwnedFd[] {
-    if (!this.#options.vhost) return [];
-    using taken = new DisposableStack();
-    const fds: OwnedFd[] = [];
+    const plan = { address, driver };
+    checkDevice(plan, link, bus);
+    const device = { address, iommufd: false, memory: bus.memoryOf(address) };
+    await this.#save(this.#plans, [...this.#devices, plan]);
     try {
-      for (let i = 0; i < count; i++) fds.push(taken.use(new OwnedFd(openFd(VHOST_NET, O.RDWR))));
+      takeDevice(plan, link, bus);
     } catch (error) {
-      if (isErrno(error, "ENOENT", "ENODEV", "ENXIO")) return [];
+      await this.#return(plan);
       throw error;
     }
-    taken.move();
-    return fds;
+    const nic = { id: base.id, mac: pod.link.address, backend: { kind: "host-device", device } } as const;
+    return { ...base, nic, plan: undefined, device: plan, fds: [] };
+  }
+
+  async #return(device: DriverPlan): Promise<void> {
+    returnDevice(device, this.#options.pciBus);
+    await this.#save(this.#plans, this.#devices.filter((other) => other !== device));
+  }
+
+  /** Links of a namespace that was made for the pod end with it; devices of the host do not. */
+  async #save(plans: readonly WiringPlan[], devices: readonly DriverPlan[]): Promise<void> {
+    const { namespace } = this.#options;
+    if (namespace.given !== undefined || devices.length + this.#devices.length > 0) {
+      await this.#options.save({ path: namespace.given ?? "", ...namespace.identity, plans, devices });
+    }
+    [this.#plans, this.#devices] = [plans, devices];
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { dupFd } from "../sys/fd.ts";
 import { AsyncFd, loopIdle } from "../sys/poll.ts";
-import type { Endpoint, PodNetwork } from "./pod_network.ts";
+import type { Endpoint } from "./nic.ts";
+import type { PodNetwork } from "./pod_network.ts";
 import { undoNetwork } from "./saved.ts";
 import { TestSpaces } from "./testing/spaces.ts";
 

@@ -251,7 +251,7 @@ async function withoutAddress(netlink: Rtnetlink, index: number): Promise<void> 
 }
 
 /** An address of the range that everybody may use, for one receiver. */
-function randomMac(): string {
+export function randomMac(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(6));
   bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(":");

@@ -170,7 +170,7 @@ async function runHooks(all: readonly SavedHooks[], log: Log): Promise<void> {
 
 /** Few sandboxes leave anything behind in a namespace that outlives them. */
 async function releaseNetwork(network: SavedNetwork, log: Log): Promise<void> {
-  if (network.plans.length === 0) return;
+  if (network.plans.length + (network.devices?.length ?? 0) === 0) return;
   try {
     const { undoNetwork } = await import("../net/saved.ts");
     await undoNetwork(network);

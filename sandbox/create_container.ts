@@ -52,7 +52,7 @@ export async function createContainer(
   const { createTimeoutMs, disableSeccomp, guestLabel, useDisks } = parts.policy;
   const plans = await checkContainer(options, { isPod: parts.isPod, useDisks });
   await using taken = new AsyncDisposableStack();
-  const { storages, devices, hostDevices: _devices, ...equipment } = await equip(
+  const { storages, devices, hostDevices, ...equipment } = await equip(
     options,
     plans,
     parts,
@@ -75,6 +75,7 @@ export async function createContainer(
       { timeoutMs: createTimeoutMs, signal: options.signal },
     );
     options.signal?.throwIfAborted();
+    if (!parts.policy.hostDevices.asVfio) await parts.network.devicesCame(hostDevices);
     await hooks?.created(pid);
   } catch (error) {
     await container.forceExit(UNKNOWN_STATUS);

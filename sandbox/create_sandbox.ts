@@ -28,7 +28,7 @@ import type { PodLoopbackOptions } from "./pod_loopback.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
 import { type SandboxPolicy, sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
-import { Sandbox } from "./sandbox.ts";
+import { Sandbox, type SandboxParts } from "./sandbox.ts";
 import { SandboxLog } from "./sandbox_log.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
 import { within } from "./timing.ts";
@@ -127,7 +127,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     swap,
     pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
     disks,
-    hostDevices: await devicesFor(vm, policy, atBoot, log),
+    hostDevices: await devicesFor({ vm, policy, network, atBoot, log }),
     host,
     network,
     record,
@@ -152,14 +152,17 @@ async function groupsAtBoot(spec: Spec, policy: SandboxPolicy, host: Host): Prom
   return (await import("./equip_vfio.ts")).bootGroups(spec, policy.hostDevices, host.vfio);
 }
 
+interface DeviceNeeds extends Pick<SandboxParts, "vm" | "policy" | "network" | "log"> {
+  readonly atBoot: readonly VfioGroup[];
+}
+
 async function devicesFor(
-  vm: Vm,
-  { hostDevices: { atBoot: cold, later } }: SandboxPolicy,
-  atBoot: readonly VfioGroup[],
-  log: Log,
+  { policy, network, ...needs }: DeviceNeeds,
 ): Promise<SandboxHostDevices | undefined> {
+  const { atBoot: cold, later } = policy.hostDevices;
   if (!cold && !later) return undefined;
-  return new (await import("./host_devices.ts")).SandboxHostDevices({ vm, atBoot, later, log });
+  const { SandboxHostDevices } = await import("./host_devices.ts");
+  return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
 }
 
 /** Few pods swap, and only they load what it takes. */
@@ -185,12 +188,12 @@ async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableS
 }
 
 function networkNeeds(
-  { spec, config }: CreateSandboxOptions,
+  { id, spec, config }: CreateSandboxOptions,
   queues: number,
   record: SavedRecord,
   log: Log,
 ): NetworkOptions {
-  return { spec, config, queues, log, save: (network) => record.update({ network }) };
+  return { id, spec, config, queues, log, save: (network) => record.update({ network }) };
 }
 
 /** The agent's first answer is the end of the boot; so is the end of anything that the boot needs. */

@@ -23,6 +23,8 @@ export interface HostDevicesOptions {
   /** whether others may be plugged in */
   readonly later: boolean;
   readonly log: Log;
+  /** is told the address of each that has gone */
+  onGone?(address: string): void;
 }
 
 interface Entry {
@@ -85,6 +87,7 @@ export class SandboxHostDevices {
     if (--entry.users > 0) return;
     this.#entries.delete(key);
     for (const [address, device] of await entry.plugged) {
+      this.#options.onGone?.(address);
       try {
         await device[Symbol.asyncDispose]();
       } catch (error) {

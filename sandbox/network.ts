@@ -8,7 +8,9 @@
 import type { Config } from "../config/schema.ts";
 import type { SavedNetwork } from "../net/saved.ts";
 import { PodNamespace } from "../net/namespace.ts";
-import type { Endpoint, PodNetwork } from "../net/pod_network.ts";
+import type { DanNetwork } from "../net/dan_network.ts";
+import type { Endpoint } from "../net/nic.ts";
+import type { PodNetwork } from "../net/pod_network.ts";
 import type { PodLink } from "../net/scan.ts";
 import type { ToldNetwork } from "../net/told.ts";
 import type { Spec } from "../oci/spec.ts";
@@ -18,10 +20,13 @@ import { isErrno } from "../sys/errors.ts";
 import type { Nic, Vm } from "../vm/vmm.ts";
 import { type AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import { type Log, reason } from "./log.ts";
+import { sandboxPolicy } from "./policy.ts";
 import { pause } from "./timing.ts";
 
 /** What a network is made for. */
 export interface NetworkOptions {
+  /** id of the sandbox */
+  readonly id: string;
   readonly spec: Spec;
   readonly config: Config;
   /** queues of each device: one for each processor */
@@ -37,6 +42,14 @@ export interface NetworkTarget {
   readonly client: Pick<AgentClient, "agent">;
 }
 
+/** What a network may consist of. */
+interface NetworkParts {
+  readonly namespace?: PodNamespace;
+  readonly network?: PodNetwork;
+  readonly described?: DanNetwork | undefined;
+  readonly changes?: NetworkChanges;
+}
+
 /** How long a namespace must have been left alone until it is looked at, in milliseconds: set-ups take several steps. */
 const SETTLE_MS = 50;
 
@@ -48,6 +61,8 @@ export class SandboxNetwork implements AsyncDisposable {
   readonly #namespace: PodNamespace | undefined;
   /** undefined: no link is joined, and none will be */
   readonly #network: PodNetwork | undefined;
+  /** devices that a file describes; there are no others then */
+  readonly #described: DanNetwork | undefined;
   readonly #changes: NetworkChanges | undefined;
   readonly #ended = new AbortController();
   /** links that could not be joined: another try needs another look of theirs */
@@ -58,34 +73,40 @@ export class SandboxNetwork implements AsyncDisposable {
   #last: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    options: NetworkOptions,
-    namespace?: PodNamespace,
-    network?: PodNetwork,
-    changes?: NetworkChanges,
-  ) {
+  private constructor(options: NetworkOptions, parts: NetworkParts = {}) {
     this.#options = options;
-    this.#namespace = namespace;
-    this.#network = network;
-    this.#changes = changes;
+    this.#namespace = parts.namespace;
+    this.#network = parts.network;
+    this.#described = parts.described;
+    this.#changes = parts.changes;
   }
 
   /**
-   * Takes the namespace that the client has made, or makes one, and joins the links that are there.
+   * Takes the namespace that the client has made, or makes one, and joins the links that are there; or takes the
+   * devices that a file describes.
    *
    * @throws {RpcError} a sentence that names the namespace, link or route at fault; everything is as it was then
    */
   static async open(options: NetworkOptions): Promise<SandboxNetwork> {
     const { spec, config, queues, log, save } = options;
     const { disable_new_netns: stay, internetworking_model: model } = config.runtime;
-    if (stay) return new SandboxNetwork(options);
     await using taken = new AsyncDisposableStack();
+    const described = await openDescribed(options);
+    if (described) taken.use(described);
+    if (stay) {
+      taken.move();
+      return new SandboxNetwork(options, { described });
+    }
     const given = spec.linux?.namespaces?.find(({ type }) => type === "network")?.path ?? "";
     const namespace = taken.use(given === "" ? PodNamespace.make() : PodNamespace.open(given));
+    if (described) {
+      taken.move();
+      return new SandboxNetwork(options, { namespace, described });
+    }
     if (model === "none") {
       await reportLinks(namespace, log);
       taken.move();
-      return new SandboxNetwork(options, namespace);
+      return new SandboxNetwork(options, { namespace });
     }
     const [{ PodNetwork }, { NetworkChanges, RTMGRP }] = await Promise.all([
       import("../net/pod_network.ts"),
@@ -94,7 +115,15 @@ export class SandboxNetwork implements AsyncDisposable {
     const { disable_vhost_net: noVhost, rx_rate_limiter_max_rate: rx, tx_rate_limiter_max_rate: tx } =
       config.hypervisor;
     const network = taken.use(
-      new PodNetwork({ namespace, model, queues, vhost: !noVhost, limits: { rx, tx }, save }),
+      new PodNetwork({
+        namespace,
+        model,
+        queues,
+        vhost: !noVhost,
+        limits: { rx, tx },
+        hostDevices: sandboxPolicy(config).hostDevices,
+        save,
+      }),
     );
     const groups = RTMGRP.LINK | RTMGRP.NEIGH | RTMGRP.IPV4_IFADDR | RTMGRP.IPV6_IFADDR | RTMGRP.IPV4_ROUTE |
       RTMGRP.IPV6_ROUTE;
@@ -103,7 +132,7 @@ export class SandboxNetwork implements AsyncDisposable {
     const { added } = given === "" ? { added: [] } : await network.look();
     for (const pod of added) await network.join(pod);
     taken.move();
-    return new SandboxNetwork(options, namespace, network, changes);
+    return new SandboxNetwork(options, { namespace, network, changes });
   }
 
   /** A path to the namespace, for processes that belong into it; undefined: they stay where this one is. */
@@ -118,7 +147,7 @@ export class SandboxNetwork implements AsyncDisposable {
 
   /** What the machine has at boot. Their descriptors are good until {@linkcode attach}. */
   get nics(): readonly Nic[] {
-    return this.#network?.endpoints.map(({ nic }) => nic) ?? [];
+    return (this.#network ?? this.#described)?.endpoints.map(({ nic }) => nic) ?? [];
   }
 
   /**
@@ -127,12 +156,12 @@ export class SandboxNetwork implements AsyncDisposable {
    * @throws {RpcError} what the guest says
    */
   async attach(target: NetworkTarget): Promise<void> {
-    const network = this.#network;
+    const network = this.#network ?? this.#described;
     if (network === undefined) return;
     network.handOver();
     this.#target = target;
-    if (network.endpoints.length > 0) await this.#tell(network.endpoints, new Map());
-    this.#follow().catch((error) => this.#warn(error));
+    if (network.endpoints.length > 0) await this.#tell(network.endpoints.map(({ pod }) => [pod, ""]));
+    if (this.#network) this.#follow().catch((error) => this.#warn(error));
   }
 
   /**
@@ -144,6 +173,23 @@ export class SandboxNetwork implements AsyncDisposable {
     await this.#inTurn(() => this.#sync());
     const [refused] = this.#refused.values();
     if (refused !== undefined) throw refused.error;
+  }
+
+  /**
+   * Tells the guest of links whose devices a container has brought.
+   *
+   * @param paths where the guest finds devices of the host, by their addresses
+   * @throws {RpcError} what the guest says
+   */
+  async devicesCame(paths: ReadonlyMap<string, string>): Promise<void> {
+    const news = this.#described?.came(paths) ?? [];
+    if (news.length > 0) await this.#inTurn(() => this.#tell(news));
+  }
+
+  /** A device of the host is in the machine no longer. */
+  deviceWent(address: string): void {
+    const pod = this.#described?.went(address);
+    if (pod) this.#told?.forget(pod);
   }
 
   /** As the pod runs, a link that cannot be joined is logged, and the pod goes on without it. */
@@ -163,6 +209,7 @@ export class SandboxNetwork implements AsyncDisposable {
     this.#changes?.close();
     await this.#last;
     await this.#network?.[Symbol.asyncDispose]();
+    this.#described?.[Symbol.dispose]();
     this.#namespace?.close();
   }
 
@@ -193,9 +240,12 @@ export class SandboxNetwork implements AsyncDisposable {
       if (plugged) paths.set(...plugged);
     }
     for (const endpoint of changed) await network.adapt(endpoint);
-    const news = [...changed, ...paths.keys()];
+    const news = [...changed, ...paths.keys()].map((endpoint): [PodLink, string] => [
+      endpoint.pod,
+      paths.get(endpoint) ?? "",
+    ]);
     // what went may have been the best way to a place that others lead to as well
-    if (news.length + removed.length > 0) await this.#tell(news, paths);
+    if (news.length + removed.length > 0) await this.#tell(news);
   }
 
   /** @returns the endpoint, and where the guest finds its device; undefined if it cannot be had */
@@ -241,8 +291,12 @@ export class SandboxNetwork implements AsyncDisposable {
     this.#told?.forget(endpoint.pod);
   }
 
-  /** Interfaces first, then routes over them, as these need the addresses. */
-  async #tell(endpoints: readonly Endpoint[], paths: ReadonlyMap<Endpoint, string>): Promise<void> {
+  /**
+   * Interfaces first, then routes over them, as these need the addresses.
+   *
+   * @param news links, each with where its device was plugged in, if it was not there at boot
+   */
+  async #tell(news: readonly (readonly [PodLink, path: string])[]): Promise<void> {
     const target = this.#target;
     if (target === undefined) return;
     const [{ guestInterface, guestNeighbours, guestRoutes }, { ToldNetwork }] = await Promise.all([
@@ -251,9 +305,8 @@ export class SandboxNetwork implements AsyncDisposable {
     ]);
     const told = this.#told ??= new ToldNetwork();
     const { agent } = target.client;
-    for (const endpoint of endpoints) {
-      const { pod } = endpoint;
-      const wanted = guestInterface(pod, paths.get(endpoint) ?? "");
+    for (const [pod, path] of news) {
+      const wanted = guestInterface(pod, path);
       await told.addresses(
         pod,
         wanted.IPAddresses ?? [],
@@ -261,7 +314,7 @@ export class SandboxNetwork implements AsyncDisposable {
       );
     }
     // of all links, as the best route to a place may have become another
-    const all = this.#network?.endpoints.map(({ pod }) => pod) ?? [];
+    const all = this.#described?.links ?? this.#network?.endpoints.map(({ pod }) => pod) ?? [];
     await told.routes(
       guestRoutes(all),
       (Routes, gone) => agent.updateRoutes({ routes: { Routes }, gone }, LIMIT),
@@ -275,6 +328,18 @@ export class SandboxNetwork implements AsyncDisposable {
   #warn(error: unknown): void {
     this.#options.log.write("error", `the pod's network: ${reason(error)}`);
   }
+}
+
+/** The devices that a file describes, if there is one for the sandbox. */
+async function openDescribed({ id, config, log }: NetworkOptions): Promise<DanNetwork | undefined> {
+  const { dan_conf: folder } = config.runtime;
+  if (folder === "") return undefined;
+  const { readDan } = await import("../net/dan.ts");
+  const dan = await readDan(folder, id);
+  if (dan === undefined) return undefined;
+  const { DanNetwork } = await import("../net/dan_network.ts");
+  const onLog = (line: string) => log.write("warning", line);
+  return await DanNetwork.open({ dan, vhost: !config.hypervisor.disable_vhost_net, onLog });
 }
 
 /** Says, once per sandbox, that a network which was set up for it does not reach into the guest. */

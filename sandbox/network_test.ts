@@ -25,6 +25,7 @@ class Scene implements AsyncDisposable {
   async open(model: "tcfilter" | "none" = "tcfilter", path: string | undefined = this.space.path) {
     const { runtime, ...config } = testConfig();
     return this.#network = await SandboxNetwork.open({
+      id: "s1",
       spec: testSpec({ linux: { namespaces: [{ type: "network", ...(path !== "" && { path }) }] } }),
       config: { ...config, runtime: { ...runtime, internetworking_model: model } },
       queues: 1,

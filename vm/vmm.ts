@@ -40,10 +40,12 @@ export interface Nic {
   readonly id: string;
   /** Hardware address, by which the guest knows it. */
   readonly mac: string;
+  /** Entries of each queue, a power of two from 256 to 1024; default: the monitor's own. */
+  readonly queueSize?: number;
   /** Descriptors stay the caller's, one for each queue; `vhostFds` is empty where the monitor moves the packets. */
   readonly backend:
     | { readonly kind: "tap"; readonly fds: readonly number[]; readonly vhostFds: readonly number[] }
-    | { readonly kind: "vhost-user"; readonly socketPath: string }
+    | { readonly kind: "vhost-user"; readonly socketPath: string; readonly queues?: number }
     /** It is a device of the host itself, whose hardware address nobody here can set. */
     | { readonly kind: "host-device"; readonly device: HostDevice };
 }

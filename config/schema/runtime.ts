@@ -21,15 +21,7 @@ export const RUNTIME = {
     annotation: {},
   }),
   disable_new_netns: flag(false, { annotation: {} }),
-  dan_conf: text("", {
-    path: true,
-    missing: {
-      say: "warn",
-      // what the files of other versions have, where nobody has to have set it
-      when: (path) => path !== "/run/kata-containers/dans",
-      why: "descriptions of network devices in files are not read in this version",
-    },
-  }),
+  dan_conf: text("", { path: true }),
   disable_guest_seccomp: flag(false, { annotation: {} }),
   sandbox_cgroup_only: flag(false, { annotation: {} }),
   static_sandbox_resource_mgmt: flag(false),

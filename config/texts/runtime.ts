@@ -14,8 +14,11 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
     effect: "the network namespace of the host's processes",
   },
   dan_conf: {
-    doc: "Folder with descriptions of network devices, one file for each sandbox.",
-    effect: "none yet",
+    doc:
+      "Folder with descriptions of network devices. A sandbox with a file ID.json in it gets these, and not the " +
+      "links of its network namespace.",
+    effect: "the network devices of the machine, and what the guest is told of them",
+    example: '"/run/kata-containers/dans"',
   },
   disable_guest_seccomp: {
     doc: "Leave system call filters of containers out: the machine separates them from the host already.",

@@ -33,6 +33,7 @@ export class TestSpaces implements Disposable {
       queues: 1,
       vhost: true,
       limits: { rx: 0, tx: 0 },
+      hostDevices: { atBoot: false, later: false },
       save: (saved) => {
         this.saved = saved;
         return Promise.resolve();

@@ -355,7 +355,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     enable_debug: shown("true", "cmd/shim/log_fifo_test.ts", "debug lines are for those"),
     internetworking_model: kept('"macvtap"'),
     disable_new_netns: kept('true\ninternetworking_model = "none"'),
-    dan_conf: missing('"/x"'),
+    dan_conf: shown('"/x"', "net/dan_network_test.ts", "a file describes"),
     disable_guest_seccomp: { value: "true", policy: { disableSeccomp: true } },
     sandbox_cgroup_only: shown("true", "sandbox/host_cgroup_test.ts", "its processes are born in it"),
     static_sandbox_resource_mgmt: {

@@ -11,13 +11,14 @@ import type { Spec } from "../../oci/spec.ts";
 import { specToWire } from "../../oci/wire.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
 import { Code, ConnectionClosed, RpcError } from "../../rpc/errors.ts";
-import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { AgentService, type Device } from "../../rpc/gen/agent_pb.ts";
 import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
+import type { Init } from "../../rpc/message.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
 import { type ServiceClient, serviceClient } from "../../rpc/ttrpc/typed.ts";
 import { qemu } from "../../vm/qemu/qemu.ts";
-import type { Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
+import type { Vm, VmConfig, VmExit, Vmm } from "../../vm/vmm.ts";
 
 const ASSETS = Deno.env.get("KATA_TEST_ASSETS") ?? new URL("../../dist", import.meta.url).pathname;
 
@@ -33,6 +34,8 @@ export interface GuestOptions {
   /** Folder that the guest sees by 9p. */
   readonly share?: string;
   readonly agentParams?: readonly string[];
+  /** default: QEMU as it is */
+  readonly vmm?: Vmm;
   readonly change?: (config: VmConfig) => VmConfig;
 }
 
@@ -64,7 +67,7 @@ export class Guest implements AsyncDisposable {
     const dir = Deno.makeTempDirSync({ prefix: "kata-guest-" });
     taken.defer(() => Deno.remove(dir, { recursive: true }));
     const console: string[] = [];
-    const vm = taken.use(await qemu.start(configOf(dir, console, options)));
+    const vm = taken.use(await (options.vmm ?? qemu).start(configOf(dir, console, options)));
     const stream = await reach(vm);
     const client = taken.use(new TtrpcClient(stream));
     const answer = serviceClient(Health, client).check({}, { timeoutMs: BOOT_TIMEOUT_MS });
@@ -100,11 +103,17 @@ export class Guest implements AsyncDisposable {
     containerId: string,
     args: readonly string[],
     change: (spec: Spec) => void = () => {},
+    devices: readonly Init<Device>[] = [],
   ): Promise<void> {
     const spec = specOf(`${SHARE_POINT}/rootfs`, args);
     spec.linux = { ...spec.linux, namespaces: [{ type: "mount" }] };
     change(spec);
-    await this.agent.createContainer({ containerId, execId: containerId, OCI: specToWire(spec) });
+    await this.agent.createContainer({
+      containerId,
+      execId: containerId,
+      OCI: specToWire(spec),
+      devices: [...devices],
+    });
     await this.agent.startContainer({ containerId });
   }
 

@@ -36,6 +36,15 @@ export function needsSharedMemory(nics: readonly Nic[] = []): boolean {
   return nics.some(({ backend }) => backend.kind === "vhost-user");
 }
 
+/** How many queues a device has in each direction. */
+export function queuesOf(backend: Nic["backend"]): number {
+  return backend.kind === "tap"
+    ? backend.fds.length
+    : backend.kind === "vhost-user"
+    ? backend.queues ?? 1
+    : 1;
+}
+
 /** Vectors of interrupts: two for each pair of queues, one for changes of the device, one for control. */
 export function vectors(queues: number): number {
   return 2 * queues + 2;
@@ -45,7 +54,8 @@ function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[
   if (backend.kind === "host-device") return [];
   if (backend.kind === "vhost-user") {
     const socket = `socket,id=char-${id},path=${value(backend.socketPath)}`;
-    return ["-chardev", socket, "-netdev", `vhost-user,id=${id},chardev=char-${id}`];
+    const many = queuesOf(backend) > 1 ? `,queues=${queuesOf(backend)}` : "";
+    return ["-chardev", socket, "-netdev", `vhost-user,id=${id},chardev=char-${id}${many}`];
   }
   const fds = backend.fds.map((_, queue) => fd(`tap of ${id}.${queue}`));
   const vhost = backend.vhostFds.map((_, queue) => fd(`vhost of ${id}.${queue}`));
@@ -54,9 +64,12 @@ function backend({ id, backend }: Nic, fd: (name: NicFdName) => number): string[
 }
 
 /** Without a ROM: nothing is booted over it, and reading it takes time. */
-function device(input: CommandLineInput, { id, mac, backend }: Nic): string {
-  const queues = backend.kind === "tap" ? backend.fds.length : 1;
-  const many = queues > 1 ? ["mq=on", `vectors=${vectors(queues)}`] : [];
+function device(input: CommandLineInput, { id, mac, backend, queueSize }: Nic): string {
+  const queues = queuesOf(backend);
+  const many = [
+    ...(queueSize === undefined ? [] : [`rx_queue_size=${queueSize}`]),
+    ...(queues > 1 ? ["mq=on", `vectors=${vectors(queues)}`] : []),
+  ];
   const own = [`id=${deviceId(id)}`, `netdev=${id}`, `mac=${mac}`, "romfile="];
   return virtio(input, "virtio-net-pci", ...own, ...many);
 }

@@ -1,7 +1,7 @@
 /** Network devices that come and go while the machine runs. */
 
 import type { Nic, NicPlugs } from "../../vmm.ts";
-import { deviceId, vectors } from "../nics.ts";
+import { deviceId, queuesOf, vectors } from "../nics.ts";
 import { type Plugs, removeDevice } from "./removal.ts";
 import { type HostDevicesOptions, plugIn } from "./host_devices.ts";
 import type { BridgeSlots } from "./slots.ts";
@@ -48,7 +48,7 @@ export class PluggedNics implements NicPlugs {
     const place = undo.use(this.#slots.take());
     const backend = await this.#addBackend(nic, undo);
     undo.defer(() => qmp.execute("netdev_del", { id: nic.id }).then(() => {}));
-    const queues = nic.backend.kind === "tap" ? nic.backend.fds.length : 1;
+    const queues = queuesOf(nic.backend);
     await qmp.execute("device_add", {
       driver: "virtio-net-pci",
       id: deviceId(nic.id),
@@ -57,6 +57,7 @@ export class PluggedNics implements NicPlugs {
       bus: place.bus,
       addr: place.address,
       romfile: "",
+      ...(nic.queueSize !== undefined && { rx_queue_size: nic.queueSize }),
       ...(queues > 1 && { mq: true, vectors: vectors(queues) }),
     });
     undo.move();
@@ -85,7 +86,12 @@ export class PluggedNics implements NicPlugs {
       const socket = { type: "socket", data: { server: false, addr: address } };
       await qmp.execute("chardev-add", { id: `char-${id}`, backend: socket });
       undo.defer(() => qmp.execute("chardev-remove", { id: `char-${id}` }).then(() => {}));
-      await qmp.execute("netdev_add", { type: "vhost-user", id, chardev: `char-${id}` });
+      await qmp.execute("netdev_add", {
+        type: "vhost-user",
+        id,
+        chardev: `char-${id}`,
+        ...(backend.queues !== undefined && { queues: backend.queues }),
+      });
       return id;
     }
     await using held = new AsyncDisposableStack();
