@@ -6,7 +6,7 @@
  */
 
 /** Severities, least severe first. */
-export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "critical"] as const;
+const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "critical"] as const;
 
 /** How severe a message is. */
 export type LogLevel = typeof LOG_LEVELS[number];

@@ -3,7 +3,7 @@ import { readFd } from "../sys/fd.ts";
 import { isErrno } from "../sys/errors.ts";
 
 /** Most that one read returns, in bytes: what a caller asks for is not what it may make the guest allocate. */
-export const MAX_READ_BYTES = 1 << 20;
+const MAX_READ_BYTES = 1 << 20;
 
 interface Waiter {
   readonly limit: number;

@@ -8,7 +8,7 @@
 import { removeTree } from "./remove_tree.ts";
 
 /** Where the folders are. */
-export const DIRECT_VOLUMES = "/run/kata-containers/shared/direct-volumes";
+const DIRECT_VOLUMES = "/run/kata-containers/shared/direct-volumes";
 
 const MOUNT_INFO = "mountInfo.json";
 const FOLDER_MODE = 0o700;

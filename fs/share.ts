@@ -32,7 +32,7 @@ import { detach, detachBelow } from "./unmount.ts";
 export const GUEST_SHARED = "/run/kata-containers/shared/containers";
 
 /** Folder of all sandboxes' shared folders. */
-export const SHARED_BASE = "/run/kata-containers/shared/sandboxes";
+const SHARED_BASE = "/run/kata-containers/shared/sandboxes";
 
 /** A file or folder of the host that a container sees. */
 export interface SharedMount {

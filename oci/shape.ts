@@ -252,7 +252,7 @@ const timeOffset = record<TimeOffset>({
 });
 
 /** The shape of `linux`. */
-export const linuxShape: Check<Linux> = record<Linux>({
+const linuxShape: Check<Linux> = record<Linux>({
   namespaces: optional(
     list(record<Namespace>({ type: oneOf(NAMESPACE_TYPES), path: optional(text) })),
   ),

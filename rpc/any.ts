@@ -30,8 +30,3 @@ export function timestamp(ms: number = Date.now()): Timestamp {
   const seconds = Math.floor(ms / 1000);
   return { seconds: BigInt(seconds), nanos: Math.min(Math.round((ms - seconds * 1000) * 1e6), 999_999_999) };
 }
-
-/** Milliseconds since the epoch. */
-export function timestampMs(time: Timestamp): number {
-  return Number(time.seconds) * 1000 + time.nanos / 1e6;
-}

@@ -26,11 +26,6 @@ export const Code = {
 /** One of the known codes. */
 export type Code = typeof Code[keyof typeof Code];
 
-/** Name of a code, such as "NotFound"; a number without a name is shown as itself. */
-export function codeName(code: number): string {
-  return Object.entries(Code).find(([, value]) => value === code)?.[0] ?? String(code);
-}
-
 /** An error with a status code: what a handler throws on purpose, and what a caller gets from the other side. */
 export class RpcError extends Error {
   override name = "RpcError";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Code, codeName, ConnectionClosed, RpcError } from "./errors.ts";
+import { Code, ConnectionClosed, RpcError } from "./errors.ts";
 
 Deno.test("any thrown value becomes an RpcError with a fitting code", () => {
   const known = new RpcError(Code.NotFound, "x: not found");
@@ -34,9 +34,4 @@ Deno.test("when the clean-up fails too, the first failure counts and both are to
     error.message,
     "bad request (and the clean-up failed: cannot kill (and the clean-up failed: cannot unmount))",
   );
-});
-
-Deno.test("codes have names, foreign ones are numbers", () => {
-  assert.equal(codeName(Code.FailedPrecondition), "FailedPrecondition");
-  assert.equal(codeName(99), "99");
 });

@@ -28,7 +28,7 @@ export interface ListedSandbox {
 }
 
 /** An id that means none of them, or several. */
-export class SandboxIdError extends Error {
+class SandboxIdError extends Error {
   override readonly name = "SandboxIdError";
 }
 
@@ -41,7 +41,7 @@ export async function listSandboxes(paths: HostPaths = HOST_PATHS): Promise<List
 }
 
 /** Ids of all sandboxes, sorted. */
-export function sandboxIds(paths: HostPaths = HOST_PATHS): string[] {
+function sandboxIds(paths: HostPaths = HOST_PATHS): string[] {
   try {
     return [...Deno.readDirSync(paths.state)].map(({ name }) => name).sort();
   } catch (error) {

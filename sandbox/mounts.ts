@@ -48,7 +48,7 @@ export interface MountContext {
 }
 
 /** Whether a mount is a bind mount, by its type or, as runc takes it, by its options. */
-export function isBind(mount: Mount): boolean {
+function isBind(mount: Mount): boolean {
   return mount.type === "bind" ||
     (mount.options ?? []).some((option) => option === "bind" || option === "rbind");
 }
@@ -125,7 +125,7 @@ function absolute(path: string, bundle: string): string {
 }
 
 /** Size of `/dev/shm` where nothing else is said, in bytes. */
-export const DEFAULT_SHM_BYTES = 67_108_864;
+const DEFAULT_SHM_BYTES = 67_108_864;
 
 /** Size that the spec gives to `/dev/shm`, in bytes: a tmpfs says it as an option, a bind by the file system it binds. */
 export function shmSize(mounts: readonly Mount[], sizeOf: (path: string) => number | undefined): number {

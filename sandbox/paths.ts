@@ -22,7 +22,7 @@ export const HOST_PATHS: HostPaths = {
 };
 
 /** Name of the socket by which tools ask a sandbox's owner, in the folder of its saved state. */
-export const MANAGEMENT_SOCKET = "shim-monitor.sock";
+const MANAGEMENT_SOCKET = "shim-monitor.sock";
 
 /** Path of a sandbox's management socket. */
 export function managementSocketPath(paths: HostPaths, id: string): string {

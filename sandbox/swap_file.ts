@@ -5,7 +5,7 @@
  */
 
 /** The kernel takes the header's page for its own page size, which is this one in all guests. */
-export const SWAP_PAGE = 4096;
+const SWAP_PAGE = 4096;
 
 /** The kernel refuses a file with fewer pages; the header's is not counted. */
 const FEWEST_PAGES = 10;
@@ -23,7 +23,7 @@ export function swapPages(bytes: number): number {
 }
 
 /** The first page of swap space: version 1 of the kernel's header, with an identity of its own. */
-export function swapHeader(pages: number): Uint8Array<ArrayBuffer> {
+function swapHeader(pages: number): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(SWAP_PAGE);
   const view = new DataView(header.buffer);
   view.setUint32(VERSION_AT, 1, true);

@@ -17,7 +17,7 @@ export interface ThreadBinding {
 }
 
 /** This host. */
-export const THREAD_BINDING: ThreadBinding = { allowed: () => getAffinity(0), bind: setAffinity };
+const THREAD_BINDING: ThreadBinding = { allowed: () => getAffinity(0), bind: setAffinity };
 
 /**
  * The virtual CPUs of one machine. Where there are as many as CPUs that its containers are bound to, each has one of

@@ -20,11 +20,8 @@ export {
 const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const F_GETPIPE_SZ = 1032;
-const F_GETFD = 1;
-const F_SETFD = 2;
 const F_GETFL = 3;
 const F_SETFL = 4;
-const FD_CLOEXEC = 1;
 const EFD_CLOEXEC = O.CLOEXEC;
 const EFD_NONBLOCK = O.NONBLOCK;
 
@@ -108,12 +105,6 @@ export function pipeSize(fd: number): number {
   return syscall("fcntl", [fd, F_GETPIPE_SZ], String(fd));
 }
 
-/** Whether the descriptor is closed by execve. */
-export function setCloexec(fd: number, on: boolean): void {
-  const flags = syscall("fcntl", [fd, F_GETFD], String(fd));
-  syscall("fcntl", [fd, F_SETFD, on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC], String(fd));
-}
-
 /** Whether reads and writes answer EAGAIN instead of blocking. Shared by all who have this open file. */
 export function setNonblock(fd: number, on: boolean): void {
   const flags = syscall("fcntl", [fd, F_GETFL], String(fd));
@@ -140,11 +131,6 @@ export function memfd(name: string): number {
 /** Moves the file's position; `whence` 0 = start, 1 = here, 2 = end. @returns the new position */
 export function seekFd(fd: number, offset: number, whence: 0 | 1 | 2): number {
   return Number(syscallWide("lseek", [fd, offset, whence], String(fd)));
-}
-
-/** Writes the file's data and metadata to its disk. Blocks for that long. */
-export function fsyncFd(fd: number): void {
-  syscall("fsync", [fd], String(fd));
 }
 
 /**

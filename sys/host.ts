@@ -1,4 +1,4 @@
-import { AT, O } from "./abi/file.ts";
+import { O } from "./abi/file.ts";
 import { STRUCTS } from "./abi/structs.ts";
 import { closeFd, openFd } from "./fd.ts";
 import { cstr, fromCstr, syscall, trySyscall } from "./syscall.ts";
@@ -16,7 +16,7 @@ export const CLONE = {
 } as const;
 
 /** What {@linkcode reboot} does, for each also what it is called by the kernel. */
-export const REBOOT = {
+const REBOOT = {
   /** LINUX_REBOOT_CMD_RESTART */
   restart: 0x01234567,
   /** LINUX_REBOOT_CMD_HALT */
@@ -194,15 +194,4 @@ function fdOf(path: string): Disposable & { readonly fd: number } {
 export function chroot(path: string): void {
   syscall("chroot", [cstr(path)], path);
   syscall("chdir", [cstr("/")], "/");
-}
-
-/** Whether the file may be executed by this user. */
-export function isExecutable(path: string): boolean {
-  const X_OK = 1;
-  try {
-    syscall("faccessat", [AT.FDCWD, cstr(path), X_OK], path);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { closeFd, O, openFd } from "./fd.ts";
 import { statFd } from "./file.ts";
-import { addEntropy, initModule, isExecutable, prctl, uname, withNamespace } from "./host.ts";
-import { randomBytes, run, runModule, tempDir } from "./test_helpers.ts";
+import { addEntropy, initModule, prctl, uname, withNamespace } from "./host.ts";
+import { randomBytes, run, runModule } from "./test_helpers.ts";
 
 Deno.test("uname tells what the command tells", async () => {
   const { sysname, nodename, release, version, machine } = uname();
@@ -30,16 +30,6 @@ Deno.test("prctl passes its numbers and result", () => {
   assert.ok([0, 1, 2].includes(before));
   assert.equal(prctl(PR_SET_DUMPABLE, before), 0);
   assert.throws(() => prctl(PR_SET_DUMPABLE, 99), { code: "EINVAL" });
-});
-
-Deno.test("executable files are told from others", () => {
-  using folder = tempDir();
-  const path = `${folder.path}/file`;
-  Deno.writeTextFileSync(path, "");
-  assert.ok(!isExecutable(path));
-  Deno.chmodSync(path, 0o755);
-  assert.ok(isExecutable(path));
-  assert.ok(!isExecutable(path + "2"));
 });
 
 Deno.test("a namespace that cannot be entered leaves this one as it was", () => {

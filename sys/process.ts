@@ -23,7 +23,6 @@ const WALL = 0x40000000;
 const CLD_EXITED = 1;
 const SIGKILL = 9;
 
-const PR_SET_PDEATHSIG = 1;
 const PR_SET_CHILD_SUBREAPER = 36;
 
 /** struct siginfo as waitid fills it: the id of the process and how it ended; pid 0 if there was nothing. */
@@ -53,19 +52,9 @@ export function killProcess(pid: number, signal: number): void {
   syscall("kill", [pid, signal], String(pid));
 }
 
-/** Sends a signal by pidfd. @throws {SysError} `ESRCH` when the process was reaped */
-export function signalPidfd(pidfd: number, signal: number): void {
-  syscall("pidfd_send_signal", [pidfd, signal, null, 0], String(pidfd));
-}
-
 /** From now on, orphans among the descendants become children of this process. */
 export function setChildSubreaper(): void {
   syscall("prctl", [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]);
-}
-
-/** The signal this process gets when its parent ends; 0 for none. */
-export function setParentDeathSignal(signal: number): void {
-  syscall("prctl", [PR_SET_PDEATHSIG, signal, 0, 0, 0]);
 }
 
 const children = new Map<number, ChildProcess>();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { AsyncFd, loopIdle, POLL, pollNow } from "./poll.ts";
 import { closeFd } from "./fd.ts";
-import { ChildProcess, killProcess, pidfdOpen, setParentDeathSignal, signalPidfd } from "./process.ts";
+import { ChildProcess, killProcess, pidfdOpen } from "./process.ts";
 import { SIGNALS } from "./signals.ts";
 import { runModule, startRaw } from "./test_helpers.ts";
 
@@ -81,10 +81,9 @@ Deno.test("there is no child of an id that is none, and one owner of each", asyn
 Deno.test("a pidfd stands for any process, and becomes readable when it ends", async () => {
   await using child = shell("exec sleep 1000");
   using pidfd = new AsyncFd(pidfdOpen(child.pid));
-  signalPidfd(pidfd.fd, SIGNALS.SIGKILL);
+  killProcess(child.pid, SIGNALS.SIGKILL);
   await pidfd.readable();
   assert.deepEqual(await child.wait(), { code: 0, signal: 9 });
-  assert.throws(() => signalPidfd(pidfd.fd, 0), { code: "ESRCH" });
 });
 
 Deno.test("a pidfd can be handed over with the pid", async () => {
@@ -94,12 +93,6 @@ Deno.test("a pidfd can be handed over with the pid", async () => {
   assert.equal(child.pidfd, pidfd);
   assert.equal((await child.wait()).code, 9);
   assert.throws(() => closeFd(pidfd), { code: "EBADF" });
-});
-
-Deno.test("the parent's death can bring a signal", () => {
-  setParentDeathSignal(SIGNALS.SIGCONT);
-  setParentDeathSignal(0);
-  assert.throws(() => setParentDeathSignal(1000), { code: "EINVAL" });
 });
 
 Deno.test("orphans are reaped, adopted children are left to their owners", async () => {

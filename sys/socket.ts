@@ -16,10 +16,10 @@ const SO_PEERCRED = 17;
 const SHUT = { read: 0, write: 1, both: 2 } as const;
 
 /** The longest path of a unix socket, in bytes. */
-export const UNIX_PATH_MAX = 107;
+const UNIX_PATH_MAX = 107;
 
 /** "Any" where an address of vsock is bound, -1 as unsigned. */
-export const VMADDR_CID_ANY = 0xffffffff;
+const VMADDR_CID_ANY = 0xffffffff;
 
 /** Who is at the other end of a unix socket, as of its connect(). */
 export interface PeerCredentials {

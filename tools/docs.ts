@@ -16,7 +16,7 @@ const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
 };
 
 /** A page as the repository's formatter has it. */
-export async function formatted(page: string): Promise<string> {
+async function formatted(page: string): Promise<string> {
   const file = await Deno.makeTempFile({ suffix: ".md" });
   try {
     await Deno.writeTextFile(file, page);

@@ -56,21 +56,6 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   throw new RunError(`"${argv.join(" ")}" failed with status ${output.code}: ${tail}`, text);
 }
 
-/** Runs a program with this process's terminal or pipes and returns its exit status. */
-export async function runVisibly(argv: readonly string[], options: RunOptions = {}): Promise<number> {
-  const [program, ...args] = argv;
-  if (program === undefined) throw new RangeError("no program to run");
-  const child = new Deno.Command(program, {
-    args,
-    cwd: options.cwd,
-    env: options.env,
-    stdin: "inherit",
-    stdout: "inherit",
-    stderr: "inherit",
-  });
-  return (await child.spawn().status).code;
-}
-
 /** Where a program lies, looked up in `PATH` as a shell does, or undefined. */
 export async function which(program: string): Promise<string | undefined> {
   for (const folder of (Deno.env.get("PATH") ?? "/usr/bin:/bin").split(":")) {

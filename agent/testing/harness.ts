@@ -128,7 +128,7 @@ export class TestAgent implements AsyncDisposable {
 }
 
 /** Whether it is an error with this code. */
-export function isStatus(error: unknown, code: number): error is RpcError {
+function isStatus(error: unknown, code: number): error is RpcError {
   return error instanceof RpcError && error.code === code;
 }
 

@@ -90,7 +90,7 @@ function announced({ linux }: PodSandboxConfig): Record<string, string> {
 }
 
 /** The text of a `resolv.conf`; empty if there is nothing to say. */
-export function resolvConfOf(dns: DNSConfig | undefined): string {
+function resolvConfOf(dns: DNSConfig | undefined): string {
   const { servers = [], searches = [], options = [] } = dns ?? {};
   const lines = [
     ...(searches.length > 0 ? [`search ${searches.join(" ")}`] : []),

@@ -39,7 +39,7 @@ export function taskServices(shim: Shim): ServiceDefinition[] {
 }
 
 /** The handlers; what is not here (Checkpoint) is answered with UNIMPLEMENTED. */
-export function taskHandlers(shim: Shim): TaskHandlers {
+function taskHandlers(shim: Shim): TaskHandlers {
   return withStatus({
     create: async (request, { signal }) => ({ pid: await ownFailure(shim.create(request, signal)) }),
 

@@ -8,7 +8,7 @@ import { AGENT_TEXTS, FACTORY_TEXTS, RUNTIME_TEXTS } from "./runtime.ts";
 import type { Text } from "./text.ts";
 
 /** By section, then by key. */
-export const TEXTS: Readonly<Record<SectionName, Readonly<Record<string, Text>>>> = {
+const TEXTS: Readonly<Record<SectionName, Readonly<Record<string, Text>>>> = {
   hypervisor: HYPERVISOR_TEXTS,
   runtime: RUNTIME_TEXTS,
   agent: AGENT_TEXTS,

@@ -3,7 +3,7 @@
 import type { ByteStream } from "../stream.ts";
 
 /** Longest head (first line and headers) of a message, in bytes. */
-export const MAX_HEAD_BYTES = 16 * 1024;
+const MAX_HEAD_BYTES = 16 * 1024;
 
 /** Why a message cannot be taken, with the status that says so. */
 export class HttpError extends Error {
@@ -38,7 +38,7 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
  * @param text without the empty line at its end
  * @throws {HttpError} 400
  */
-export function parseHead(text: string): Head {
+function parseHead(text: string): Head {
   const [line = "", ...rest] = text.split("\r\n");
   const headers = new Map<string, string>();
   for (const header of rest) {

@@ -1,9 +1,6 @@
 /** Address families of the kernel. */
 export const AF = { UNSPEC: 0, INET: 2, INET6: 10 } as const;
 
-/** 4 or 6. */
-export type IpVersion = 4 | 6;
-
 /** The kernel's family of an address of 4 or 16 bytes. */
 export function familyOf(address: Uint8Array): number {
   return address.length === 4 ? AF.INET : AF.INET6;

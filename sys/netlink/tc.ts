@@ -73,12 +73,12 @@ function head(link: number, handle = 0, parent = 0, info = 0): Payload {
 }
 
 /** The request for the discipline that lets filters see incoming packets. */
-export function ingressRequest(link: number): Uint8Array {
+function ingressRequest(link: number): Uint8Array {
   return head(link, TC_H.INGRESS_HANDLE, TC_H.INGRESS).attribute(TCA.KIND, "ingress").finish();
 }
 
 /** The request for a filter that takes every incoming packet of a link and sends it out of another one. */
-export function redirectRequest(link: number, to: number): Uint8Array {
+function redirectRequest(link: number, to: number): Uint8Array {
   // struct tc_u32_sel with one struct tc_u32_key that matches whatever is there
   const selector = new Payload().u8(TC_U32_TERMINAL).u8(0).u8(1).u8(0)
     .u16(0).u16(0).u16(0).u16(0).u32(0)
@@ -103,7 +103,7 @@ export function redirectRequest(link: number, to: number): Uint8Array {
 }
 
 /** The request for a root discipline of classes; what no filter sorts goes to class 1:2. */
-export function htbRequest(link: number): Uint8Array {
+function htbRequest(link: number): Uint8Array {
   const global = new Payload().u32(HTB_VERSION).u32(HTB_RATE_TO_QUANTUM).u32(2).u32(0).u32(0).finish();
   return head(link, 0x10000, TC_H.ROOT).attribute(TCA.KIND, "htb")
     .nested(TCA.OPTIONS, (options) => options.attribute(TCA_HTB.INIT, global)).finish();
@@ -115,7 +115,7 @@ export function htbRequest(link: number): Uint8Array {
  * @param id minor number of the class, below `1:`
  * @param parent minor number of the class above it; 0 for none
  */
-export function htbClassRequest(link: number, id: number, parent: number, bitsPerSecond: number): Uint8Array {
+function htbClassRequest(link: number, id: number, parent: number, bitsPerSecond: number): Uint8Array {
   const rate = Math.max(1, Math.round(bitsPerSecond / 8));
   const spec = (payload: Payload) =>
     payload.u8(0).u8(LINKLAYER_ETHERNET).u16(0).u16(0).u16(0).u32(Math.min(rate, MAX_U32));

@@ -281,7 +281,7 @@ ${cri?.(this.folder) ?? ""}`;
 }
 
 /** Processes with a text among their arguments. */
-export async function pidsWith(text: string): Promise<number[]> {
+async function pidsWith(text: string): Promise<number[]> {
   const pids: number[] = [];
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === Deno.pid) continue;

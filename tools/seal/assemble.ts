@@ -48,7 +48,7 @@ export async function assemble(arch: Architecture): Promise<Uint8Array<ArrayBuff
 }
 
 /** The text of an `entry_*.ts` file. */
-export function moduleOf(arch: Architecture, code: Uint8Array): string {
+function moduleOf(arch: Architecture, code: Uint8Array): string {
   const hex = Array.from(code, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const lines = hex.match(/.{1,96}/g) ?? [];
   return `/**

@@ -47,7 +47,7 @@ const GAP = 0x10000;
 const LARGEST_PAGE = 0x10000;
 
 /** The architecture of a program, or an {@linkcode ElfError} when it is one that cannot be sealed. */
-export function architectureOf(elf: Elf, name: string): Architecture {
+function architectureOf(elf: Elf, name: string): Architecture {
   const arch = (Object.keys(MACHINE) as Architecture[]).find((a) => MACHINE[a] === elf.machine);
   if (!arch) throw new ElfError(`"${name}" is for machine ${elf.machine}, which cannot be sealed`);
   return arch;

@@ -44,7 +44,7 @@ export interface CommandLine {
 }
 
 /** Name of the virtio-serial port of the agent, as the guest finds it. */
-export const AGENT_PORT = "agent.channel.0";
+const AGENT_PORT = "agent.channel.0";
 
 /** Kernel parameter that makes the agent listen on {@linkcode AGENT_PORT} instead of on vsock. */
 const AGENT_ON_PORT = `agent.server_addr=virtio-serial://${AGENT_PORT}`;

@@ -89,7 +89,7 @@ export function hostDeviceId(number: number): string {
 }
 
 /** How many ports a machine gets. @throws {Error} it would need more than it can have */
-export function portCount(config: VmConfig): number {
+function portCount(config: VmConfig): number {
   const { ports } = config;
   if (ports === undefined || ports.kind === "bridge") return 0;
   const needed = bootDevices(config).length;

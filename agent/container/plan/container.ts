@@ -37,7 +37,7 @@ import { type RefusedSetting, retrySettings, setSettings, trySettings } from "./
 import { type SysctlWrite, sysctlWrites } from "./sysctl.ts";
 
 /** They run when everything is mounted and the old root is still there, while the process waits at `MOUNTED`. */
-export const HOOKS_BEFORE_ROOT: readonly HookKind[] = ["prestart", "createRuntime", "createContainer"];
+const HOOKS_BEFORE_ROOT: readonly HookKind[] = ["prestart", "createRuntime", "createContainer"];
 
 /** What `launch` needs to run a plan. */
 export interface ProcessPlan {

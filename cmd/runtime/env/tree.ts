@@ -13,7 +13,7 @@ import { parseSemver } from "../check/semver.ts";
 import { OCI_VERSION } from "../version.ts";
 
 /** Version of the tree. */
-export const FORMAT_VERSION = "1.0.27";
+const FORMAT_VERSION = "1.0.27";
 
 /** What stands for a value that cannot be found out. */
 export const UNKNOWN = "<<unknown>>";

@@ -190,7 +190,7 @@ function stagingRoot(flags: UninstallFlags, command: string): string {
 }
 
 /** The machine below a staging folder. */
-export function machineAt(root: string): Machine {
+function machineAt(root: string): Machine {
   const isFile = (path: string) => {
     try {
       return Deno.statSync(root + path).isFile;

@@ -1,9 +1,9 @@
 import { reason } from "../../../sandbox/log.ts";
 
 /** The container could not be run (as docker and podman have it). */
-export const CANNOT_RUN = 125;
+const CANNOT_RUN = 125;
 /** The command was found but cannot be executed (as shells have it). */
-export const CANNOT_EXECUTE = 126;
+const CANNOT_EXECUTE = 126;
 /** The command was not found (as shells have it). */
 export const NOT_FOUND = 127;
 
