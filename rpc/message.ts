@@ -54,6 +54,18 @@ export type Init<T> = T extends Uint8Array | string | number | bigint | boolean 
 
 type Plain = Record<string, unknown>;
 
+/**
+ * Most entries of lists and maps, and messages within it, that one message may have. Two bytes are enough for one of
+ * them: a frame full of those would keep its reader busy for seconds, and take a hundred times its size in memory.
+ * The longest argument list that Linux takes is shorter.
+ */
+const MAX_ITEMS = 2 ** 18;
+
+/** How many of them are still to be had. */
+interface Budget {
+  items: number;
+}
+
 /** Declares a message type. @param fields is called once, at the first use */
 export function message<T>(typeName: string, fields: () => readonly Field[]): Schema<T> {
   let list: readonly Field[] | undefined;
@@ -101,11 +113,11 @@ export function toBinary<T>(schema: Schema<T>, value: T | Init<T>): Uint8Array {
 /**
  * Decodes a message. Fields of type `bytes` are views into `bytes`, not copies.
  *
- * @throws {RangeError|Error} when the bytes are no such message
+ * @throws {RangeError|Error} when the bytes are no such message, or one of too many parts
  */
 export function fromBinary<T>(schema: Schema<T>, bytes: Uint8Array): T {
   const made = create(schema);
-  readMessage(new BinaryReader(bytes), schema, made as Plain);
+  readMessage(new BinaryReader(bytes), schema, made as Plain, { items: MAX_ITEMS });
   return made;
 }
 
@@ -201,32 +213,44 @@ function wireType(type: Scalar): WireType {
   return type === "double" ? WireType.Bit64 : WireType.Varint;
 }
 
-function readMessage(reader: BinaryReader, schema: Schema<unknown>, into: Plain): void {
+function readMessage(reader: BinaryReader, schema: Schema<unknown>, into: Plain, budget: Budget): void {
   while (reader.pos < reader.len) {
     const [number, wire] = reader.tag();
     const field = schema.byNumber.get(number);
-    if (field === undefined || !readField(reader, wire, field, into)) reader.skip(wire, number);
+    if (field === undefined || !readField(reader, wire, field, into, budget)) reader.skip(wire, number);
   }
 }
 
+function spend(budget: Budget): void {
+  if (--budget.items < 0) throw new RangeError(`a message must have at most ${MAX_ITEMS} parts`);
+}
+
 /** @returns false when the wire type is not one of the field's; then nothing was read */
-function readField(reader: BinaryReader, wire: WireType, field: Field, into: Plain): boolean {
+function readField(
+  reader: BinaryReader,
+  wire: WireType,
+  field: Field,
+  into: Plain,
+  budget: Budget,
+): boolean {
   const [, name, type, cardinality] = field;
   const delimited = wire === WireType.LengthDelimited;
   if (cardinality === "map") {
-    if (delimited) readEntry(new BinaryReader(reader.bytes()), type, into[name] as Plain);
+    if (delimited) readEntry(new BinaryReader(reader.bytes()), type, into[name] as Plain, budget);
     return delimited;
   }
   const list = cardinality === "repeated" ? into[name] as unknown[] : undefined;
   if (typeof type !== "string") {
     if (!delimited) return false;
+    spend(budget);
     const nested = (list ? undefined : into[name]) ?? create(type);
-    readMessage(new BinaryReader(reader.bytes()), type, nested as Plain);
+    readMessage(new BinaryReader(reader.bytes()), type, nested as Plain, budget);
     if (list) list.push(nested);
     else into[name] = nested;
     return true;
   }
   if (wire === wireType(type)) {
+    if (list) spend(budget);
     const value = readScalar(reader, type);
     if (list) list.push(value);
     else into[name] = value;
@@ -234,11 +258,20 @@ function readField(reader: BinaryReader, wire: WireType, field: Field, into: Pla
   }
   if (list === undefined || !delimited) return false;
   const packed = new BinaryReader(reader.bytes());
-  while (packed.pos < packed.len) list.push(readScalar(packed, type));
+  while (packed.pos < packed.len) {
+    spend(budget);
+    list.push(readScalar(packed, type));
+  }
   return true;
 }
 
-function readEntry(reader: BinaryReader, type: Scalar | Schema<unknown>, into: Plain): void {
+function readEntry(
+  reader: BinaryReader,
+  type: Scalar | Schema<unknown>,
+  into: Plain,
+  budget: Budget,
+): void {
+  spend(budget);
   const entry: Plain = { key: "", value: typeof type === "string" ? zero(type) : create(type) };
   while (reader.pos < reader.len) {
     const [number, wire] = reader.tag();
@@ -247,7 +280,7 @@ function readEntry(reader: BinaryReader, type: Scalar | Schema<unknown>, into: P
       : number === 2
       ? [2, "value", type]
       : undefined;
-    if (field === undefined || !readField(reader, wire, field, entry)) reader.skip(wire, number);
+    if (field === undefined || !readField(reader, wire, field, entry, budget)) reader.skip(wire, number);
   }
   // an own property even if the key is "__proto__"
   Object.defineProperty(into, entry.key as string, {

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { BootstrapParamsSchema, LogLevel } from "./gen/bootstrap_pb.ts";
-import { AddSwapRequestSchema, CgroupStatsSchema, MemAgentMemcgConfigSchema } from "./gen/agent_pb.ts";
+import {
+  AddSwapRequestSchema,
+  CgroupStatsSchema,
+  MemAgentMemcgConfigSchema,
+  StatsContainerResponseSchema,
+} from "./gen/agent_pb.ts";
 import { PSIDataSchema } from "./gen/cgroups_v2_pb.ts";
 import { LinuxSyscallSchema, ProcessSchema, SpecSchema } from "./gen/oci_pb.ts";
 import { TaskExitSchema } from "./gen/events_pb.ts";
@@ -108,4 +113,27 @@ Deno.test("numbers that do not fit their field are refused", () => {
   assert.throws(() => toBinary(TaskExitSchema, { pid: -1 }), /uint32/);
   assert.throws(() => toBinary(TaskExitSchema, { pid: 1.5 }), /uint32/);
   assert.throws(() => toBinary(CgroupStatsSchema, { cpuStats: { cpuUsage: { totalUsage: -1n } } }), /uint64/);
+});
+
+Deno.test("a message of very many parts is refused before it takes a multiple of its size", () => {
+  const filled = (...unit: number[]) =>
+    new Uint8Array(4 * 2 ** 20).map((_, at) => unit[at % unit.length] ?? 0);
+  const many = { message: "a message must have at most 262144 parts" };
+  // lists of messages, of words, and of numbers, packed and not; a map; one message within another, again and again
+  assert.throws(() => fromBinary(StatsContainerResponseSchema, filled(0x12, 0)), many);
+  assert.throws(() => fromBinary(ProcessSchema, filled(0x1a, 0)), many);
+  assert.throws(() => fromBinary(AddSwapRequestSchema, filled(0x08, 1)), many);
+  const packed = filled(1);
+  packed.set(hex("0a f0 ff ff 01"));
+  assert.throws(() => fromBinary(AddSwapRequestSchema, packed), many);
+  assert.throws(() => fromBinary(CgroupStatsSchema, filled(0x2a, 0)), many);
+  assert.throws(() => fromBinary(StatsContainerResponseSchema, filled(0x0a, 0)), many);
+  const args = Array.from({ length: 262_144 }, () => "");
+  const most = toBinary(ProcessSchema, { Args: args });
+  assert.equal(fromBinary(ProcessSchema, most).Args.length, 262_144);
+});
+
+Deno.test("groups in groups that nobody knows are an error, and no more", () => {
+  const groups = new Uint8Array(4 * 2 ** 20).map((_, at) => at % 2 === 0 ? 0xf3 : 0x01);
+  assert.throws(() => fromBinary(ProcessSchema, groups));
 });
