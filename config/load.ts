@@ -49,7 +49,7 @@ export interface Examined {
  * Loads the configuration.
  *
  * The main file is the first of: the annotation `io.katacontainers.config_path`, `explicit`, KATA_CONF_FILE, the
- * usual places. Of each key the last drop-in that sets it counts, then the main file, then the default; annotations
+ * usual places; the annotation's must stand in the folder of one of the others. Of each key the last drop-in that sets it counts, then the main file, then the default; annotations
  * come on top. Relative paths start at the main file's folder.
  *
  * @throws {ConfigError} one sentence with place, key, value and what would be right, for the first mistake
@@ -73,7 +73,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
 export async function examineConfig(options: LoadOptions = {}): Promise<Examined> {
   const env = options.env ?? { KATA_CONF_FILE: Deno.env.get("KATA_CONF_FILE"), PATH: Deno.env.get("PATH") };
   const path = findMainFile({
-    named: [options.annotations?.[CONFIG_PATH_ANNOTATION], options.explicit, env.KATA_CONF_FILE],
+    byPod: options.annotations?.[CONFIG_PATH_ANNOTATION],
+    named: [options.explicit, env.KATA_CONF_FILE],
     fallbacks: options.fallbacks ?? fallbackFiles(options.beside ?? dirname(Deno.execPath())),
   });
   const report = new Report();

@@ -130,6 +130,27 @@ Deno.test("the main file is the first that is named: by annotation, by option, b
   });
 });
 
+Deno.test("a pod cannot bring a configuration of its own, and has the choice of those beside the administrator's", async () => {
+  const files = { "a/configuration.toml": MINIMAL, "volume/mine.toml": MINIMAL, "a/more/x.toml": MINIMAL };
+  await inFolder(files, async (dir) => {
+    const fallbacks = [join(dir, "a/configuration.toml")];
+    const of = (path: string) => ({ fallbacks, annotations: { "io.katacontainers.config_path": path } });
+    const refused = (file: string) =>
+      "a pod may only choose a configuration file in a folder of the configuration, which " +
+      `"DIR/${file}" is not: these are "DIR/a"`;
+    await Deno.symlink(join(dir, "volume/mine.toml"), join(dir, "volume/link.toml"));
+    for (const path of ["volume/mine.toml", "a/../volume/mine.toml", "volume/link.toml"]) {
+      assert.equal(await failure(dir, of(`${dir}/${path}`)), refused("volume/mine.toml"));
+    }
+    assert.equal(await failure(dir, of(join(dir, "a/more/x.toml"))), refused("a/more/x.toml"));
+    // a link in the administrator's folder leads where the administrator wants
+    await Deno.symlink(join(dir, "volume"), join(dir, "b"));
+    const linked = { ...of(join(dir, "volume/mine.toml")), fallbacks: [join(dir, "b/configuration.toml")] };
+    await Deno.writeTextFile(join(dir, "volume/configuration.toml"), "");
+    assert.match(await failure(dir, linked), /^DIR\/volume\/mine.toml/);
+  });
+});
+
 Deno.test("the usual files are those of the system, then the one beside the executable", () => {
   assert.deepEqual(DEFAULT_FILES, [
     "/etc/kata-containers/configuration.toml",

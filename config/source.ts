@@ -17,6 +17,8 @@ export interface Layer {
 
 /** What decides on the main file. */
 export interface Search {
+  /** The file that a pod asks for by its annotations. It must stand beside one of the others. */
+  readonly byPod?: string | undefined;
   /** Files that somebody asked for by name; the first that is not empty counts. */
   readonly named: readonly (string | undefined)[];
   /** Used when none is named. */
@@ -31,9 +33,11 @@ export function fallbackFiles(beside: string): string[] {
 /**
  * The main file's path with links resolved, which its relative paths and drop-ins start at.
  *
- * @throws {ConfigError} when the named one does not exist, or none does
+ * @throws {ConfigError} when the named one does not exist, or none does; when a pod may not have the one that it names
  */
 export function findMainFile(search: Search): string {
+  const { byPod } = search;
+  if (byPod !== undefined && byPod !== "") return fileOfPod(byPod, search);
   const named = search.named.find((path) => path !== undefined && path !== "");
   if (named !== undefined) {
     const path = resolve(Deno.cwd(), named);
@@ -53,6 +57,31 @@ export function findMainFile(search: Search): string {
   }
   const places = search.fallbacks.map((path) => `"${path}"`).join(", ");
   throw new ConfigError(`no configuration file is there: looked for ${places}`);
+}
+
+/**
+ * Whoever may create pods can often write files on the host, too, in a volume. A configuration names programs that run
+ * as root: so a pod chooses among the files that the administrator has put into the folders of the configuration.
+ */
+function fileOfPod(wanted: string, { named, fallbacks }: Search): string {
+  const path = findMainFile({ named: [wanted], fallbacks: [] });
+  const files = [...named, ...fallbacks].filter((file) => file !== undefined).filter((file) => file !== "")
+    .map((file) => resolve(Deno.cwd(), file));
+  const folders = new Set(files.flatMap((file) => [file, realPathOf(file)]).map(dirname));
+  if (folders.has(dirname(path))) return path;
+  throw new ConfigError(
+    `a pod may only choose a configuration file in a folder of the configuration, which "${path}" is not: ` +
+      `these are ${[...folders].map((folder) => `"${folder}"`).join(", ")}`,
+  );
+}
+
+/** Where links lead; the path itself if it does not exist. */
+function realPathOf(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 /**

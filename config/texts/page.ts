@@ -14,7 +14,8 @@ const HEAD = [
   "The main file is the first of: the annotation `io.katacontainers.config_path`; `--config`, or the `ConfigPath` of " +
   "containerd's options; the environment variable `KATA_CONF_FILE`; `/etc/kata-containers/configuration.toml`; " +
   "`/usr/share/defaults/kata-containers/configuration.toml`; `configuration.toml` beside the executable. Links are " +
-  "resolved, and relative paths start at the folder of the file.",
+  "resolved, and relative paths start at the folder of the file. What the annotation names must stand in the folder of " +
+  "one of the others: a pod chooses among the administrator's files, and cannot bring its own.",
   "Files in `config.d/` beside it are laid over it in the byte order of their names, key by key; lists are replaced. " +
   "Annotations come on top. Those of the hypervisor must be accepted by an expression of `enable_annotations`; a path " +
   "that a `valid_…` list guards must be an existing file that a pattern of the list matches.",
