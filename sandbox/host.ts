@@ -59,6 +59,6 @@ export interface Host {
   prepareShare(sandboxId: string, folder: string): Promise<Share>;
   startShareServer(options: ShareServerOptions): Promise<Helper>;
   /** default: where this host has them */
-  readonly vfio?: VfioHost;
+  readonly vfio?: VfioHost | undefined;
   mountRootfs(mountPoint: string, mounts: readonly RootfsMount[]): Promise<Rootfs>;
 }

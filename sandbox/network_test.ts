@@ -22,12 +22,16 @@ class Scene implements AsyncDisposable {
   refuse: string | undefined;
   #network: SandboxNetwork | undefined;
 
-  async open(model: "tcfilter" | "none" = "tcfilter", path: string | undefined = this.space.path) {
+  async open(
+    model: "tcfilter" | "none" = "tcfilter",
+    path: string | undefined = this.space.path,
+    dans: string = "",
+  ) {
     const { runtime, ...config } = testConfig();
     return this.#network = await SandboxNetwork.open({
       id: "s1",
       spec: testSpec({ linux: { namespaces: [{ type: "network", ...(path !== "" && { path }) }] } }),
-      config: { ...config, runtime: { ...runtime, internetworking_model: model } },
+      config: { ...config, runtime: { ...runtime, internetworking_model: model, dan_conf: dans } },
       queues: 1,
       log: { write: (level, message) => this.log.push(`${level} ${message}`) },
       save: () => Promise.resolve(),
@@ -194,6 +198,44 @@ Deno.test("a pod whose client makes no namespace has one of its own, which hooks
   await ip("address add 10.9.0.2/24 dev eth0");
   await network.settle();
   assert.deepEqual(scene.interfaces.map(({ name }) => name), ["eth0"]);
+});
+
+Deno.test("a described network is told in the place of the namespace's, and the rest of it with its devices", async () => {
+  await using scene = new Scene();
+  const { space } = scene;
+  using folder = tempDir();
+  const address = "0000:05:10.0";
+  const described = (name: string, mac: string, device: object, ip: string) => ({
+    name,
+    guest_mac: mac,
+    device,
+    network_info: {
+      interface: { ip_addresses: [`${ip}/24`] },
+      routes: [{ dest: `${ip}/32`, gateway: "10.1.0.1" }],
+    },
+  });
+  const devices = [
+    described("eth5", "02:00:00:00:00:05", { type: "host-tap", tap_name: "tap0" }, "10.1.0.5"),
+    described("fast0", "02:00:00:00:00:06", { type: "vfio", pci_device_id: address }, "10.1.0.6"),
+  ];
+  Deno.writeTextFileSync(`${folder.path}/s1.json`, JSON.stringify({ netns: space.path, devices }));
+  await scene.cable("eth0", 1, "10.9.0.2/24");
+  await space.ip("tuntap add tap0 mode tap");
+  const network = await scene.open("none", space.path, folder.path);
+  assert.deepEqual(network.nics.map(({ id, mac }) => [id, mac]), [["net0", "02:00:00:00:00:05"]]);
+  await network.attach(scene.target);
+  const told = () => scene.interfaces.map(({ name, devicePath }) => `${name} ${devicePath}`);
+  const routes = () => scene.routes.at(-1)?.map(({ dest, device }) => `${dest} ${device}`);
+  assert.deepEqual([told(), routes()], [["eth5 "], ["10.1.0.5/32 eth5"]]);
+  await network.devicesCame(new Map([["0000:3b:00.0", "02/01"]]));
+  assert.equal(told().length, 1);
+  await network.devicesCame(new Map([[address, "03/00"]]));
+  assert.deepEqual(told(), ["eth5 ", "fast0 03/00"]);
+  assert.deepEqual(routes(), ["10.1.0.5/32 eth5", "10.1.0.6/32 fast0"]);
+  network.deviceWent(address);
+  await network.settle();
+  await network[Symbol.asyncDispose]();
+  assert.deepEqual(await scene.links(), ["lo", "eth0", "tap0"]);
 });
 
 Deno.test("a model without a connection is told of; loopback alone is no network", async () => {

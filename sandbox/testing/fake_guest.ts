@@ -6,7 +6,7 @@
  */
 
 import { Code, RpcError } from "../../rpc/errors.ts";
-import { AgentService } from "../../rpc/gen/agent_pb.ts";
+import { AgentService, type CreateContainerRequest } from "../../rpc/gen/agent_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import { type ByteStream, streamPair } from "../../rpc/stream.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
@@ -87,6 +87,8 @@ export class FakeGuest {
   readonly before = new Map<Method, () => Promise<void> | void>();
   readonly #server: TtrpcServer;
   readonly #connections: ByteStream[] = [];
+  /** containers that were asked for */
+  readonly requests: CreateContainerRequest[] = [];
   readonly #oom: string[] = [];
   #oomChanged = Promise.withResolvers<void>();
   readonly #created = new Map<string, PromiseWithResolvers<FakeProcess>>();
@@ -179,8 +181,10 @@ export class FakeGuest {
     return {
       createSandbox: async () => (await call("createSandbox"), {}),
       destroySandbox: async () => (await call("destroySandbox"), {}),
-      createContainer: async ({ containerId }) => {
+      createContainer: async (request) => {
+        const { containerId } = request;
         await call("createContainer");
+        this.requests.push(request);
         this.#add(`${containerId}/${containerId}`);
         return {};
       },

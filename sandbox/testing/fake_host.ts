@@ -7,10 +7,11 @@
 import type { Config } from "../../config/schema.ts";
 import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
-import type { Disk, Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
+import type { Disk, HostDevice, Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
 import type { Helper, Host } from "../host.ts";
 import { type NetworkOptions, SandboxNetwork } from "../network.ts";
 import type { HostPaths } from "../paths.ts";
+import type { VfioHost } from "../vfio.ts";
 import { FakeGuest } from "./fake_guest.ts";
 
 /** A pid that no process has. */
@@ -34,6 +35,10 @@ export class FakeHost implements Host, AsyncDisposable {
   readonly #shareServerExit = Promise.withResolvers<void>();
   /** what the n-th try to reach the agent does; default: it works */
   connect: () => Promise<void> = () => Promise.resolve();
+  /** where the host has its files about devices; default: where this host has them */
+  vfio: VfioHost | undefined;
+  /** devices of the host that the machine was booted with */
+  atBoot: readonly string[] = [];
   /** steps that fail */
   readonly failing = new Set<string>();
 
@@ -54,6 +59,7 @@ export class FakeHost implements Host, AsyncDisposable {
 
   startVm(config: VmConfig): Promise<Vm> {
     this.#step("vm");
+    this.atBoot = config.hostDevices?.map(({ address }) => address) ?? [];
     Object.assign(this.size, { vcpus: config.vcpus, memoryMiB: config.memoryMiB });
     const stop = () => {
       this.steps.push("stop vm");
@@ -87,6 +93,16 @@ export class FakeHost implements Host, AsyncDisposable {
           resize: (bytes: number) => Promise.resolve(this.#step(`resize disk ${path} to ${bytes}`)),
           [Symbol.asyncDispose]: () => this.#release(`take disk ${path}`),
         });
+      },
+      hostDevices: {
+        pathOf: ({ address }: HostDevice) => Promise.resolve(`boot of ${address}`),
+        add: ({ address }: HostDevice) => {
+          this.#step(`device ${address}`);
+          return Promise.resolve({
+            path: `port of ${address}`,
+            [Symbol.asyncDispose]: () => this.#release(`take device ${address}`),
+          });
+        },
       },
       vcpuThreads: () => Promise.resolve([]),
       resizeCpus: (wanted: number) => {
