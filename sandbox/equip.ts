@@ -37,6 +37,8 @@ export interface Equipment {
   readonly mounts: readonly Mount[];
   /** `linux.devices` */
   readonly nodes: readonly SpecDevice[];
+  /** those of them that are disks in the machine */
+  readonly attached: readonly SpecDevice[];
   readonly storages: readonly Init<Storage>[];
   readonly devices: readonly Init<Device>[];
   /** where the guest finds devices of the host, by their addresses */
@@ -121,7 +123,7 @@ async function equipDevices(
   spec: Spec,
   parts: SandboxParts,
   taken: AsyncDisposableStack,
-): Promise<Pick<Equipment, "nodes" | "devices" | "hostDevices">> {
+): Promise<Pick<Equipment, "nodes" | "attached" | "devices" | "hostDevices">> {
   const all = spec.linux?.devices ?? [];
   const vfio = all.some(isVfio) ? await (await vfioModule()).equipVfio(spec, parts, taken) : undefined;
   const others = vfio?.others ?? all;
@@ -132,7 +134,9 @@ async function equipDevices(
     const { driver, source }: UsedDisk = taken.use(await parts.disks.use(disk));
     devices.push({ type: driver, id: source, containerPath });
   }
-  return { nodes: [...nodes, ...vfio?.nodes ?? []], devices, hostDevices: vfio?.paths ?? new Map() };
+  const attached = nodes.filter(({ path }) => devices.some(({ containerPath }) => containerPath === path));
+  const hostDevices = vfio?.paths ?? new Map();
+  return { nodes: [...nodes, ...vfio?.nodes ?? []], attached, devices, hostDevices };
 }
 
 interface Root {

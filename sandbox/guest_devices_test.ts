@@ -24,3 +24,25 @@ Deno.test("only rules that mean the same in the guest go there", () => {
   ];
   assert.deepEqual(guestDeviceRules([...dropped, ...kept, ...dropped]), kept);
 });
+
+Deno.test("what the rules say about a disk in the machine becomes rules about it alone", () => {
+  const disk = { major: 8, minor: 16 };
+  const about = (...rules: Parameters<typeof guestDeviceRules>[0]) =>
+    guestDeviceRules(rules, [disk]).filter(({ major }) => major === 8);
+  const exactly = (allow: boolean, access: string) => ({ allow, type: "b", ...disk, access });
+  const none = { allow: false, access: "rwm" };
+  assert.deepEqual(about(none), [exactly(false, "rwm")]);
+  assert.deepEqual(about(none, { allow: true, type: "b", ...disk, access: "r" }), [
+    exactly(false, "wm"),
+    exactly(true, "r"),
+  ]);
+  assert.deepEqual(about(none, { allow: true, type: "b", major: 8, minor: -1 }), [exactly(true, "rwm")]);
+  assert.deepEqual(about({ allow: true, type: "a" }, { allow: false, type: "b", major: 8, access: "w" }), [
+    exactly(false, "w"),
+    exactly(true, "rm"),
+  ]);
+  assert.deepEqual(about(none, { allow: true, type: "c", ...disk }, { allow: true, type: "b", major: 9 }), [
+    exactly(false, "rwm"),
+  ]);
+  assert.deepEqual(guestDeviceRules([], [disk]), [], "nothing is said");
+});

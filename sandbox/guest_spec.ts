@@ -6,7 +6,7 @@
 
 import type { Device, Mount, Namespace, Resources, Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
-import { guestDeviceRules } from "./guest_devices.ts";
+import { type AttachedDisk, guestDeviceRules } from "./guest_devices.ts";
 import { guestHooks } from "./host_hooks.ts";
 
 /** What the host decided. */
@@ -17,6 +17,8 @@ export interface GuestSpecOptions {
   readonly mounts: readonly Mount[];
   /** nodes of devices that the guest makes; default: those of the spec */
   readonly nodes?: readonly Device[];
+  /** those of them that are disks in the machine; default: none */
+  readonly attached?: readonly AttachedDisk[];
   readonly terminal: boolean;
   readonly disableSeccomp: boolean;
   /** the label of processes, if the guest has SELinux; default: it has none */
@@ -66,7 +68,7 @@ function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions
     ...(label && { mountLabel }),
     ...(seccomp !== undefined && !options.disableSeccomp ? { seccomp } : {}),
     ...(linux.devices && { devices: [...options.nodes ?? linux.devices] }),
-    ...(linux.resources && { resources: guestResources(linux.resources) }),
+    ...(linux.resources && { resources: guestResources(linux.resources, options.attached) }),
     namespaces: guestNamespaces(linux.namespaces ?? []),
   };
 }
@@ -75,9 +77,9 @@ function guestLinux(linux: NonNullable<Spec["linux"]>, options: GuestSpecOptions
  * Block and network I/O, which of the host's CPUs, rules about the host's own devices: not the guest's business. How
  * many processes a container may have is, as they are the guest's.
  */
-export function guestResources(resources: Resources): Resources {
+export function guestResources(resources: Resources, attached?: readonly AttachedDisk[]): Resources {
   const { devices, blockIO: _blockIO, network: _network, ...others } = resources;
-  const rest = devices ? { ...others, devices: guestDeviceRules(devices) } : others;
+  const rest = devices ? { ...others, devices: guestDeviceRules(devices, attached) } : others;
   if (rest.cpu === undefined) return rest;
   const { cpus: _cpus, mems: _mems, ...cpu } = rest.cpu;
   return { ...rest, cpu };

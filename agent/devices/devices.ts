@@ -95,8 +95,11 @@ export function applyDevices(spec: Spec, found: readonly Found[], numbersOf = no
       throw invalidArgument(`device "${containerPath}" is not in linux.devices of the specification`);
     }
     const numbers = numbersOf(node);
-    moved.set(keyOf(entry), numbers);
+    const key = keyOf(entry);
+    moved.set(key, numbers);
     entries[index] = { ...entry, ...numbers, path: node.startsWith("/dev/vfio/") ? node : containerPath };
+    // a host that says what may be done with it is believed
+    if (spec.linux?.resources?.devices?.some((rule) => keyOf(rule) === key)) continue;
     const { type, major, minor } = numbers;
     granted.push({ allow: true, type, major, minor, access: "rwm" });
   }

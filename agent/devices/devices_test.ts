@@ -157,6 +157,10 @@ Deno.test("a specification gets the guest's numbers, each of them once", () => {
     { allow: true, type: "b", major: 8, minor: 16, access: "r" },
     { allow: true, type: "b", major: 8, minor: 32, access: "rw" },
     { allow: true, type: "c", major: 8, minor: 0, access: "rw" },
+  ]);
+  const silent = { ...SPEC, linux: { ...SPEC.linux, resources: { devices: [{ allow: false }] } } };
+  assert.deepEqual(applyDevices(silent, found, numbersOf).linux?.resources?.devices, [
+    { allow: false },
     { allow: true, type: "b", major: 8, minor: 16, access: "rwm" },
     { allow: true, type: "b", major: 8, minor: 32, access: "rwm" },
   ]);
