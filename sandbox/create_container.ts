@@ -24,6 +24,13 @@ export interface CreateContainerOptions extends Bundle {
   readonly signal?: AbortSignal;
 }
 
+/** What is known of the sandbox; before it is there, nothing is refused that it may be able to do. */
+interface CheckedWith {
+  readonly isPod: boolean;
+  readonly useDisks?: boolean;
+  readonly guestEmptyDirs?: boolean;
+}
+
 /**
  * What can be known to be wrong with a container before there is a machine for it.
  *
@@ -32,13 +39,14 @@ export interface CreateContainerOptions extends Bundle {
  */
 export async function checkContainer(
   options: Bundle,
-  { isPod, useDisks = true }: { readonly isPod: boolean; readonly useDisks?: boolean },
+  { isPod, useDisks = true, guestEmptyDirs = true }: CheckedWith,
 ): Promise<MountPlan[]> {
   const { bundle, spec, rootfs } = options;
   refuseHooks(spec.hooks);
   if (rootfs.length === 0) await existingFolder(rootPathOf(options));
   const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
-  return await planMounts(spec.mounts ?? [], { bundle, inPod: isPod, hugepageLimits, useDisks }, MOUNT_HOST);
+  const context = { bundle, inPod: isPod, hugepageLimits, useDisks, guestEmptyDirs };
+  return await planMounts(spec.mounts ?? [], context, MOUNT_HOST);
 }
 
 /** @throws {RpcError} and whatever a step throws; everything that was taken is given back then */
@@ -49,8 +57,8 @@ export async function createContainer(
 ): Promise<Container> {
   const { id, bundle, io, spec } = options;
   const inGuest = parts.swap === undefined ? spec : parts.swap.specFor(spec);
-  const { createTimeoutMs, disableSeccomp, guestLabel, useDisks } = parts.policy;
-  const plans = await checkContainer(options, { isPod: parts.isPod, useDisks });
+  const { createTimeoutMs, disableSeccomp, guestLabel } = parts.policy;
+  const plans = await checkContainer(options, { ...parts.policy, isPod: parts.isPod });
   await using taken = new AsyncDisposableStack();
   const { storages, devices, hostDevices, ...equipment } = await equip(
     options,
@@ -91,14 +99,16 @@ export async function createContainer(
  * @throws {Error} its streams cannot be opened, or a hook fails
  */
 export async function createStandIn(
-  { id, bundle, io, spec }: CreateContainerOptions,
+  options: CreateContainerOptions,
   parts: SandboxParts,
   context: ContainerContext,
 ): Promise<Container> {
+  const { id, bundle, io, spec } = options;
   const { vm: { pid } } = parts;
   const hooks = HostHooks.of({ ...parts, id, bundle, spec });
   const guest = new PodStandIn(id);
   const taken = new AsyncDisposableStack();
+  parts.local.useRootOf(options, taken);
   const container = new Container({
     id,
     bundle,

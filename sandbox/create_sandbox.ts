@@ -17,6 +17,7 @@ import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
 import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
+import { LocalVolumes } from "./local_volumes.ts";
 import { type Log, reason, withFields } from "./log.ts";
 import { MachineFit } from "./machine_fit.ts";
 import { planMachine } from "./machine_plan.ts";
@@ -128,6 +129,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
     disks,
     hostDevices: await devicesFor({ vm, policy, network, atBoot, log }),
+    local: new LocalVolumes(),
     host,
     network,
     record,

@@ -15,7 +15,7 @@ import { DISK_HOST, isVfio, planDevices } from "./devices.ts";
 import type { UsedDisk } from "./disks.ts";
 import { reason } from "./log.ts";
 import { MOUNT_HOST } from "./mount_host.ts";
-import type { MountPlan } from "./mounts.ts";
+import { type MountPlan, sharedPlan } from "./mounts.ts";
 import { GUEST_BASE, GUEST_DISK_VOLUMES } from "./paths.ts";
 import type { SandboxParts } from "./sandbox.ts";
 import { type DiskPlan, fsOptions } from "./volumes.ts";
@@ -84,8 +84,17 @@ async function equipMount(
       const { destination } = mount;
       return { ...mount, source: await parts.share.addMount(id, { ...shared, destination }) };
     }
+    case "local": {
+      const place = await parts.local.place(parts);
+      if (place === undefined) {
+        return await equipMount(id, sharedPlan(plan.mount, plan.source), parts, storages, taken);
+      }
+      const { mount, storages: own } = plan.at(place.folder);
+      storages.push(...place.storages, ...own);
+      return mount;
+    }
     case "storage":
-      storages.push(plan.storage);
+      storages.push(...plan.storages);
       return plan.mount;
     case "disk": {
       const storage = await equipDisk(plan, parts, taken);
@@ -147,7 +156,7 @@ interface Root {
 async function openRoot(bundle: Bundle, parts: SandboxParts, taken: AsyncDisposableStack): Promise<Root> {
   const [only, ...others] = bundle.rootfs;
   if (only !== undefined && others.length === 0 && parts.policy.useDisks && isDisk(only)) {
-    return await rootOnDisk(bundle.id, only, parts, taken);
+    return await rootOnDisk(`${GUEST_BASE}/${bundle.id}/rootfs`, only, parts, taken);
   }
   const rootfs: Rootfs = taken.use(await openRootfs(bundle, parts));
   return { path: { kind: "host", path: rootfs.path }, storages: [] };
@@ -159,12 +168,13 @@ async function vfioModule(): Promise<typeof import("./equip_vfio.ts")> {
 }
 
 /** A snapshotter's device, which the guest mounts by itself. */
-function isDisk({ type, source, target = "" }: RootfsMount): boolean {
+export function isDisk({ type, source, target = "" }: RootfsMount): boolean {
   return type !== "overlay" && type !== "bind" && target === "" && MOUNT_HOST.kindOf(source) === "block";
 }
 
-async function rootOnDisk(
-  id: string,
+/** A root file system that the guest mounts by itself, from a disk. */
+export async function rootOnDisk(
+  mountPoint: string,
   { type, source, options }: RootfsMount,
   parts: SandboxParts,
   taken: AsyncDisposableStack,
@@ -175,7 +185,6 @@ async function rootOnDisk(
   }
   const readonly = options.includes("ro");
   const disk = taken.use(await parts.disks.use({ path: source, isDevice: true, readonly }));
-  const mountPoint = `${GUEST_BASE}/${id}/rootfs`;
   const { driver, source: address } = disk;
   const storage = {
     driver,
@@ -205,7 +214,8 @@ export async function existingFolder(path: string): Promise<string> {
   throw new RpcError(Code.InvalidArgument, `rootfs "${path}" is not a folder`);
 }
 
-async function openRootfs(bundle: Bundle, parts: SandboxParts): Promise<Rootfs> {
+/** Mounts what the snapshotter asked for, if it did. */
+export async function openRootfs(bundle: Bundle, parts: SandboxParts): Promise<Rootfs> {
   if (bundle.rootfs.length === 0) {
     return {
       path: await existingFolder(rootPathOf(bundle)),

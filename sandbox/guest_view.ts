@@ -27,7 +27,7 @@ export interface ViewedContainer {
 export async function guestView({ id, bundle, spec }: ViewedContainer, host: MountHost): Promise<GuestSpec> {
   refuseHooks(spec.hooks);
   const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
-  const context = { bundle, inPod: true, hugepageLimits, useDisks: true };
+  const context = { bundle, inPod: true, hugepageLimits, useDisks: true, guestEmptyDirs: true };
   const mounts = (await planMounts(spec.mounts ?? [], context, host)).map((plan) => placed(plan, id));
   const rootPath = `${GUEST_SHARED_FOLDER}/${id}/rootfs`;
   const terminal = spec.process.terminal ?? false;
@@ -37,6 +37,7 @@ export async function guestView({ id, bundle, spec }: ViewedContainer, host: Mou
 function placed(plan: MountPlan, id: string): Mount {
   const { mount } = plan;
   if (plan.kind === "disk") return { ...mount, type: "bind", source: `${GUEST_DISK_VOLUMES}/…` };
+  if (plan.kind === "local") return plan.at(`${GUEST_SHARED_FOLDER}/…/rootfs/local`).mount;
   if (plan.kind !== "shared") return mount;
   const name = mount.destination.slice(mount.destination.lastIndexOf("/") + 1);
   return { ...mount, source: `${GUEST_SHARED_FOLDER}/${id}-…-${name}` };

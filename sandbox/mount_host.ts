@@ -6,6 +6,8 @@
 
 import { type DirectVolume, findVolume } from "../fs/direct_volume.ts";
 import { filesystemType } from "../fs/filesystem_type.ts";
+import { type MountInfo, readMountinfo } from "../sys/mountinfo.ts";
+import { isWithin } from "../sys/path.ts";
 import { statfs } from "../sys/statfs.ts";
 
 /** What a path on the host is; `undefined` = it is not there. */
@@ -30,6 +32,8 @@ export interface MountHost {
   fileSystemOf(path: string): FileSystemFacts | undefined;
   /** owner and permissions of a folder */
   ownerOf(path: string): { readonly gid: number; readonly mode: number };
+  /** where in a folder what is bound on a path comes from; `undefined` = it is nothing of that folder */
+  placeWithin(folder: string, bound: string): string | undefined;
   /** type of the file system on a disk; `undefined` = none that guests know */
   filesystemOn(disk: string): string | undefined;
 }
@@ -59,5 +63,28 @@ export const MOUNT_HOST: MountHost = {
     const { gid, mode } = Deno.statSync(path);
     return { gid: gid ?? 0, mode: (mode ?? 0o777) & 0o7777 };
   },
+  placeWithin: (folder, bound) => placeWithin(folder, bound, readMountinfo()),
   filesystemOn: filesystemType,
 };
+
+/** Both are told by the folders of their file system that are mounted. */
+export function placeWithin(folder: string, bound: string, mounts: readonly MountInfo[]): string | undefined {
+  const mount = mounts.findLast(({ mountPoint }) => mountPoint === bound);
+  const above = mounts.filter(({ mountPoint }) => isBelow(folder, mountPoint))
+    .reduce<MountInfo | undefined>(
+      (longest, next) => (longest?.mountPoint.length ?? 0) > next.mountPoint.length ? longest : next,
+      undefined,
+    );
+  if (mount === undefined || above?.device !== mount.device) return undefined;
+  const origin = join(above.root, folder.slice(above.mountPoint.length));
+  return isBelow(mount.root, origin) ? mount.root.slice(origin.length).replace(/^\/+/, "") : undefined;
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return folder === "/" || isWithin(path, folder);
+}
+
+/** Without a slash at the end, unless it is the root. */
+function join(path: string, below: string): string {
+  return `${path}/${below}`.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
+}

@@ -6,18 +6,12 @@
  */
 
 import { Code, RpcError } from "../rpc/errors.ts";
-import type { HugepageLimit, Mount } from "../oci/spec.ts";
+import type { Mount } from "../oci/spec.ts";
 import { isWithin } from "../sys/path.ts";
 import type { MountHost } from "./mount_host.ts";
 import { GUEST_SHM } from "./paths.ts";
-import {
-  directVolume,
-  diskNode,
-  type DiskPlan,
-  fileAsDisk,
-  memoryVolume,
-  type StoragePlan,
-} from "./volumes.ts";
+import { emptyDir, type EmptyDirContext, type LocalPlan, type StoragePlan } from "./empty_dirs.ts";
+import { directVolume, diskNode, type DiskPlan, fileAsDisk } from "./volumes.ts";
 
 /** One mount, and who makes it. */
 export type MountPlan =
@@ -34,15 +28,15 @@ export type MountPlan =
     readonly follows: boolean;
   }
   | StoragePlan
+  | LocalPlan
   | DiskPlan;
 
 /** What the plans of mounts depend on besides them. */
-export interface MountContext {
+export interface MountContext extends EmptyDirContext {
   /** relative sources are relative to it */
   readonly bundle: string;
   /** whether the container is one of a pod's, which share volumes */
   readonly inPod: boolean;
-  readonly hugepageLimits: readonly HugepageLimit[];
   /** whether disks may be plugged into the machine */
   readonly useDisks: boolean;
 }
@@ -84,14 +78,15 @@ async function planMount(mount: Mount, context: MountContext, host: MountHost): 
   }
   const asDisk = kind === "file" && context.useDisks ? fileAsDisk(mount, source, host) : undefined;
   if (asDisk !== undefined) return asDisk;
-  const inMemory = context.inPod ? memoryVolume(mount, source, context.hugepageLimits, host) : undefined;
-  return inMemory ?? sharedPlan(mount, source);
+  const ofPod = context.inPod ? emptyDir(mount, source, context, host) : undefined;
+  return ofPod ?? sharedPlan(mount, source);
 }
 
 /** Propagation of mounts from the host to a container; the other way there is none, as the guest mounts in its own. */
 const FOLLOWS = ["slave", "rslave", "shared", "rshared"];
 
-function sharedPlan(mount: Mount, source: string): MountPlan {
+/** A file or folder of the host. */
+export function sharedPlan(mount: Mount, source: string): Extract<MountPlan, { kind: "shared" }> {
   const has = (...options: string[]) => options.some((option) => mount.options?.includes(option));
   return {
     kind: "shared",

@@ -18,6 +18,7 @@ const KINDS: Record<string, FileKind> = {
 };
 const MIB = 1_048_576;
 const EMPTY_DIRS = "/var/lib/kubelet/pods/x/volumes/kubernetes.io~empty-dir";
+const PARTS = "/var/lib/kubelet/pods/x/volume-subpaths";
 const FILE_SYSTEMS: Record<string, FileSystemFacts> = {
   [`${EMPTY_DIRS}/cache`]: { magic: FS_MAGIC.tmpfs, bytes: 64 * MIB, blockBytes: 4096 },
   [`${EMPTY_DIRS}/huge`]: { magic: FS_MAGIC.hugetlbfs, bytes: 0, blockBytes: 2 * MIB },
@@ -37,13 +38,21 @@ const VOLUMES: Record<string, DirectVolume> = {
 };
 
 const HOST: MountHost = {
-  kindOf: (path) => path.startsWith(EMPTY_DIRS) ? "folder" : KINDS[path],
+  kindOf: (path) => path.startsWith(EMPTY_DIRS) || path.startsWith(PARTS) ? "folder" : KINDS[path],
   volumeAt: (path) => Promise.resolve(VOLUMES[path]),
   fileSystemOf: (path) => FILE_SYSTEMS[path],
   ownerOf: (path) => path.endsWith("/huge") ? { gid: 0, mode: 0o755 } : { gid: 77, mode: 0o777 },
+  placeWithin: (folder, bound) =>
+    bound === `${PARTS}/disk/web/0` && folder.endsWith("/disk") ? "a/b" : undefined,
   filesystemOn: (path) => path === "/disk.img" ? "ext4" : undefined,
 };
-const CONTEXT: MountContext = { bundle: "/bundle", inPod: true, hugepageLimits: [], useDisks: true };
+const CONTEXT: MountContext = {
+  bundle: "/bundle",
+  inPod: true,
+  hugepageLimits: [],
+  useDisks: true,
+  guestEmptyDirs: true,
+};
 
 async function plan(mount: Mount, context: Partial<MountContext> = {}): Promise<MountPlan | undefined> {
   return (await planMounts([mount], { ...CONTEXT, ...context }, HOST))[0];
@@ -169,16 +178,48 @@ Deno.test("a pod's volume in memory is memory of the guest, as large as on the h
   assert.deepEqual(await plan(mount), {
     kind: "storage",
     mount: { ...mount, source: mountPoint },
-    storage: {
+    storages: [{
       driver: "ephemeral",
       source: "tmpfs",
       fstype: "tmpfs",
       mountPoint,
       options: ["mode=777", `size=${64 * MIB}`, "fsgid=77"],
-    },
+    }],
   });
   assert.equal((await plan(mount, { inPod: false }))?.kind, "shared");
-  assert.equal((await plan({ ...mount, source: `${EMPTY_DIRS}/disk` }))?.kind, "shared");
+});
+
+Deno.test("a pod's volume on the host's disk is a folder of the pod's, and so is a part of it", async () => {
+  const mount = { destination: "/c", type: "bind", source: `${EMPTY_DIRS}/disk`, options: ["rbind"] };
+  const planned = await plan(mount);
+  assert(planned?.kind === "local");
+  const local = (mountPoint: string, mode: string) => ({
+    driver: "local",
+    source: "local",
+    fstype: "local",
+    mountPoint,
+    options: [`mode=${mode}`, "fsgid=77"],
+  });
+  const whole = local("/pod/disk", "0777");
+  assert.deepEqual(planned.at("/pod"), { mount: { ...mount, source: "/pod/disk" }, storages: [whole] });
+  for (const source of [`${PARTS}/disk/web/0`, `${EMPTY_DIRS}/disk/a/b`]) {
+    const part = await plan({ ...mount, source });
+    assert(part?.kind === "local");
+    assert.deepEqual(part.at("/pod"), {
+      mount: { ...mount, source: "/pod/disk/a/b" },
+      storages: [whole, local("/pod/disk/a", "777"), local("/pod/disk/a/b", "777")],
+    });
+    assert.equal((await plan({ ...mount, source }, { guestEmptyDirs: false }))?.kind, "shared");
+  }
+  const inMemory = await plan({ ...mount, source: `${EMPTY_DIRS}/cache/sub` });
+  assert(inMemory?.kind === "storage");
+  assert.equal(inMemory.mount.source, "/run/kata-containers/sandbox/ephemeral/cache/sub");
+  assert.deepEqual(inMemory.storages.map(({ driver }) => driver), ["ephemeral", "local"]);
+  // a part of another kind of volume, and a way out of the volume
+  assert.equal((await plan({ ...mount, source: `${PARTS}/config/web/0` }))?.kind, "shared");
+  assert.equal((await plan({ ...mount, source: `${EMPTY_DIRS}/disk/../x` }))?.kind, "shared");
+  assert.equal((await plan(mount, { guestEmptyDirs: false }))?.kind, "shared");
+  assert.equal((await plan(mount, { inPod: false }))?.kind, "shared");
 });
 
 Deno.test("a volume of huge pages has those that the container's limit sets aside", async () => {
@@ -189,8 +230,8 @@ Deno.test("a volume of huge pages has those that the container's limit sets asid
   }];
   const planned = await plan(mount, { hugepageLimits });
   assert(planned?.kind === "storage");
-  assert.deepEqual(planned.storage.options, [`pagesize=${2 * MIB}`, `size=${8 * MIB}`]);
-  assert.equal(planned.storage.fstype, "hugetlbfs");
+  assert.deepEqual(planned.storages[0]?.options, [`pagesize=${2 * MIB}`, `size=${8 * MIB}`]);
+  assert.equal(planned.storages[0]?.fstype, "hugetlbfs");
   await assert.rejects(plan(mount), {
     message: 'cannot mount "/h": the container has no limit for its huge pages of 2097152 bytes',
   });

@@ -39,5 +39,9 @@ export const GUEST_BASE = "/run/kata-containers";
 export const GUEST_MEMORY_VOLUMES = "/run/kata-containers/sandbox/ephemeral";
 export const GUEST_DISK_VOLUMES = "/run/kata-containers/sandbox/storage";
 
+/** Where the guest keeps folders that are a pod's volumes: on the disk of a pod's root, or else in its memory. */
+export const GUEST_LOCAL_DISK = "/run/kata-containers/sandbox/rootfs";
+export const GUEST_LOCAL_MEMORY = "/run/kata-containers/sandbox/local";
+
 /** Where the guest keeps the pod's `/dev/shm`. */
 export const GUEST_SHM = "/run/kata-containers/sandbox/shm";

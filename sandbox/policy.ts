@@ -22,6 +22,10 @@ export interface SandboxPolicy {
   readonly pinVcpus: boolean;
   /** whether disks of the host may be plugged into the machine */
   readonly useDisks: boolean;
+  /** whether volumes of a pod on the host's disk are folders of the guest's */
+  readonly guestEmptyDirs: boolean;
+  /** whether the guest sees files of the host; else it gets copies */
+  readonly sharesFiles: boolean;
   /** disks that other processes serve; absent: there are none */
   readonly servedDisks?: ServedDisks | undefined;
   readonly hostDevices: HostDevicePolicy;
@@ -39,6 +43,8 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
     disableSeccomp: runtime.disable_guest_seccomp,
     pinVcpus: runtime.enable_vcpus_pinning,
     useDisks: !hypervisor.disable_block_device_use,
+    guestEmptyDirs: !runtime.disable_guest_empty_dir || hypervisor.shared_fs === "none",
+    sharesFiles: hypervisor.shared_fs !== "none",
     servedDisks: hypervisor.enable_vhost_user_store
       ? { folder: hypervisor.vhost_user_store_path, reconnectS: hypervisor.vhost_user_reconnect_timeout_sec }
       : undefined,

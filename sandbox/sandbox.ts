@@ -19,6 +19,7 @@ import type { GuestSwap } from "./guest_swap.ts";
 import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
 import { validateId } from "./ids.ts";
+import type { LocalVolumes } from "./local_volumes.ts";
 import { type Log, reason } from "./log.ts";
 import type { MachineFit } from "./machine_fit.ts";
 import { MemoryWatch } from "./memory_watch.ts";
@@ -59,6 +60,8 @@ export interface SandboxParts {
   readonly disks: SandboxDisks;
   /** absent where the machine has no ports for them */
   readonly hostDevices?: SandboxHostDevices | undefined;
+  /** where volumes are that are folders of the guest's */
+  readonly local: LocalVolumes;
   readonly host: Host;
   readonly network: SandboxNetwork;
   readonly record: SavedRecord;

@@ -1,26 +1,17 @@
 /**
- * Mounts that are more than a folder of the host: volumes in memory, on huge pages, and on disks.
+ * Mounts of volumes on disks.
  *
  * @module
  */
 
 import type { DirectVolume } from "../fs/direct_volume.ts";
-import type { HugepageLimit, Mount } from "../oci/spec.ts";
+import type { Mount } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Storage } from "../rpc/gen/agent_pb.ts";
 import { FSGroupChangePolicy } from "../rpc/gen/types_pb.ts";
 import type { Init } from "../rpc/message.ts";
-import { FS_MAGIC } from "../sys/statfs.ts";
 import type { Disk } from "../vm/vmm.ts";
 import type { MountHost } from "./mount_host.ts";
-import { GUEST_MEMORY_VOLUMES } from "./paths.ts";
-
-/** A file system that the guest makes, and the mount of it. */
-export interface StoragePlan {
-  readonly kind: "storage";
-  readonly mount: Mount;
-  readonly storage: Init<Storage>;
-}
 
 /** A disk for the machine. */
 export interface DiskPlan {
@@ -33,54 +24,8 @@ export interface DiskPlan {
   readonly volume?: string;
 }
 
-/** How Kubernetes names the folders of its `emptyDir` volumes. */
-const EMPTY_DIR = /\/kubernetes\.io~empty-dir\/([^/]+)$/;
-
 /** Says that a file is a disk (Kata's name). */
 const FILE_AS_DISK = "io.katacontainers.fs-opt.block_device=file";
-
-/**
- * A volume that is memory on the host is memory of the guest: shared by the containers of a pod, with the same limit.
- *
- * @param limits of the container; huge pages are set aside by them
- * @throws {RpcError} `INVALID_ARGUMENT` for huge pages without a limit
- */
-export function memoryVolume(
-  mount: Mount,
-  source: string,
-  limits: readonly HugepageLimit[],
-  host: MountHost,
-): StoragePlan | undefined {
-  const [, name] = EMPTY_DIR.exec(source) ?? [];
-  const on = name === undefined ? undefined : host.fileSystemOf(source);
-  if (name === undefined || on === undefined) return undefined;
-  const mountPoint = `${GUEST_MEMORY_VOLUMES}/${name}`;
-  const bound = { ...mount, type: "bind", source: mountPoint };
-  const { gid, mode } = host.ownerOf(source);
-  const group = gid === 0 ? [] : [`fsgid=${gid}`];
-  if (on.magic === FS_MAGIC.tmpfs) {
-    const options = [`mode=${mode.toString(8)}`, ...(on.bytes > 0 ? [`size=${on.bytes}`] : []), ...group];
-    const storage = { driver: "ephemeral", source: "tmpfs", fstype: "tmpfs", mountPoint, options };
-    return { kind: "storage", mount: bound, storage };
-  }
-  if (on.magic !== FS_MAGIC.hugetlbfs) return undefined;
-  const limit = limits.find(({ pageSize }) => pageBytes(pageSize) === on.blockBytes)?.limit;
-  if (limit === undefined) {
-    throw new RpcError(
-      Code.InvalidArgument,
-      `cannot mount "${mount.destination}": the container has no limit for its huge pages of ${on.blockBytes} bytes`,
-    );
-  }
-  const options = [`pagesize=${on.blockBytes}`, `size=${limit}`, ...group];
-  const storage = { driver: "ephemeral", source: "nodev", fstype: "hugetlbfs", mountPoint, options };
-  return { kind: "storage", mount: bound, storage };
-}
-
-/** `64KB`, `2MB`, `1GB`, as control groups name the sizes of huge pages. */
-function pageBytes(text: string): number | undefined {
-  const [, number = "", unit = ""] = /^(\d+)([KMG])B$/.exec(text) ?? [];
-  return number === "" ? undefined : Number(number) * 1024 ** ("KMG".indexOf(unit) + 1);
-}
 
 /** A volume that a storage driver has left to the machine. @throws {RpcError} `INVALID_ARGUMENT` */
 export function directVolume(mount: Mount, path: string, volume: DirectVolume, host: MountHost): DiskPlan {

@@ -25,8 +25,13 @@ export interface Driver {
   isFile?(storage: Storage, context: DriverContext): boolean;
   /** What to mount, or undefined if the folder itself is the storage. Work that must be done before happens here. */
   attachment(storage: Storage, context: DriverContext): Attachment | undefined;
-  /** What remains to be done once it is there. @param target the mounted folder, a place */
-  finish?(storage: Storage, target: number): void;
+  /**
+   * What remains to be done once it is there.
+   *
+   * @param target the mounted folder, a place
+   * @param made whether the folder was not there before
+   */
+  finish?(storage: Storage, target: number, made: boolean): void;
 }
 
 /** A share of the host: the tag is the source, the filesystem is the driver's. */
@@ -72,10 +77,11 @@ const ephemeral: Driver = {
   finish: (storage, target) => giveToGroup(target, storageOptions(storage.options).fsgid),
 };
 
-/** A folder in the guest's own memory filesystem, shared by the containers of a pod. */
+/** A folder that the containers of a pod share. One that is there is theirs: they may have changed its mode. */
 const local: Driver = {
   attachment: () => undefined,
-  finish(storage, target) {
+  finish(storage, target, made) {
+    if (!made) return;
     const mode = optionValue(storage.options, "mode");
     if (mode !== undefined) {
       if (!/^[0-7]{1,5}$/.test(mode)) {

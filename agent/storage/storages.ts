@@ -90,21 +90,23 @@ export class Storages {
     using undo = new DisposableStack();
     const driver = driverOf(storage);
     this.#drivers.need(...driver.modules?.(storage) ?? []);
-    this.#makeTarget(names, driver.isFile?.(storage, context) ?? false, undo);
+    const made = this.#makeTarget(names, driver.isFile?.(storage, context) ?? false, undo);
     const attachment = driver.attachment(storage, context);
     if (attachment && !isMounted(attachment, storage.mountPoint)) this.#mount(attachment, names, undo);
     using target = openBeneath(this.#base, names);
-    driver.finish?.(storage, target.fd);
+    driver.finish?.(storage, target.fd, made);
     if (storage.fsGroup) applyFsGroup(pathOf(target), storage.fsGroup, storage.options.includes("ro"));
     this.#log.debug("storage is ready", { driver: storage.driver, path: storage.mountPoint });
     return undo.move();
   }
 
-  #makeTarget(names: readonly string[], isFile: boolean, undo: DisposableStack): void {
+  /** @returns whether it was not there */
+  #makeTarget(names: readonly string[], isFile: boolean, undo: DisposableStack): boolean {
     const name = names.at(-1) ?? "";
     using parent = makeFolderBeneath(this.#base, names.slice(0, -1)).folder;
-    if (!tryMake(parent, name, isFile)) return;
-    undo.defer(() => this.#remove(names, isFile));
+    const made = tryMake(parent, name, isFile);
+    if (made) undo.defer(() => this.#remove(names, isFile));
+    return made;
   }
 
   #mount(attachment: Attachment, names: readonly string[], undo: DisposableStack): void {

@@ -92,8 +92,11 @@ Deno.test("a local storage is a folder with mode and group, and stays when somet
   const stat = Deno.statSync(mountPoint);
   assert.deepEqual([stat.gid, (stat.mode ?? 0) & 0o7777], [9, 0o2777]);
   Deno.writeTextFileSync(`${mountPoint}/file`, "");
+  Deno.chmodSync(mountPoint, 0o700);
   used.dispose();
   assert.ok(Deno.statSync(`${mountPoint}/file`).isFile);
+  using _again = test.storages.acquire([local], "c1");
+  assert.equal((Deno.statSync(mountPoint).mode ?? 0) & 0o7777, 0o700, "it is the containers'");
 });
 
 Deno.test("folders and files are bound, read-only from the first moment", () => {

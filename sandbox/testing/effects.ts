@@ -369,11 +369,11 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     },
     enable_vcpus_pinning: { value: "true", policy: { pinVcpus: true } },
     sandbox_bind_mounts: shown("[]", "fs/share_test.ts", "what a sandbox shares with all"),
-    disable_guest_empty_dir: kept("true"),
     vfio_mode: {
       value: '"vfio"',
       policy: { hostDevices: { asVfio: true, atBoot: false, later: false } },
     },
+    disable_guest_empty_dir: { value: "true", policy: { guestEmptyDirs: false } },
     guest_selinux_label: shown('"a:b:c"', "sandbox/guest_spec_test.ts", "SELinux label"),
     create_container_timeout: { value: "7", policy: { createTimeoutMs: 7000 } },
     experimental_force_guest_pull: missing("true"),
