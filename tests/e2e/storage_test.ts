@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { addVolume, removeVolume, sandboxOfVolume } from "../../fs/direct_volume.ts";
-import type { Device, Mount } from "../../oci/spec.ts";
+import type { Device, DeviceRule, Mount } from "../../oci/spec.ts";
 import { AT } from "../../sys/fd.ts";
 import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 import { run } from "../../tools/process.ts";
@@ -81,6 +81,29 @@ class Bench implements AsyncDisposable {
     return `${this.folder}/volumes/kubernetes.io~empty-dir/cache`;
   }
 
+  /** A volume on disk, as the kubelet makes it, that belongs to a group. */
+  async diskVolume(): Promise<string> {
+    const path = `${this.folder}/volumes/kubernetes.io~empty-dir/work`;
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.chown(path, 0, 2000);
+    await Deno.chmod(path, 0o2777);
+    return path;
+  }
+
+  /** A part of a volume, bound as the kubelet binds it; where the shim sees it. */
+  async mountPart(volume: string, part: string): Promise<void> {
+    const path = this.part(volume);
+    await Deno.mkdir(path, { recursive: true });
+    await Deno.mkdir(`${volume}/${part}`, { recursive: true });
+    await Deno.chmod(`${volume}/${part}`, 0o2777);
+    await run(["mount", "--bind", `${volume}/${part}`, path]);
+    this.#taken.defer(() => run(["umount", path]).then(() => {}));
+  }
+
+  part(volume: string): string {
+    return `${this.folder}/volume-subpaths/${volume.slice(volume.lastIndexOf("/") + 1)}/web/0`;
+  }
+
   /** A folder with a mount in it, whose changes spread to other mount namespaces. */
   async mountSpreading(): Promise<void> {
     const path = `${this.folder}/spreading`;
@@ -110,6 +133,8 @@ interface Made {
   readonly script: string;
   readonly mounts?: readonly Mount[];
   readonly devices?: readonly Device[];
+  /** `linux.resources.devices` */
+  readonly rules?: readonly DeviceRule[];
   /** node of the disk with its root */
   readonly disk?: { readonly node: string; readonly fstype: string };
 }
@@ -137,7 +162,7 @@ class Pod {
   }
 
   /** Runs a script to its end; returns what it printed. */
-  async run({ script, mounts, devices, disk }: Made): Promise<string> {
+  async run({ script, mounts, devices, rules, disk }: Made): Promise<string> {
     const { task } = this.#shim;
     const id = `c${this.#count++}-${this.#shim.id}`;
     const bundle = this.#shim.writeBundle(id, {
@@ -146,6 +171,7 @@ class Pod {
       annotations: memberOf(this.#shim.id),
       mounts,
       devices,
+      resources: rules && { devices: [...rules] },
     });
     const stdout = this.#shim.outputFifo(id);
     const rootfs = disk ? [{ type: disk.fstype, source: disk.node, options: ["noatime"] }] : [];
@@ -255,6 +281,45 @@ Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a p
       },
     );
 
+    await t.step(
+      "a disk may be used as the rules for its device say, also one that is read-only",
+      async () => {
+        const node = await bench.loop(await bench.image("rules.img", "ext4"));
+        const fixed = (await run(["losetup", "--find", "--show", "--read-only", `${bench.folder}/raw.img`]))
+          .trim();
+        try {
+          const devices = [deviceOf(node, "/dev/xvda"), deviceOf(fixed, "/dev/xvdb")];
+          const rulesFor = (access: string): DeviceRule[] => [
+            { allow: false, access: "rwm" },
+            ...devices.map(({ major, minor }) => ({ allow: true, type: "b", major, minor, access })),
+          ];
+          const tries = ["read if=/dev/xvda of=/dev/null", "write if=/dev/zero of=/dev/xvda conv=notrunc"]
+            .flatMap((text) => [text, text.replace("xvda", "xvdb")])
+            .map((text) =>
+              text.replace(/^(\w+) /, (_, name) => `echo ${name} $(dd count=1 `) +
+              " 2>&1 | tail -1 | cut -c1-80)"
+            )
+            .join("; ");
+          const outcome = async (rules?: readonly DeviceRule[]) =>
+            (await pod.run({ script: tries, devices, rules })).trim().split("\n").map((line) =>
+              /(not permitted|Read-only|records)/.exec(line)?.[1] ?? line
+            );
+          const [may, not, fixedSo] = ["records", "not permitted", "Read-only"];
+          assert.deepEqual(await outcome(rulesFor("r")), [may, may, not, not]);
+          assert.deepEqual(await outcome(rulesFor("w")), [not, not, may, fixedSo]);
+          assert.deepEqual(await outcome([{ allow: false, access: "rwm" }]), [not, not, not, not]);
+          assert.deepEqual(await outcome([{ allow: true, type: "a", access: "rwm" }]), [
+            may,
+            may,
+            may,
+            fixedSo,
+          ]);
+        } finally {
+          await run(["losetup", "--detach", fixed]);
+        }
+      },
+    );
+
     await t.step("a disk that the host uses is not given away", async () => {
       const node = await bench.loop(await bench.image("host.img", "ext4"));
       const point = `${bench.folder}/host`;
@@ -275,7 +340,7 @@ Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a p
 });
 
 Deno.test("disks behind PCI bridges, and memory that containers share", async (t) => {
-  await withPod("virtio-blk", async (pod, bench) => {
+  await withPod("virtio-blk", async (pod, bench, rootfs) => {
     await t.step("a file is a disk, of another file system and read-only", async () => {
       const path = await bench.image("file.img", "xfs");
       const options = ["rbind", "ro", "io.katacontainers.fs-opt.block_device=file"];
@@ -313,7 +378,41 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
           mounts,
         });
         assert.equal(text, "warm\n24\n777\n");
-        assert.deepEqual([...Deno.readDirSync(path)], []);
+        assert.deepEqual(Array.from(Deno.readDirSync(path), ({ name }) => name), ["sub"]);
+      },
+    );
+
+    await t.step(
+      "a volume on disk is the pod's, with its group, and a part of it is the same part",
+      async () => {
+        const volume = await bench.diskVolume();
+        const at = (source: string) => [{ destination: "/work", type: "bind", source, options: ["rbind"] }];
+        await pod.run({ script: "stat -c '%a %g' /work; touch /work/first", mounts: at(volume) });
+        const part = at(bench.part(volume));
+        assert.equal(
+          await pod.run({
+            script: "stat -c '%a %g' /work; ls -A /work; echo deep > /work/file",
+            mounts: part,
+          }),
+          "2777 2000\n",
+        );
+        const whole = await pod.run({
+          script: "stat -c '%a %g' /work; cd /work; ls; cat a/b/file; stat -c %g a/b/file; chmod 700 .",
+          mounts: at(volume),
+        });
+        assert.equal(whole, "2777 2000\na\nfirst\ndeep\n2000\n");
+        assert.equal(await pod.run({ script: "stat -c %a /work", mounts: at(volume) }), "700\n");
+        const inMemory = (
+          source: string,
+        ) => [{ destination: "/c", type: "bind", source, options: ["rbind"] }];
+        await pod.run({ script: "echo x > /c/here", mounts: inMemory(bench.part(bench.memoryVolume)) });
+        assert.equal(
+          await pod.run({ script: "cat /c/sub/here", mounts: inMemory(bench.memoryVolume) }),
+          "x\n",
+        );
+        assert.deepEqual([...Deno.readDirSync(`${volume}/a/b`)], [], "nothing of it is in the host's folder");
+        assert.equal(await Deno.readTextFile(`${rootfs}/local/work/a/b/file`), "deep\n");
+        await Deno.remove(`${rootfs}/local`, { recursive: true });
       },
     );
 
@@ -352,6 +451,8 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
     });
   }, async (bench) => {
     await bench.mountMemoryVolume();
+    await bench.mountPart(bench.memoryVolume, "sub");
+    await bench.mountPart(await bench.diskVolume(), "a/b");
     await bench.mountSpreading();
   });
 });
