@@ -64,10 +64,14 @@ function makeFolder(parent: number, name: string, request: CopyFileRequest): voi
   setOwnerAndMode(folder.fd, request, request.fileMode);
 }
 
+/** A link takes the place of another in one step: whoever follows it finds the one or the other. */
 function makeLink(parent: number, name: string, request: CopyFileRequest): void {
-  removeTree(parent, name);
-  symlinkAt(new TextDecoder().decode(request.data), parent, name);
-  fchownAt(parent, name, request.uid, request.gid, AT.SYMLINK_NOFOLLOW);
+  const unfinished = `${name}${UNFINISHED}`;
+  removeTree(parent, unfinished);
+  symlinkAt(new TextDecoder().decode(request.data), parent, unfinished);
+  fchownAt(parent, unfinished, request.uid, request.gid, AT.SYMLINK_NOFOLLOW);
+  if (typeOf(parent, name) === S.IFDIR) removeTree(parent, name);
+  renameAt(parent, unfinished, parent, name);
 }
 
 function writePiece(parent: number, name: string, request: CopyFileRequest): void {

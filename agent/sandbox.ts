@@ -18,9 +18,10 @@ import { OomWatch } from "./oom.ts";
 import { type ChildEnds, openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
 import { SharedPids } from "./shared_pids.ts";
-import { isDiskDriver } from "./storage/drivers.ts";
+import { isDiskDriver, WATCHABLE } from "./storage/drivers.ts";
 import { Storages } from "./storage/storages.ts";
 import { removeTree } from "./storage/tree.ts";
+import type { PreparedStorages, WatchedFolders } from "./storage/watched.ts";
 import { checkContainerId, refuseUnsupported, refuseUnsupportedSandbox } from "./request_checks.ts";
 
 /** What the machine can do for a sandbox. */
@@ -74,6 +75,7 @@ export class Sandbox {
   readonly #containers = new Map<string, Slot>();
   #deviceFinder: Promise<DeviceFinder> | undefined;
   #sharedPids: Promise<SharedPids> | undefined;
+  #watched: Promise<WatchedFolders> | undefined;
   #containerModule: Promise<typeof import("./container/container.ts")> | undefined;
   #state: State = { kind: "absent" };
 
@@ -204,7 +206,9 @@ export class Sandbox {
     const resources = undo.use(new DisposableStack());
     const bundle = this.#makeBundle(id, resources);
     const { storages, equipped } = await this.#withDevices(spec, request);
-    resources.use(this.storages.acquire(storages, id));
+    const watched = await this.#withWatched(storages);
+    resources.use(this.storages.acquire(watched?.storages ?? storages, id));
+    if (watched !== undefined) resources.use(watched.begin());
     checkRoot(spec, bundle);
     const hooked = withGuestHooks(equipped, sandbox.guestHooks);
     if (hasHooks(hooked.hooks, ...HOOK_KINDS)) {
@@ -256,6 +260,16 @@ export class Sandbox {
       storages: await finder.withDisks(storages),
       equipped: await finder.withDevices(spec, devices),
     };
+  }
+
+  /** Reads the folders that are to be watched; without any there is nothing to load. */
+  async #withWatched(storages: readonly Storage[]): Promise<PreparedStorages | undefined> {
+    if (storages.every(({ driver }) => driver !== WATCHABLE)) return undefined;
+    const { base, log } = this.#options;
+    this.#watched ??= import("./storage/watched.ts").then((module) =>
+      new module.WatchedFolders({ base, log })
+    );
+    return await (await this.#watched).prepare(storages);
   }
 
   /** Is loaded when it is used first: most sandboxes have no devices of their own. */

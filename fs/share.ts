@@ -49,6 +49,9 @@ export interface SharedMount {
 /** Folder of what all containers of a sandbox may see. */
 const SANDBOX_MOUNTS = "sandbox-mounts";
 
+/** Folder that the guest covers with copies of folders that containers watch. */
+const WATCHABLE = "watchable";
+
 /** Longest readable part of a name; the whole name must stay below the 255 bytes of a file name. */
 const MAX_LABEL = 64;
 
@@ -133,6 +136,22 @@ export class SharedFolder implements AsyncDisposable {
         const name = source.replace(/\/+$/, "").split("/").at(-1) ?? "";
         this.#bind(SANDBOX_MOUNTS, { source, target: `${folder}/${name}`, readonly: true });
       }
+    });
+  }
+
+  /**
+   * Makes the place where the guest keeps copies of what containers watch, since the guest cannot make it.
+   *
+   * @returns where the guest finds it
+   */
+  addWatchable(): Promise<string> {
+    return promised(() => {
+      const folder = `${this.#mounts}/${WATCHABLE}`;
+      if (!this.#added.has(WATCHABLE)) {
+        makeFolder(folder, 0o750);
+        this.#remember(WATCHABLE, folder);
+      }
+      return `${GUEST_SHARED}/${WATCHABLE}`;
     });
   }
 

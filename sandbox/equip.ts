@@ -18,6 +18,7 @@ import { MOUNT_HOST } from "./mount_host.ts";
 import { type MountPlan, sharedPlan } from "./mounts.ts";
 import { GUEST_BASE, GUEST_DISK_VOLUMES } from "./paths.ts";
 import type { SandboxParts } from "./sandbox.ts";
+import { basename } from "../sys/path.ts";
 import { type DiskPlan, fsOptions } from "./volumes.ts";
 
 /** A container as the host has it. */
@@ -80,9 +81,13 @@ async function equipMount(
     case "guest":
       return plan.mount;
     case "shared": {
-      const { kind: _kind, mount, ...shared } = plan;
+      const { kind: _kind, mount, watchable, ...shared } = plan;
       const { destination } = mount;
-      return { ...mount, source: await parts.share.addMount(id, { ...shared, destination }) };
+      const source = await parts.share.addMount(id, { ...shared, destination });
+      if (!watchable || !parts.policy.sharesFiles) return { ...mount, source };
+      const mountPoint = `${await parts.share.addWatchable()}/${basename(source)}`;
+      storages.push({ driver: "watchable-bind", source, fstype: "bind", mountPoint });
+      return { ...mount, source: mountPoint };
     }
     case "local": {
       const place = await parts.local.place(parts);

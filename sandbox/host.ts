@@ -31,6 +31,8 @@ export interface Share extends AsyncDisposable {
   addMount(containerId: string, mount: SharedSource): Promise<string>;
   /** Shows files and folders to the guest, read-only, each by the last part of its path in `sandbox-mounts`. */
   addSandboxMounts(sources: readonly string[]): Promise<void>;
+  /** @returns where the guest keeps copies of what containers watch */
+  addWatchable(): Promise<string>;
   /** Takes back everything that was added for a container. */
   remove(containerId: string): Promise<void>;
 }

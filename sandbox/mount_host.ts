@@ -8,6 +8,7 @@ import { type DirectVolume, findVolume } from "../fs/direct_volume.ts";
 import { filesystemType } from "../fs/filesystem_type.ts";
 import { type MountInfo, readMountinfo } from "../sys/mountinfo.ts";
 import { isWithin } from "../sys/path.ts";
+import { PRESENT_VERSION } from "../sys/tree_snapshot.ts";
 import { statfs } from "../sys/statfs.ts";
 
 /** What a path on the host is; `undefined` = it is not there. */
@@ -32,6 +33,8 @@ export interface MountHost {
   fileSystemOf(path: string): FileSystemFacts | undefined;
   /** owner and permissions of a folder */
   ownerOf(path: string): { readonly gid: number; readonly mode: number };
+  /** how many files a volume of the node agent's has in its present version, counted up to a number; 0 = no folder */
+  countFiles(folder: string, most: number): number;
   /** where in a folder what is bound on a path comes from; `undefined` = it is nothing of that folder */
   placeWithin(folder: string, bound: string): string | undefined;
   /** type of the file system on a disk; `undefined` = none that guests know */
@@ -63,9 +66,32 @@ export const MOUNT_HOST: MountHost = {
     const { gid, mode } = Deno.statSync(path);
     return { gid: gid ?? 0, mode: (mode ?? 0o777) & 0o7777 };
   },
+  countFiles: (folder, most) => countFiles(present(folder), most),
   placeWithin: (folder, bound) => placeWithin(folder, bound, readMountinfo()),
   filesystemOn: filesystemType,
 };
+
+function present(folder: string): string {
+  try {
+    return Deno.realPathSync(`${folder}/${PRESENT_VERSION}`);
+  } catch {
+    return folder;
+  }
+}
+
+function countFiles(folder: string, most: number): number {
+  let count = 0;
+  try {
+    for (const { name, isFile, isDirectory } of Deno.readDirSync(folder)) {
+      if (isFile) count++;
+      if (isDirectory) count += countFiles(`${folder}/${name}`, most - count);
+      if (count >= most) break;
+    }
+  } catch {
+    // it went away, or is none: the mount has its own words for that
+  }
+  return count;
+}
 
 /** Both are told by the folders of their file system that are mounted. */
 export function placeWithin(folder: string, bound: string, mounts: readonly MountInfo[]): string | undefined {

@@ -26,6 +26,8 @@ export type MountPlan =
     /** with what is mounted below the source, and with what the host will mount there */
     readonly recursive: boolean;
     readonly follows: boolean;
+    /** whether the container is told of changes by the host */
+    readonly watchable?: true;
   }
   | StoragePlan
   | LocalPlan
@@ -79,11 +81,24 @@ async function planMount(mount: Mount, context: MountContext, host: MountHost): 
   const asDisk = kind === "file" && context.useDisks ? fileAsDisk(mount, source, host) : undefined;
   if (asDisk !== undefined) return asDisk;
   const ofPod = context.inPod ? emptyDir(mount, source, context, host) : undefined;
-  return ofPod ?? sharedPlan(mount, source);
+  if (ofPod !== undefined) return ofPod;
+  const shared = sharedPlan(mount, source);
+  return isWatchable(source, host) ? { ...shared, watchable: true } : shared;
 }
 
 /** Propagation of mounts from the host to a container; the other way there is none, as the guest mounts in its own. */
 const FOLLOWS = ["slave", "rslave", "shared", "rshared"];
+
+/** How Kubernetes names the folders of volumes whose users wait for changes. */
+const CONFIGURATION = /\/kubernetes\.io~(?:configmap|secret)\/[^/]+$/;
+/** The most files of a volume that the guest watches for its containers. */
+const MAX_WATCHED_FILES = 8;
+
+function isWatchable(source: string, host: MountHost): boolean {
+  if (!CONFIGURATION.test(source)) return false;
+  const files = host.countFiles(source, MAX_WATCHED_FILES + 1);
+  return files >= 1 && files <= MAX_WATCHED_FILES;
+}
 
 /** A file or folder of the host. */
 export function sharedPlan(mount: Mount, source: string): Extract<MountPlan, { kind: "shared" }> {

@@ -38,10 +38,12 @@ const VOLUMES: Record<string, DirectVolume> = {
 };
 
 const HOST: MountHost = {
-  kindOf: (path) => path.startsWith(EMPTY_DIRS) || path.startsWith(PARTS) ? "folder" : KINDS[path],
+  kindOf: (path) => path.includes("/kubernetes.io~") || path.startsWith(PARTS) ? "folder" : KINDS[path],
   volumeAt: (path) => Promise.resolve(VOLUMES[path]),
   fileSystemOf: (path) => FILE_SYSTEMS[path],
   ownerOf: (path) => path.endsWith("/huge") ? { gid: 0, mode: 0o755 } : { gid: 77, mode: 0o777 },
+  countFiles: (folder, most) =>
+    Math.min(most, { many: 99, map: 8, keys: 1 }[folder.split("/").at(-1) ?? ""] ?? 0),
   placeWithin: (folder, bound) =>
     bound === `${PARTS}/disk/web/0` && folder.endsWith("/disk") ? "a/b" : undefined,
   filesystemOn: (path) => path === "/disk.img" ? "ext4" : undefined,
@@ -220,6 +222,22 @@ Deno.test("a pod's volume on the host's disk is a folder of the pod's, and so is
   assert.equal((await plan({ ...mount, source: `${EMPTY_DIRS}/disk/../x` }))?.kind, "shared");
   assert.equal((await plan(mount, { guestEmptyDirs: false }))?.kind, "shared");
   assert.equal((await plan(mount, { inPod: false }))?.kind, "shared");
+});
+
+Deno.test("volumes of few files whose users wait for changes are watched", async () => {
+  const watched = async (volume: string) => {
+    const source = `/pods/x/volumes/kubernetes.io~${volume}`;
+    const planned = await plan({ destination: "/c", type: "bind", source });
+    assert(planned?.kind === "shared");
+    return planned.watchable ?? false;
+  };
+  assert.equal(await watched("configmap/map"), true);
+  assert.equal(await watched("secret/keys"), true);
+  for (
+    const other of ["configmap/many", "secret/empty", "projected/map", "downward-api/map", "configmap/a/map"]
+  ) {
+    assert.equal(await watched(other), false, other);
+  }
 });
 
 Deno.test("a volume of huge pages has those that the container's limit sets aside", async () => {

@@ -163,16 +163,19 @@ const DRIVERS: Readonly<Record<string, Driver>> = {
   scsi: disk,
 };
 
+/** The driver of folders that are copied; `watched.ts` makes storages of other drivers of them. */
+export const WATCHABLE = "watchable-bind";
+
 /** Whether a driver's sources are disks, which may have to be waited for. */
 export function isDiskDriver(name: string): boolean {
   return Object.hasOwn(DRIVERS, name) && DRIVERS[name] === disk;
 }
 
 /** Names of the drivers, as the guest details report them. */
-export const STORAGE_DRIVERS: readonly string[] = Object.keys(DRIVERS).sort();
+export const STORAGE_DRIVERS: readonly string[] = [...Object.keys(DRIVERS), WATCHABLE].sort();
 
-/** Drivers that other agents have and this one does not. */
-const REFUSED = ["image_guest_pull", "watchable-bind"];
+/** A driver that other agents have and this one does not. */
+const REFUSED = ["image_guest_pull"];
 
 /**
  * The driver by its name.
@@ -183,6 +186,7 @@ export function driverOf(storage: Storage): Driver {
   if (Object.hasOwn(DRIVERS, storage.driver)) return DRIVERS[storage.driver] as Driver;
   const text = `storage driver "${storage.driver}" of "${storage.mountPoint}"`;
   if (REFUSED.includes(storage.driver)) throw unimplemented(`${text} is not supported by this agent`);
+  if (storage.driver === WATCHABLE) throw invalidArgument(`${text} is for containers, not for the sandbox`);
   throw invalidArgument(`${text} is unknown: must be one of ${STORAGE_DRIVERS.join(", ")}`);
 }
 

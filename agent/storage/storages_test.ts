@@ -237,7 +237,10 @@ Deno.test("drivers that are not there are refused by name", () => {
     acquire("image_guest_pull"),
     refusal(Code.Unimplemented, /"image_guest_pull" .* is not supported/),
   );
-  assert.throws(acquire("watchable-bind"), refusal(Code.Unimplemented, /"watchable-bind"/));
+  assert.throws(
+    acquire("watchable-bind"),
+    refusal(Code.InvalidArgument, /"watchable-bind" .* is for containers/),
+  );
   assert.throws(
     acquire(""),
     refusal(Code.InvalidArgument, /driver "" .* is unknown: must be one of 9p, bind,/),

@@ -150,6 +150,7 @@ export class FakeHost implements Host, AsyncDisposable {
         for (const source of sources) this.#step(`share ${source} with all`);
         return Promise.resolve();
       },
+      addWatchable: () => Promise.resolve("/guest/watchable"),
       remove: (id: string) => this.#release(`unshare ${id}`),
       [Symbol.asyncDispose]: () => this.#release("unshare"),
     });
