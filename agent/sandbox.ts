@@ -91,7 +91,7 @@ export class Sandbox {
    */
   create(request: CreateSandboxRequest): void {
     if (this.#state.kind !== "absent") {
-      throw alreadyExists(`there is a sandbox already: it is ${this.#state.kind}`);
+      throw alreadyExists(`the sandbox exists already: it is ${this.#state.kind}`);
     }
     refuseUnsupportedSandbox(request);
     this.#state = this.#create(request);

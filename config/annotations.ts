@@ -48,7 +48,7 @@ export function applyAnnotations(
       report.badKey(origin, "is not enabled: no expression of enable_annotations matches it");
     } else if (known !== undefined) found.push({ ...known, origin, value });
     else if (name.startsWith(PREFIX)) {
-      const problem = "is no annotation that is known here, and has no effect";
+      const problem = "is not a known annotation and has no effect";
       report.doubtfulKey(origin, problem, nearestName(name, [...NAMES.keys()]));
     }
   }

@@ -84,7 +84,7 @@ Deno.test("annotations that set nothing known are left aside, and told", async (
       "io.katacontainers.config.toString.x": "x",
     };
     const { config, warnings } = await load(dir, { annotations });
-    const unknown = "is no annotation that is known here, and has no effect";
+    const unknown = "is not a known annotation and has no effect";
     assert.deepEqual(
       warnings.map((text) => text.replace(/: did you mean .*/, "")),
       Object.keys(annotations).map((name) => `annotation "${name}" ${unknown}`),
@@ -259,7 +259,7 @@ Deno.test("all mistakes of annotations are told at once", async () => {
       },
     });
     assert.deepEqual(report.mistakes.map(({ text }) => text), [
-      `annotation "${HYPERVISOR}default_memmory" is no annotation that is known here, and has no effect: ` +
+      `annotation "${HYPERVISOR}default_memmory" is not a known annotation and has no effect: ` +
       `did you mean "${HYPERVISOR}default_memory"?`,
       `annotation: ${HYPERVISOR}default_memory = "1": must be at least 256 MiB`,
       `annotation: ${RUNTIME}internetworking_model = "macvtab": must be "tcfilter", "macvtap" or "none": ` +

@@ -167,7 +167,7 @@ Deno.test("a file that is named must exist; when none is there, all places are t
     );
     assert.equal(
       await failure(dir, { fallbacks: ["/nowhere/a.toml", "/nowhere/b.toml"] }),
-      'no configuration file is there: looked for "/nowhere/a.toml", "/nowhere/b.toml"',
+      'no configuration file found: looked for "/nowhere/a.toml", "/nowhere/b.toml"',
     );
     assert.equal(
       await failure(dir, { explicit: dir }),
@@ -227,7 +227,7 @@ Deno.test("drop-ins must be readable, valid, and set keys that exist", async () 
   );
   assert.equal(
     await problem("", { "config.d/a": "[hypervisor.qemu]\n\ndefault_memmory = 1" }),
-    'DIR/config.d/a:3: hypervisor.qemu.default_memmory is no key that can be set: did you mean "default_memory"?',
+    'DIR/config.d/a:3: hypervisor.qemu.default_memmory is not a key that can be set: did you mean "default_memory"?',
   );
   assert.equal(
     await problem("", { "config.d/a": "[agent.kata]\ncontainer_pipe_size = 1" }),
@@ -249,7 +249,7 @@ old = 1
 `;
   await inFolder({ ...main(text), "config.d/a": "[runtime]\nthird = 1\n[new]\n" }, async (dir) => {
     const { warnings } = await load(dir);
-    const unknown = (what: string) => `is no ${what} that is known here, and has no effect`;
+    const unknown = (what: string) => `is not a known ${what} and has no effect`;
     assert.deepEqual(warnings.map((text) => text.replaceAll(dir, "DIR")).sort(), [
       `DIR/config.d/a:2: runtime.third ${unknown("key")}`,
       `DIR/config.d/a:3: new ${unknown("table")}`,

@@ -109,8 +109,8 @@ function reportUnknownKey(
   const settable = Object.entries(rows).filter(([, row]) => !row.annotationOnly).map(([name]) => name);
   const near = nearest(key, settable);
   if (layer.dropIn && (section === "hypervisor" || section === "agent")) {
-    report.badKey(origin, "is no key that can be set", near);
-  } else report.doubtfulKey(origin, "is no key that is known here, and has no effect", near);
+    report.badKey(origin, "is not a key that can be set", near);
+  } else report.doubtfulKey(origin, "is not a known key and has no effect", near);
 }
 
 function reportUnknownTables(layers: readonly Layer[], report: Report): void {
@@ -118,7 +118,7 @@ function reportUnknownTables(layers: readonly Layer[], report: Report): void {
     for (const name of Object.keys(layer.tables)) {
       if (Object.hasOwn(SECTIONS, name) || FOREIGN_TABLES.includes(name)) continue;
       const near = nearest(name, Object.keys(SECTIONS));
-      report.doubtfulKey(place(layer, name), "is no table that is known here, and has no effect", near);
+      report.doubtfulKey(place(layer, name), "is not a known table and has no effect", near);
     }
   }
 }

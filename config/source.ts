@@ -56,7 +56,7 @@ export function findMainFile(search: Search): string {
     }
   }
   const places = search.fallbacks.map((path) => `"${path}"`).join(", ");
-  throw new ConfigError(`no configuration file is there: looked for ${places}`);
+  throw new ConfigError(`no configuration file found: looked for ${places}`);
 }
 
 /**

@@ -260,7 +260,7 @@ export class SandboxNetwork implements AsyncDisposable {
     let endpoint: Endpoint | undefined;
     try {
       const plugs = target.vm.nics;
-      if (plugs === undefined) throw new Error("it takes no devices while it runs");
+      if (plugs === undefined) throw new Error("this machine has no hotplug");
       endpoint = await network.join(pod);
       const path = await plugs.add(endpoint.nic);
       network.handOver();

@@ -21,7 +21,7 @@ makes your shell complete it.
 ## What \`check\` finds
 
 Virtual machines run everywhere, in software if need be. So what only hardware support needs is a warning, with the
-command that mends it, and the last line says which of the two it will be. With \`--strict\` it is an error: use that
+command that fixes it, and the last line says which of the two it will be. With \`--strict\` it is an error: use that
 where software emulation is too slow. As root \`check\` also loads missing kernel modules and makes a virtual machine;
 as another user it looks for newer releases, unless \`--no-network-checks\` is given. \`KATA_RELEASE_URL\` names
 another list of releases: only a known one, or a server on this machine.

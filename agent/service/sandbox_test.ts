@@ -56,7 +56,7 @@ Deno.test("there is one sandbox, and containers need it", async () => {
   );
   const creations = await Promise.allSettled([agent.createSandbox(), agent.createSandbox()]);
   assert.deepEqual(creations.map(({ status }) => status), ["fulfilled", "rejected"]);
-  await rejects(agent.createSandbox(), Code.AlreadyExists, /there is a sandbox already/);
+  await rejects(agent.createSandbox(), Code.AlreadyExists, /the sandbox exists already/);
 });
 
 Deno.test("the pod's kernel settings are those of all its containers, and not the machine's", async () => {

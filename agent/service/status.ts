@@ -13,7 +13,7 @@ export function toStatus(thrown: unknown): RpcError {
   if (thrown instanceof RpcError) return thrown;
   if (thrown instanceof SuppressedError) {
     const first = toStatus(thrown.suppressed);
-    const text = `${first.message} (and what was done could not be undone: ${sentence(thrown.error)})`;
+    const text = `${first.message} (and undoing it failed: ${sentence(thrown.error)})`;
     return new RpcError(first.code, text, { cause: thrown });
   }
   if (thrown instanceof SpecError) {

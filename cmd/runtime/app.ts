@@ -53,7 +53,7 @@ const routes = buildRouteMap<string, AppContext>({
     version: versionCommand,
   },
   aliases: { "kata-check": "check", "kata-env": "env" },
-  docs: { brief: "containers with a kernel of their own", fullDescription: HELP_EXAMPLES },
+  docs: { brief: "containers in lightweight virtual machines", fullDescription: HELP_EXAMPLES },
 });
 
 /** The words of the top level. */

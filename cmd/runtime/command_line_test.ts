@@ -48,5 +48,5 @@ Deno.test("help teaches by example, for all commands and for each", async () => 
   }
   const group = await typed("guest");
   assert.equal(group.code, 0, "a group by itself shows its help");
-  assert.match(group.stdout, /build +make the guest/);
+  assert.match(group.stdout, /build +build the guest/);
 });

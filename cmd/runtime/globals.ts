@@ -69,14 +69,14 @@ export const GLOBAL_OPTIONS: readonly GlobalOption[] = [
   {
     names: ["log"],
     placeholder: "FILE",
-    brief: "append what is logged to this file, errors too",
+    brief: "append log lines and errors to this file",
     apply: (globals, log) => ({ ...globals, log }),
   },
   {
     names: ["log-format"],
     placeholder: "FORMAT",
     values: ["text", "json"],
-    brief: "how lines of the log look: text or json",
+    brief: "format of the log: text or json",
     apply: (globals, format) => {
       if (format === "text" || format === "json") return { ...globals, logFormat: format };
       throw new UsageError(`unknown log-format "${format}": must be "text" or "json"`);
@@ -97,17 +97,17 @@ export const GLOBAL_OPTIONS: readonly GlobalOption[] = [
     names: ["rootless"],
     placeholder: "WHEN",
     values: ["true", "false", "auto"],
-    brief: "whether no privileges are used: true, false or auto",
+    brief: "run without root privileges: true, false or auto",
     apply: (globals, text) => ({ ...globals, rootless: readRootless(text) }),
   },
   {
     names: ["systemd-cgroup"],
-    brief: "paths of cgroups have the form slice:prefix:name",
+    brief: "cgroup paths have the form slice:prefix:name",
     apply: (globals, text) => ({ ...globals, systemdCgroup: readSwitch("systemd-cgroup", text) }),
   },
   {
     names: ["show-default-config-paths", "kata-show-default-config-paths"],
-    brief: "print where the configuration is looked for, and exit",
+    brief: "print the paths where the configuration is looked for, and exit",
     apply: (globals, text) =>
       readSwitch("show-default-config-paths", text) ? "default config paths" : globals,
   },

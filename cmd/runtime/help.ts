@@ -14,7 +14,7 @@ Run something in a virtual machine of its own, without containerd:
   kata-runtime run --rootfs ./rootfs -- uname -r
   kata-runtime run --tty --rootfs ./rootfs -- sh
 
-What would be done for an OCI bundle, system call by system call?
+Which system calls would create the container of an OCI bundle?
   kata-runtime explain ./bundle
 
 Look at what runs:
@@ -25,7 +25,7 @@ Look at what runs:
 Find the mistakes in a configuration:
   kata-runtime config check ./configuration.toml
 
-Make it known to containerd, CRI-O and Docker, look first, and take it back:
+Register with containerd, CRI-O and Docker (try it first), and undo it:
   kata-runtime install --dry-run
   sudo kata-runtime install
   sudo kata-runtime uninstall

@@ -103,7 +103,7 @@ async function exchange<T>(
   } catch (error) {
     stream?.close();
     if (!(error instanceof HttpError)) throw error;
-    throw new Error(`"${socket}" gave no answer that can be understood: ${error.message}`, { cause: error });
+    throw new Error(`"${socket}" sent an invalid answer: ${error.message}`, { cause: error });
   } finally {
     timer.cancel();
   }

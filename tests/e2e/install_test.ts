@@ -137,7 +137,7 @@ async function runsContainers(host: OwnFiles): Promise<void> {
   const refused = await host.run([KATA_RUNTIME, "uninstall"]);
   assert.deepEqual(
     [refused.code, refused.stderr],
-    [1, `sandboxes are running from it, which could not be ended any more: stop ${id} first\n`],
+    [1, `sandboxes are still running from it and could not be stopped afterwards: stop ${id} first\n`],
   );
   await host.must(["ctr", "task", "rm", "--force", id]);
   await host.must(["ctr", "container", "rm", id]);

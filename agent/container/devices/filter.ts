@@ -38,7 +38,7 @@ export class DeviceFilter implements Disposable {
       else this.#attach(deviceProgram(complete));
     } catch (error) {
       if (!isErrno(error)) throw error;
-      throw new SpecError(path, `cannot be put into force: ${error.message}`);
+      throw new SpecError(path, `cannot be applied: ${error.message}`);
     }
   }
 

@@ -6,7 +6,7 @@
 
 import type { Level } from "../log_line.ts";
 import type { CheckHost } from "./host.ts";
-import { mendRequirement } from "./mend.ts";
+import { fixFor } from "./fix.ts";
 import { type ModuleParameter, type Platform, PLATFORMS, type Requirement } from "./table.ts";
 
 /** A line of the report. */
@@ -84,7 +84,7 @@ function propertyFinding(
   if (isThere) return { level: "info", message: "CPU property found", fields };
   return problem(strict || requirement.essential === true, "CPU property not found", {
     ...fields,
-    ...mendField(mendRequirement(host, requirement)),
+    ...fixField(fixFor(host, requirement)),
   });
 }
 
@@ -92,8 +92,8 @@ function fieldsOf({ description, name, type }: Requirement): Record<string, stri
   return { description, name, type };
 }
 
-function mendField(mend: string | undefined): Record<string, string> {
-  return mend === undefined ? {} : { mend };
+function fixField(fix: string | undefined): Record<string, string> {
+  return fix === undefined ? {} : { fix };
 }
 
 function isModuleThere(host: CheckHost, { name, device }: Requirement): boolean {
@@ -138,7 +138,7 @@ function checkModule(
     }
   }
   if (!loaded) {
-    const fields = { ...fieldsOf(module), ...mendField(mendRequirement(host, module)) };
+    const fields = { ...fieldsOf(module), ...fixField(fixFor(host, module)) };
     findings.push(problem(isError, `kernel property ${module.name} not found`, fields));
     return findings;
   }
@@ -164,11 +164,11 @@ function parameterFinding(
     return { level: "info", message: "Kernel property value correct", fields };
   }
   const onlyWarns = warns === "always" || flags.includes("hypervisor");
-  const mend =
+  const fix =
     `echo "options ${module.name} ${name}=${expected}" | sudo tee /etc/modprobe.d/kata.conf && sudo modprobe -r ${module.name} && sudo modprobe ${module.name}`;
   return problem(strict && !onlyWarns, "kernel module parameter has unexpected value", {
     ...fields,
     expected,
-    mend,
+    fix,
   });
 }

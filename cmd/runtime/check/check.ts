@@ -15,7 +15,7 @@ import { checkCapability, type Finding } from "./capability.ts";
 import type { CheckFlags } from "./command.ts";
 import { type CheckHost, thisHost } from "./host.ts";
 import { acceleratorFinding, checkKvm } from "./kvm.ts";
-import { installCommand } from "./mend.ts";
+import { installCommand } from "./fix.ts";
 
 /** What a check reports to. */
 export interface CheckOutput {
@@ -94,7 +94,7 @@ async function checkNetwork(flags: CheckFlags, options: CheckOptions, isAll: boo
     output.log({
       level: "warning",
       message,
-      fields: { mend: "kata-runtime check --no-network-checks" },
+      fields: { fix: "kata-runtime check --no-network-checks" },
     });
   }
 }
@@ -108,7 +108,7 @@ function checkProgram({ host, output, hypervisor }: CheckOptions): boolean {
   output.log({
     level: "error",
     message: "program not found",
-    fields: { ...fields, mend: installCommand(host, "qemu") },
+    fields: { ...fields, fix: installCommand(host, "qemu") },
   });
   return false;
 }
@@ -125,7 +125,7 @@ async function hypervisorPath(globals: Globals, output: CheckOutput): Promise<st
     return config.hypervisor.path;
   } catch (error) {
     const message = `the configuration cannot be used: ${error instanceof Error ? error.message : error}`;
-    output.log({ level: "warning", message, fields: { mend: "kata-runtime config check" } });
+    output.log({ level: "warning", message, fields: { fix: "kata-runtime config check" } });
     return qemuPath();
   }
 }

@@ -134,10 +134,10 @@ Deno.test("what is missing is an error for --strict, and otherwise a warning, al
     "warning: virtual machines run in software (TCG), which works everywhere and is slower",
   ]);
   assert.deepEqual([lenient.error, lenient.stdout], [undefined, CAPABLE], "users do not try to make one");
-  const mends = lenient.findings.flatMap(({ fields }) => "mend" in fields ? [String(fields.mend)] : []);
-  assert.ok(mends[0]?.startsWith("switch VT-x on in the firmware"), mends[0]);
+  const fixes = lenient.findings.flatMap(({ fields }) => "fix" in fields ? [String(fields.fix)] : []);
+  assert.ok(fixes[0]?.startsWith("switch VT-x on in the firmware"), fixes[0]);
   assert.deepEqual(
-    mends.slice(1),
+    fixes.slice(1),
     ["kvm", "kvm_intel", "vhost", "vhost_net", "vhost_vsock", "kvm"].map((name) => `sudo modprobe ${name}`),
   );
 });
@@ -158,7 +158,7 @@ Deno.test("as root modules are loaded, and what cannot be loaded is told with it
   assert.ok(lines.includes("info: kernel property found [kvm_amd]"));
   assert.ok(lines.includes("warning: modprobe insert module failed"));
   const missing = findings.find(({ message }) => message === "kernel property vhost_net not found");
-  assert.equal(missing?.fields.mend, "apt-get install linux-image-6.1.0-9");
+  assert.equal(missing?.fields.fix, "apt-get install linux-image-6.1.0-9");
 });
 
 Deno.test("modules that are built into the kernel are known by their devices", async () => {
@@ -185,7 +185,7 @@ Deno.test("a KVM that works though the processor shows no virtualization is repo
   assert.equal(last?.fields.accelerator, "tcg");
   assert.match(String(last?.fields.because), /works without hardware virtualisation/);
   const flag = findings.find(({ fields }) => fields.name === "vmx");
-  assert.match(String(flag?.fields.mend), /nested virtualization on the host .*kvm_intel nested=1/);
+  assert.match(String(flag?.fields.fix), /nested virtualization on the host .*kvm_intel nested=1/);
 });
 
 Deno.test("a device that cannot be used fails the strict, with the call that failed", async () => {
@@ -203,12 +203,12 @@ Deno.test("a device that cannot be used fails the strict, with the call that fai
     ],
     [{ capabilities: new Map() }, "kvm extension is not supported"],
   ];
-  for (const [kvm, message, mend] of table) {
+  for (const [kvm, message, fix] of table) {
     const strict = await checked({ ...INTEL, ...(kvm && { kvm }) }, { strict: true });
     assert.deepEqual([strict.error, strict.stdout], [message, CAPABLE]);
     const finding = strict.findings.find((one) => one.message === message);
     assert.equal(finding?.level, "error");
-    if (mend !== undefined) assert.equal(finding.fields.mend, mend);
+    if (fix !== undefined) assert.equal(finding.fields.fix, fix);
     const lenient = await checked({ ...INTEL, ...(kvm && { kvm }) });
     assert.deepEqual([lenient.error, lenient.stdout], [undefined, CAPABLE + CREATES], message);
   }
@@ -239,7 +239,7 @@ Deno.test("parameters of modules are compared; inside a virtual machine another 
     "N",
     "Y",
   ]);
-  assert.match(String(finding?.fields.mend), /options kvm_intel unrestricted_guest=Y.*modprobe kvm_intel/);
+  assert.match(String(finding?.fields.fix), /options kvm_intel unrestricted_guest=Y.*modprobe kvm_intel/);
   const nested = await checked(withParameter("N", "vmx lm sse4_1 hypervisor"), { strict: true });
   assert.equal(nested.error, undefined);
 });
@@ -271,7 +271,7 @@ Deno.test("a user who may not open KVM is told how to be allowed to", async () =
   assert.equal(error, undefined);
   const last = findings.at(-1);
   assert.equal(last?.fields.because, "/dev/kvm cannot be opened: EACCES");
-  assert.match(String(last.fields.mend), /^sudo usermod --append --groups kvm/);
+  assert.match(String(last.fields.fix), /^sudo usermod --append --groups kvm/);
 });
 
 Deno.test("this machine is checked as it is", async () => {

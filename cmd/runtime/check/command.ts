@@ -19,20 +19,20 @@ export const checkCommand = buildCommand<CheckFlags, string[], AppContext>({
   parameters: {
     flags: {
       checkVersionOnly: flag("only compare with the latest release (needs a network, not as root)"),
-      includeAllReleases: flag("do not leave out pre-releases"),
-      noNetworkChecks: flag("use no network; also by KATA_CHECK_NO_NETWORK=1"),
+      includeAllReleases: flag("include pre-releases"),
+      noNetworkChecks: flag("do not use the network; same as KATA_CHECK_NO_NETWORK=1"),
       onlyListReleases: flag("list all releases (needs a network, not as root)"),
-      strict: flag("fail where virtual machines can only run in software"),
-      verbose: flag("also show what is as it should be"),
+      strict: flag("fail if virtual machines can only run in software emulation"),
+      verbose: flag("also show the checks that pass"),
     },
     aliases: { n: "noNetworkChecks", s: "strict", v: "verbose" },
     // others are ignored, as callers are used to
     positional: { kind: "array", parameter: { parse: String, brief: "ignored", placeholder: "ignored" } },
   },
   docs: {
-    brief: "tell whether this machine can run virtual machines, and how to mend what is missing",
+    brief: "check whether this machine can run virtual machines, and how to fix what is missing",
     fullDescription:
-      "As root it also makes a virtual machine, loads kernel modules, and uses no network.\n\n" +
+      "As root it also creates a virtual machine and loads missing kernel modules, but uses no network.\n\n" +
       "Examples:\n" +
       "  kata-runtime check --verbose\n" +
       "  sudo kata-runtime check --strict\n" +

@@ -9,7 +9,7 @@ import { type Kvm, KVM_API_VERSION } from "../../../sys/kvm.ts";
 import { chooseAccelerator } from "../../../vm/qemu/accelerator.ts";
 import { type Finding, firstProcessor } from "./capability.ts";
 import type { CheckHost } from "./host.ts";
-import { mendAccess } from "./mend.ts";
+import { fixAccess } from "./fix.ts";
 import { EXTENSIONS } from "./table.ts";
 
 /** How to judge what KVM cannot do. */
@@ -37,7 +37,7 @@ export function checkKvm(host: CheckHost, { strict }: KvmJudgement): KvmReport {
     kvm = host.openKvm(EXTENSIONS[host.arch].map(({ id }) => id));
   } catch (error) {
     if (!isErrno(error)) throw error;
-    const fields = { ...FULL, device: DEVICE, mend: mendAccess(error.code) };
+    const fields = { ...FULL, device: DEVICE, fix: fixAccess(error.code) };
     const message = `cannot open kvm device: ${error.code}`;
     return { findings: [{ level, message, fields }], ...(strict && { error: message }) };
   }
@@ -97,7 +97,7 @@ export function acceleratorFinding(host: CheckHost, kvm?: Kvm): Finding {
     fields: {
       accelerator: "tcg",
       because: choice.because,
-      ...(refusal !== undefined && { mend: mendAccess(refusal) }),
+      ...(refusal !== undefined && { fix: fixAccess(refusal) }),
     },
   };
 }

@@ -65,7 +65,7 @@ export async function fetchReleases(
     throw new Error(`Get "${url}": ${transportError(error)}`);
   }
   if (status === 403 && text.includes("limit exceeded")) {
-    return { releases: [], warning: "the server has answered too many questions: try again later" };
+    return { releases: [], warning: "the server limits how often it answers: try again later" };
   }
   if (status !== 200) throw new Error(`Get "${url}": status ${status}`);
   let list: unknown;
@@ -74,7 +74,7 @@ export async function fetchReleases(
   } catch (error) {
     throw new Error(`failed to unpack release details: ${error instanceof Error ? error.message : error}`);
   }
-  if (!Array.isArray(list)) throw new Error("failed to unpack release details: it is no list");
+  if (!Array.isArray(list)) throw new Error("failed to unpack release details: not a list");
   const releases = list.flatMap((entry) => readRelease(entry) ?? []);
   return {
     releases: releases.filter(({ semver }) => options.preReleases || semver.pre.length === 0)

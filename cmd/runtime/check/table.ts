@@ -7,15 +7,15 @@
 import { KVM } from "../../../sys/kvm.ts";
 import type { CheckArch } from "./host.ts";
 
-/** How what is missing is mended: see `mend.ts`. */
-export type Mend = "firmware" | "module" | "none";
+/** How what is missing is fixed: see `fix.ts`. */
+export type Fix = "firmware" | "module" | "none";
 
 /** One thing to look for. */
 export interface Requirement {
   readonly type: "attribute" | "flag" | "module";
   readonly name: string;
   readonly description: string;
-  readonly mend: Mend;
+  readonly fix: Fix;
   /** without it there is no machine at all, however slow */
   readonly essential?: true;
   /** not even missed by `--strict` */
@@ -37,7 +37,7 @@ const KVM_MODULE: Requirement = {
   type: "module",
   name: "kvm",
   description: "Kernel-based Virtual Machine",
-  mend: "module",
+  fix: "module",
   device: "/dev/kvm",
 };
 
@@ -46,35 +46,35 @@ const VHOST: readonly Requirement[] = [
     type: "module",
     name: "vhost",
     description: "Host kernel accelerator for virtio",
-    mend: "module",
+    fix: "module",
     device: "/dev/vhost-net",
   },
   {
     type: "module",
     name: "vhost_net",
     description: "Host kernel accelerator for virtio network",
-    mend: "module",
+    fix: "module",
     device: "/dev/vhost-net",
   },
   {
     type: "module",
     name: "vhost_vsock",
     description: "Host Support for Linux VM Sockets",
-    mend: "module",
+    fix: "module",
     optional: true,
     device: "/dev/vhost-vsock",
   },
 ];
 
 function attribute(name: string, description: string): Requirement {
-  return { type: "attribute", name, description, mend: "none" };
+  return { type: "attribute", name, description, fix: "none" };
 }
 
 function x86Flags(virtualization: string): readonly Requirement[] {
   return [
-    { type: "flag", name: virtualization, description: "Virtualization support", mend: "firmware" },
-    { type: "flag", name: "lm", description: "64Bit CPU", mend: "none", essential: true },
-    { type: "flag", name: "sse4_1", description: "SSE4.1", mend: "none" },
+    { type: "flag", name: virtualization, description: "Virtualization support", fix: "firmware" },
+    { type: "flag", name: "lm", description: "64Bit CPU", fix: "none", essential: true },
+    { type: "flag", name: "sse4_1", description: "SSE4.1", fix: "none" },
   ];
 }
 
@@ -99,7 +99,7 @@ export const PLATFORMS: readonly Platform[] = [
         type: "module",
         name: "kvm_intel",
         description: "Intel KVM",
-        mend: "module",
+        fix: "module",
         parameters: [
           { name: "unrestricted_guest", expected: "Y", warns: "in a virtual machine" },
           { name: "nested", expected: "Y", warns: "always" },
@@ -119,7 +119,7 @@ export const PLATFORMS: readonly Platform[] = [
         type: "module",
         name: "kvm_amd",
         description: "AMD KVM",
-        mend: "module",
+        fix: "module",
         parameters: [{ name: "nested", expected: "1", warns: "always" }],
       },
       ...VHOST,

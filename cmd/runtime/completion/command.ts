@@ -37,5 +37,5 @@ export const completionRoutes = buildRouteMap<string, AppContext>({
         "kata-runtime completion fish > ~/.config/fish/completions/kata-runtime.fish",
     ),
   },
-  docs: { brief: "print what makes a shell complete commands, options, files and sandboxes" },
+  docs: { brief: "print a completion script for a shell: commands, options, files and sandboxes" },
 });

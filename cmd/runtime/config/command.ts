@@ -21,7 +21,7 @@ const parameters = {
       parse: String,
       optional: true,
       variadic: true,
-      brief: "an annotation of a pod that counts, too; can be given again",
+      brief: "also apply this pod annotation; may be repeated",
       placeholder: "NAME=VALUE",
     },
     json: { kind: "boolean", brief: "as JSON", default: false, withNegated: false },
@@ -30,7 +30,7 @@ const parameters = {
     kind: "tuple",
     parameters: [{
       parse: String,
-      brief: "the main file; default: --config, KATA_CONF_FILE, the usual places",
+      brief: "the main file; default: --config, KATA_CONF_FILE, then the standard paths",
       placeholder: "FILE",
       optional: true,
     }],
@@ -40,10 +40,10 @@ const parameters = {
 const check = buildCommand<ConfigFlags, [file?: string], AppContext>({
   parameters,
   docs: {
-    brief: "find all mistakes of a configuration",
+    brief: "report every mistake in a configuration",
     fullDescription:
-      "Every mistake is told with its file, line, key and value, and with what would be right. Keys that are\n" +
-      "not known, and values without an effect, are warnings. The exit code is 1 after a mistake.\n\n" +
+      "Reports each mistake with its file, line, key and value, and what would be right. Unknown keys and\n" +
+      "values without an effect are warnings. The exit code is 1 if there is a mistake.\n\n" +
       "Examples:\n" +
       "  kata-runtime config check\n" +
       "  kata-runtime config check ./configuration.toml\n" +
@@ -55,7 +55,7 @@ const check = buildCommand<ConfigFlags, [file?: string], AppContext>({
 const show = buildCommand<ConfigFlags, [file?: string], AppContext>({
   parameters,
   docs: {
-    brief: "print the values that count, and where each comes from",
+    brief: "print the effective values, and where each comes from",
     fullDescription: "Examples:\n" +
       "  kata-runtime config show\n" +
       "  kata-runtime config show | grep -v '# default'\n" +
@@ -87,5 +87,5 @@ const print = buildCommand<DefaultFlags, [], AppContext>({
 /** `kata-runtime config …` */
 export const configRoutes = buildRouteMap<string, AppContext>({
   routes: { check, show, default: print },
-  docs: { brief: "check, show or make the configuration" },
+  docs: { brief: "check, show or generate the configuration" },
 });

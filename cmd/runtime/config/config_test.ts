@@ -40,7 +40,7 @@ Deno.test("config check tells every mistake in a line, and how many there are", 
       }),
       {
         stdout: [
-          "warning: DIR/configuration.toml:7: hypervisor.qemu.default_memroy is no key that is known here, and has no " +
+          "warning: DIR/configuration.toml:7: hypervisor.qemu.default_memroy is not a known key and has no " +
           'effect: did you mean "default_memory"?',
           'error: DIR/configuration.toml:8: hypervisor.qemu.machine_type = "q53": must be "q35", "microvm" or "virt": ' +
           'did you mean "q35"?',
@@ -73,13 +73,12 @@ Deno.test("config check --json has a mistake's parts", async () => {
       assert.equal(path, "DIR/configuration.toml");
       assert.deepEqual(mistakes[0], {
         severity: "warning",
-        text:
-          "DIR/configuration.toml:7: hypervisor.qemu.shared_fs_ is no key that is known here, and has no effect: " +
+        text: "DIR/configuration.toml:7: hypervisor.qemu.shared_fs_ is not a known key and has no effect: " +
           'did you mean "shared_fs"?',
         file: "DIR/configuration.toml",
         line: 7,
         key: "hypervisor.qemu.shared_fs_",
-        problem: "is no key that is known here, and has no effect",
+        problem: "is not a known key and has no effect",
         near: "shared_fs",
       });
       assert.equal(mistakes[1].value, 9);

@@ -37,13 +37,13 @@ const add = buildCommand<AddFlags, [], AppContext>({
       mountInfo: {
         kind: "parsed",
         parse: String,
-        brief: "what is mounted instead: JSON with volume-type, device, fstype, options, metadata",
+        brief: "what to mount: JSON with volume-type, device, fstype, options, metadata",
         placeholder: "JSON",
       },
     },
   },
   docs: {
-    brief: "have a block device mounted in the guest instead of a path",
+    brief: "register a volume: the guest mounts its block device",
     fullDescription: "Example:\n" +
       "  kata-runtime direct-volume add --volume-path /var/lib/kubelet/…/mount \\\n" +
       '    --mount-info \'{"volume-type":"block","device":"/dev/sdf","fstype":"ext4","options":["noatime"]}\'',
@@ -53,13 +53,13 @@ const add = buildCommand<AddFlags, [], AppContext>({
 
 const remove = buildCommand<VolumeFlags, [], AppContext>({
   parameters: { flags: { volumePath } },
-  docs: { brief: "forget a volume; one that is not known is no error" },
+  docs: { brief: "unregister a volume; an unknown one is not an error" },
   loader: async () => (await import("./direct_volume.ts")).remove,
 });
 
 const stats = buildCommand<VolumeFlags, [], AppContext>({
   parameters: { flags: { volumePath } },
-  docs: { brief: "print the size and use of a volume in the guest, as JSON" },
+  docs: { brief: "print a volume's size and usage in the guest, as JSON" },
   loader: async () => (await import("./direct_volume.ts")).stats,
 });
 
@@ -67,10 +67,10 @@ const resize = buildCommand<ResizeFlags, [], AppContext>({
   parameters: {
     flags: {
       volumePath,
-      size: { kind: "parsed", parse: bytes, brief: "size afterwards, in bytes", placeholder: "BYTES" },
+      size: { kind: "parsed", parse: bytes, brief: "new size in bytes", placeholder: "BYTES" },
     },
   },
-  docs: { brief: "grow a volume in the guest; its device has been enlarged before" },
+  docs: { brief: "grow a volume's file system in the guest; enlarge its device first" },
   loader: async () => (await import("./direct_volume.ts")).resize,
 });
 
@@ -78,5 +78,5 @@ const resize = buildCommand<ResizeFlags, [], AppContext>({
 export const directVolumeRoutes = buildRouteMap<string, AppContext>({
   routes: { add, remove, stats, resize },
   aliases: { delete: "remove" },
-  docs: { brief: "volumes that the virtual machine mounts itself" },
+  docs: { brief: "manage volumes that the guest mounts directly" },
 });

@@ -6,13 +6,13 @@ import type { EnvFlags } from "./env.ts";
 export const envCommand = buildCommand<EnvFlags, string[], AppContext>({
   parameters: {
     flags: {
-      json: { kind: "boolean", brief: "as JSON instead of TOML", default: false, withNegated: false },
+      json: { kind: "boolean", brief: "print JSON instead of TOML", default: false, withNegated: false },
     },
     // others are ignored, as callers are used to
     positional: { kind: "array", parameter: { parse: String, brief: "ignored", placeholder: "ignored" } },
   },
   docs: {
-    brief: "print what the runtime uses, and what it runs on",
+    brief: "print the runtime's settings and the host it runs on",
     fullDescription: "Examples:\n" +
       "  kata-runtime env\n" +
       "  kata-runtime env --json | jq .Hypervisor.Path\n" +

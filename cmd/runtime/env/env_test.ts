@@ -178,7 +178,7 @@ Deno.test("TOML says the same as JSON, but for what is empty", async () => {
   );
 });
 
-Deno.test("a monitor that does not tell its version is no failure", async () => {
+Deno.test("a monitor that does not report its version is no failure", async () => {
   assert.equal(await versionOf("/bin/false"), undefined);
   assert.equal(await versionOf("/does/not/exist"), undefined);
   assert.match(await versionOf("/usr/bin/env") ?? "", /^env \(/);

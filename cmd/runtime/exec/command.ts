@@ -21,20 +21,20 @@ export const execCommand = buildCommand<ExecFlags, [string], AppContext>({
         kind: "parsed",
         parse: port,
         default: "0",
-        brief: "vsock port of the debug console, if the guest is reached by vsock (0 = whatever works)",
+        brief: "vsock port of the debug console, if the guest is reached by vsock (0 = choose automatically)",
         placeholder: "PORT",
       },
     },
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "id of a sandbox, or its beginning", placeholder: "SANDBOX" }],
+      parameters: [{ parse: String, brief: "sandbox id, or the beginning of one", placeholder: "SANDBOX" }],
     },
   },
   docs: {
     brief: "open a shell in the guest of a sandbox",
     fullDescription:
       "Needs debug_console_enabled = true in [agent.kata] when the sandbox is created, and a guest with a shell.\n" +
-      "On a terminal the exit code is 0 when the shell has ended; with pipes it is the shell's.\n\n" +
+      "On a terminal the exit code is 0; with pipes it is the shell's exit code.\n\n" +
       "Examples:\n" +
       "  kata-runtime guest build --with /usr/bin/busybox --with /usr/bin/busybox:/bin/sh …\n" +
       "  kata-runtime exec web-1\n" +

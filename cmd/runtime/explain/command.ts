@@ -17,16 +17,20 @@ export const explainCommand = buildCommand<ExplainFlags, [string], AppContext>({
         kind: "parsed",
         parse: String,
         optional: true,
-        brief: "explain this process (process.json), executed in the container, instead of its first one",
+        brief: "explain an exec of this process (process.json) instead of the container's init process",
         placeholder: "FILE",
       },
       guest: {
         kind: "boolean",
-        brief: "what a guest is told of the bundle: paths of its own, nothing that is about the host",
+        brief: "explain the specification as the guest gets it: guest paths, nothing specific to the host",
         default: false,
       },
       json: { kind: "boolean", brief: "print JSON", default: false },
-      verbose: { kind: "boolean", brief: "list filters, too, an instruction a line", default: false },
+      verbose: {
+        kind: "boolean",
+        brief: "also list the seccomp and device filters, one instruction per line",
+        default: false,
+      },
     },
     positional: {
       kind: "tuple",
@@ -34,10 +38,10 @@ export const explainCommand = buildCommand<ExplainFlags, [string], AppContext>({
     },
   },
   docs: {
-    brief: "print what would be done for a bundle, system call by system call, without doing it",
+    brief: "print the system calls that would create a bundle's container, without running them",
     fullDescription:
-      "Needs no privileges, no guest and no KVM. Without --guest the specification is taken as it\n" +
-      "is, as by an OCI runtime on this machine.\n\n" +
+      "Needs no privileges, no guest and no KVM. Without --guest the specification is used as it\n" +
+      "is, as an OCI runtime on this machine would.\n\n" +
       "Examples:\n" +
       "  kata-runtime explain ./bundle\n" +
       "  kata-runtime explain --guest ./bundle\n" +

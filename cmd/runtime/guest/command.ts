@@ -42,7 +42,7 @@ const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
         parse: parseExtra,
         optional: true,
         variadic: true,
-        brief: "put this file or folder into the guest too, a program with its libraries; may be repeated",
+        brief: "add a file or folder to the guest, a program with its libraries; may be repeated",
         placeholder: "FILE[:PATH]",
       },
       module: {
@@ -50,13 +50,13 @@ const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
         parse: path,
         optional: true,
         variadic: true,
-        brief: "put this kernel module into the guest too, with those that it needs; may be repeated",
+        brief: "add a kernel module to the guest, with its dependencies; may be repeated",
         placeholder: "NAME",
       },
     },
   },
   docs: {
-    brief: "make the guest: an initrd from this executable, and an uncompressed kernel",
+    brief: "build the guest: an initrd from this executable, and an uncompressed kernel",
     fullDescription: "Example:\n" +
       "  kata-runtime guest build --kernel /boot/vmlinuz-6.1.0-40-amd64 \\\n" +
       "    --modules /lib/modules/6.1.0-40-amd64 --out /usr/share/kata-containers\n" +
@@ -69,5 +69,5 @@ const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
 /** `kata-runtime guest …` */
 export const guestRoutes = buildRouteMap<string, AppContext>({
   routes: { build: buildCommandDefinition },
-  docs: { brief: "make guest assets (initrd and kernel)" },
+  docs: { brief: "build guest assets (kernel and initrd)" },
 });

@@ -24,7 +24,7 @@ const COMMON = {
     kind: "parsed",
     parse: path,
     optional: true,
-    brief: "do it in a folder that will become another machine's root",
+    brief: "install into this folder, the root of another machine's image",
     placeholder: "DIR",
   },
   dryRun: {
@@ -51,7 +51,7 @@ export const installCommand = buildCommand<InstallFlags, [], AppContext>({
         kind: "parsed",
         parse: path,
         optional: true,
-        brief: "make the guest from this kernel instead of the running one",
+        brief: "build the guest from this kernel instead of the running one",
         placeholder: "FILE",
       },
       modules: {
@@ -64,11 +64,11 @@ export const installCommand = buildCommand<InstallFlags, [], AppContext>({
     },
   },
   docs: {
-    brief: "install this program, its guest and its configuration, and tell the container engines",
+    brief: "install the executable, the guest and the configuration, and register with the container engines",
     fullDescription:
       "Copies the executable and links its names, makes the guest from the running kernel (unless one lies beside the\n" +
       "executable), writes /etc/kata-containers/configuration.toml, and registers with containerd, CRI-O and Docker\n" +
-      "where they are. Run again it brings everything up to date. What you have changed is kept; uninstall undoes the rest.\n\n" +
+      "if they are installed. Run it again to update. Files that you changed are kept; uninstall undoes the rest.\n\n" +
       "Examples:\n" +
       "  kata-runtime install --dry-run\n" +
       "  sudo kata-runtime install\n" +
@@ -82,7 +82,7 @@ export const installCommand = buildCommand<InstallFlags, [], AppContext>({
 export const uninstallCommand = buildCommand<UninstallFlags, [], AppContext>({
   parameters: { flags: COMMON },
   docs: {
-    brief: "undo what install has done; what was changed since is kept and named",
+    brief: "undo what install did; files changed since then are kept and listed",
     fullDescription: "Examples:\n  kata-runtime uninstall --dry-run\n  sudo kata-runtime uninstall",
   },
   loader: async () => (await import("./install.ts")).uninstall,

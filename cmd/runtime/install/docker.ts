@@ -19,7 +19,7 @@ export async function registerDocker(machine: Machine): Promise<Registration | u
   if (program === undefined) return undefined;
   const version = versionIn(await machine.version(program));
   if (version === undefined) {
-    return { engine: ENGINE, notes: [`not registered: ${program} does not tell its version`] };
+    return { engine: ENGINE, notes: [`not registered: ${program} does not report its version`] };
   }
   if (version.major < FIRST_WITH_SHIMS) {
     const notes = [

@@ -13,7 +13,7 @@ import { basename, dirname, resolve } from "../../../sys/path.ts";
 import { runProgram } from "../../../sys/run.ts";
 import { BUILD_ROAD } from "../../../version.ts";
 import { thisHost } from "../check/host.ts";
-import { installCommand, kernelCommand } from "../check/mend.ts";
+import { installCommand, kernelCommand } from "../check/fix.ts";
 import { print } from "../output.ts";
 import type { InstallFlags, UninstallFlags } from "./command.ts";
 import { registerContainerd } from "./containerd.ts";
@@ -87,7 +87,7 @@ async function installParts(
     throw new Error(
       `${
         foreign.join(", ")
-      }: there already, and not from here. Move it away, or install below another --prefix`,
+      }: exists already and was not installed by kata-runtime: move it away, or choose another --prefix`,
     );
   }
   installer.begin();
@@ -170,7 +170,9 @@ export async function uninstall(flags: UninstallFlags): Promise<void> {
     const running = runningSandboxes(`${manifest.prefix}/bin/kata`);
     if (running.length > 0) {
       throw new Error(
-        `sandboxes are running from it, which could not be ended any more: stop ${running.join(", ")} first`,
+        `sandboxes are still running from it and could not be stopped afterwards: stop ${
+          running.join(", ")
+        } first`,
       );
     }
   }

@@ -12,7 +12,7 @@ export function registerPodman(machine: Machine): Registration | undefined {
   return {
     engine: "Podman",
     notes: [
-      'not registered: Podman needs the commands of an OCI runtime ("create", "start", …), which this version has not',
+      'not registered: Podman needs the commands of an OCI runtime ("create", "start", …), which this version does not have',
     ],
   };
 }

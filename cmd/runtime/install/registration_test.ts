@@ -157,7 +157,7 @@ Deno.test("Docker: old daemons, which would start no machine in silence, are not
       undefined,
       /Docker 20\.10\.24 cannot start containerd shims, which needs 23\.0/,
     ],
-    ["", undefined, /does not tell its version/],
+    ["", undefined, /does not report its version/],
     ["Docker version 27.0.1", "[]", /no JSON object/],
     ["Docker version 27.0.1", '{"runtimes": []}', /"runtimes" .* is no object/],
     ["Docker version 27.0.1", '{"runtimes": {"kata": {"path": "/x"}}}', /has a runtime "kata" already/],

@@ -91,7 +91,7 @@ async function undoEdit(
     return;
   }
   const restored = isOurs ? entry.before : withoutPart(entry.form, current);
-  if (restored === undefined || restored === null) return say("keep", "our part is not in it any more");
+  if (restored === undefined || restored === null) return say("keep", "the part written by install is gone");
   say("restore", isOurs ? "" : "with what was changed since");
   if (!dryRun) writeEdited(path, restored);
 }

@@ -11,7 +11,7 @@ const flags = {
   sandboxId: {
     kind: "parsed",
     parse: String,
-    brief: "id of a sandbox, or its beginning",
+    brief: "sandbox id, or the beginning of one",
     placeholder: "SANDBOX",
   },
   v6: { kind: "boolean", brief: "the rules for IPv6", default: false },
@@ -22,7 +22,7 @@ const NEEDS = "Needs iptables in the guest: kata-runtime guest build --with /usr
 const get = buildCommand<TableFlags, [], AppContext>({
   parameters: { flags },
   docs: {
-    brief: "print the packet filter's rules in the guest, as iptables-save does",
+    brief: "print the guest's packet filter rules, as iptables-save does",
     fullDescription: `${NEEDS}\n\nExample:\n  kata-runtime iptables get --sandbox-id web-1 > rules`,
   },
   loader: async () => (await import("./iptables.ts")).get,
@@ -37,7 +37,7 @@ const set = buildCommand<TableFlags, string[], AppContext>({
     },
   },
   docs: {
-    brief: "replace the packet filter's rules in the guest by those of a file",
+    brief: "replace the guest's packet filter rules with those of a file",
     fullDescription: `${NEEDS}\n\nExample:\n  kata-runtime iptables set --sandbox-id web-1 rules`,
   },
   loader: async () => (await import("./iptables.ts")).set,
@@ -46,5 +46,5 @@ const set = buildCommand<TableFlags, string[], AppContext>({
 /** `kata-runtime iptables …` */
 export const iptablesRoutes = buildRouteMap<string, AppContext>({
   routes: { get, set },
-  docs: { brief: "the packet filter in the guest" },
+  docs: { brief: "print or replace the guest's packet filter rules" },
 });

@@ -17,27 +17,33 @@ function count(text: string): number {
 export const logsCommand = buildCommand<LogsFlags, [string], AppContext>({
   parameters: {
     flags: {
-      follow: { kind: "boolean", brief: "go on until the sandbox ends", default: false },
-      tail: { kind: "parsed", parse: count, optional: true, brief: "the last lines only", placeholder: "N" },
+      follow: { kind: "boolean", brief: "keep printing new lines until the sandbox ends", default: false },
+      tail: {
+        kind: "parsed",
+        parse: count,
+        optional: true,
+        brief: "print only the last N lines",
+        placeholder: "N",
+      },
       agentLevel: {
         kind: "parsed",
         parse: String,
         optional: true,
-        brief: "have the agent log this from now on: trace, debug, info, warn, error or critical",
+        brief: "set the agent's log level: trace, debug, info, warn, error or critical",
         placeholder: "LEVEL",
       },
     },
     aliases: { f: "follow" },
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "id of a sandbox, or its beginning", placeholder: "SANDBOX" }],
+      parameters: [{ parse: String, brief: "sandbox id, or the beginning of one", placeholder: "SANDBOX" }],
     },
   },
   docs: {
-    brief: "print what a sandbox, its helpers, its agent and its kernel have reported",
+    brief: "print the log of a sandbox: runtime, helper processes, agent and guest kernel",
     fullDescription:
-      "The log is bounded: the oldest lines are dropped. It goes with the sandbox; containerd's log has what was\n" +
-      "reported to it.\n\n" +
+      "The log has a limited size: the oldest lines are dropped. It is removed with the sandbox; containerd's own\n" +
+      "log keeps what was reported to it.\n\n" +
       "Examples:\n" +
       "  kata-runtime logs web-1 | grep source=agent\n" +
       "  kata-runtime logs --follow --agent-level debug web-1",

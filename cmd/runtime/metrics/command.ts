@@ -6,7 +6,7 @@ export const metricsCommand = buildCommand<Record<never, never>, [string], AppCo
   parameters: {
     positional: {
       kind: "tuple",
-      parameters: [{ parse: String, brief: "id of a sandbox, or its beginning", placeholder: "SANDBOX" }],
+      parameters: [{ parse: String, brief: "sandbox id, or the beginning of one", placeholder: "SANDBOX" }],
     },
   },
   docs: {

@@ -48,7 +48,7 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
         parse: parseEnv,
         variadic: true,
         optional: true,
-        brief: "add NAME=VALUE to the environment, or NAME with your value of it",
+        brief: "set NAME=VALUE in the environment, or pass on your own value of NAME",
         placeholder: "NAME=VALUE",
       },
       cwd: {
@@ -98,7 +98,7 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
         kind: "parsed",
         parse: String,
         optional: true,
-        brief: "network namespace whose links the VM gets (default: one without links)",
+        brief: "network namespace whose interfaces the VM gets (default: none)",
         placeholder: "PATH",
       },
       readOnly: { kind: "boolean", brief: "make the root read-only", default: false },
@@ -118,12 +118,12 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
       },
       debug: {
         kind: "boolean",
-        brief: "print what happens, with the guest's console, on stderr",
+        brief: "print debug messages and the guest's console on stderr",
         default: false,
       },
       keep: {
         kind: "boolean",
-        brief: "keep the bundle (config.json) of this run and print where it is",
+        brief: "keep the generated bundle (config.json) and print its path",
         default: false,
       },
     },

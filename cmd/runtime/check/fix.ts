@@ -1,5 +1,5 @@
 /**
- * The command that mends what is missing, in the words of the distribution at hand.
+ * The command that fixes what is missing, in the words of the distribution at hand.
  *
  * @module
  */
@@ -88,19 +88,19 @@ export function kernelCommand(host: CheckHost): string {
 }
 
 /** How to get what a requirement asks for; undefined: it cannot be had on this machine. */
-export function mendRequirement(host: CheckHost, requirement: Requirement): string | undefined {
-  switch (requirement.mend) {
+export function fixFor(host: CheckHost, requirement: Requirement): string | undefined {
+  switch (requirement.fix) {
     case "module":
-      return mendModule(host, requirement.name);
+      return fixModule(host, requirement.name);
     case "firmware":
-      return mendVirtualization(host, requirement.name);
+      return fixVirtualization(host, requirement.name);
     case "none":
       return undefined;
   }
 }
 
 /** A module that modprobe does not find comes with a package. */
-function mendModule(host: CheckHost, module: string): string {
+function fixModule(host: CheckHost, module: string): string {
   if (host.uid !== 0) return `sudo modprobe ${module}`;
   const release = kernelRelease(host.read("/proc/version")) ?? "$(uname -r)";
   if (host.exists(`/lib/modules/${release}`)) return `modprobe ${module}`;
@@ -115,7 +115,7 @@ function mendModule(host: CheckHost, module: string): string {
 }
 
 /** The switch is in the set-up of the machine, or on the host of the virtual machine that this is. */
-function mendVirtualization(host: CheckHost, flag: string): string {
+function fixVirtualization(host: CheckHost, flag: string): string {
   const name = flag === "vmx" ? "VT-x" : "AMD-V";
   if (!/^flags\s*:.*\bhypervisor\b/m.test(host.read("/proc/cpuinfo") ?? "")) {
     return `switch ${name} on in the firmware's set-up: sudo systemctl reboot --firmware-setup`;
@@ -125,7 +125,7 @@ function mendVirtualization(host: CheckHost, flag: string): string {
 }
 
 /** How the user may open /dev/kvm. */
-export function mendAccess(errno: string): string {
+export function fixAccess(errno: string): string {
   return errno === "EACCES" || errno === "EPERM"
     ? 'sudo usermod --append --groups kvm "$USER", then log in again'
     : "sudo modprobe kvm";
