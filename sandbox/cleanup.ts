@@ -28,7 +28,7 @@ const POLL_MS = 10;
 export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
   if (saved.bootId === bootId()) await killAll(saved.helpers, log);
   if (saved.network && saved.bootId === bootId()) await releaseNetwork(saved.network, log);
-  if (saved.cgroups !== undefined) await releaseCgroups(saved.cgroups, log);
+  if (saved.cgroups !== undefined && saved.cgroups.length > 0) await releaseCgroups(saved.cgroups, log);
   for (const path of [...saved.mounts].reverse()) attempt(() => unmountRootfs(path), log);
   for (const folder of saved.folders) removeFolder(folder, log);
   if (saved.hooks !== undefined) await runHooks(saved.hooks, log);
@@ -149,10 +149,9 @@ function removeFolder(folder: string, log: Log): void {
   }, log);
 }
 
-/** Few sandboxes have a cgroup of their own. */
 async function releaseCgroups(folders: readonly string[], log: Log): Promise<void> {
   try {
-    const { removeCgroups } = await import("./host_cgroup.ts");
+    const { removeCgroups } = await import("./cgroups/folders.ts");
     await removeCgroups(folders, log);
   } catch (error) {
     log.write("warning", reason(error));

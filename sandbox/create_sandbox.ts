@@ -11,11 +11,13 @@ import { Code, RpcError } from "../rpc/errors.ts";
 import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import { isVfio } from "./devices.ts";
 import { SandboxDisks } from "./disks.ts";
 import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
 import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
+import { HostCpus } from "./host_cpus.ts";
 import { validateId } from "./ids.ts";
 import { LocalVolumes } from "./local_volumes.ts";
 import { type Log, reason, withFields } from "./log.ts";
@@ -72,17 +74,20 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   validateId("sandbox id", id);
   const front = withFields(options.log, { sandbox: id });
   const host = options.host ?? await realHost();
-  const folders = [`${paths.vm}/${id}`, `${paths.shared}/${id}`];
   const policy = sandboxPolicy(config);
   const atBoot = spec.linux?.devices?.some(isVfio) ? await groupsAtBoot(spec, policy, host) : [];
+  const cgroups = planCgroups(options, host, front);
+  const saved = { folders: [`${paths.vm}/${id}`, `${paths.shared}/${id}`], cgroups: cgroups.folders };
 
   await using taken = new AsyncDisposableStack();
   const bundle = options.bundle ?? "";
-  const record = taken.use(await SavedRecord.open(paths, { id, bundle }, folders, front));
+  const record = taken.use(await SavedRecord.open(paths, { id, bundle }, saved, front));
   const log = taken.use(SandboxLog.open(front, `${paths.state}/${id}`, { sandbox: id }));
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
-  if (config.runtime.sandbox_cgroup_only) taken.use(await enterCgroup(spec, record, log));
+  taken.use(cgroups);
+  // before anything is started: what this process starts from now on is born where it is itself
+  await cgroups.enter();
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
@@ -100,6 +105,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
   const vm = taken.use(await host.startVm({ ...machine, netns: network.path, nics: network.nics }));
   await record.addHelper("vmm", vm.pid);
+  cgroups.confine();
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
   await network.attach({ vm, client });
   await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
@@ -114,7 +120,14 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const { agent } = client;
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
-  const disks = new SandboxDisks(vm, log);
+  const hostCpus = new HostCpus({
+    vm,
+    cgroups,
+    pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
+    log,
+  });
+  await hostCpus.place();
+  const disks = new SandboxDisks(vm, log, cgroups);
   const folder = user === undefined ? `${paths.shared}/${id}` : dir;
   const swapNeeds = { folder, owner: user, disks, agent, defaultMiB: plan.defaults.memoryMiB, log };
   const swap = policy.guestSwap && fit ? await guestSwap(swapNeeds) : undefined;
@@ -126,7 +139,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     client,
     fit,
     swap,
-    pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
+    cgroups,
+    hostCpus,
     disks,
     hostDevices: await devicesFor({ vm, policy, network, atBoot, log }),
     local: new LocalVolumes(),
@@ -172,11 +186,10 @@ async function guestSwap(options: GuestSwapOptions): Promise<GuestSwap> {
   return new (await import("./guest_swap.ts")).GuestSwap(options);
 }
 
-/** Before anything is started: what this process starts from now on is born where it is itself. */
-async function enterCgroup(spec: Spec, record: SavedRecord, log: Log): Promise<AsyncDisposable> {
-  const { HostCgroup } = await import("./host_cgroup.ts");
-  const save = (cgroups: readonly string[]) => record.update({ cgroups });
-  return await HostCgroup.enter({ cgroupsPath: spec.linux?.cgroupsPath, log, save });
+/** They are decided about before anything is taken: what is saved of the sandbox names them. */
+function planCgroups({ id, spec, config }: CreateSandboxOptions, host: Host, log: Log): SandboxCgroups {
+  const only = config.runtime.sandbox_cgroup_only;
+  return host.planCgroups({ id, cgroupsPath: spec.linux?.cgroupsPath, only, log });
 }
 
 /** Port forwarding is not worth failing for. */

@@ -18,6 +18,12 @@ export interface UsedDisk extends AsyncDisposable {
   resize(bytes: number): Promise<void>;
 }
 
+/** What says which devices of the host the machine may open. */
+export interface DeviceUse {
+  /** until the end of this; a path of something else does nothing */
+  useDevice(path: string): Disposable;
+}
+
 interface Entry {
   users: number;
   readonly plugged: Promise<PluggedDisk>;
@@ -29,11 +35,14 @@ export class SandboxDisks {
   readonly volumes = new Map<string, MountedVolume>();
   readonly #vm: Pick<Vm, "addDisk">;
   readonly #log: Log;
+  readonly #devices: DeviceUse;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(vm: Pick<Vm, "addDisk">, log: Log) {
+  /** @param devices may be used by the machine as long as they are plugged in */
+  constructor(vm: Pick<Vm, "addDisk">, log: Log, devices: DeviceUse) {
     this.#vm = vm;
     this.#log = log;
+    this.#devices = devices;
   }
 
   /** @throws {Error} the machine has no place for it, or the monitor cannot open it */
@@ -41,7 +50,7 @@ export class SandboxDisks {
     const key = `${disk.path}${disk.readonly ? " ro" : ""}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { users: 0, plugged: this.#vm.addDisk(disk) };
+      entry = { users: 0, plugged: this.#plug(disk) };
       this.#entries.set(key, entry);
     }
     const own = entry;
@@ -59,6 +68,19 @@ export class SandboxDisks {
         cause: error,
       });
     }
+  }
+
+  async #plug(disk: Disk): Promise<PluggedDisk> {
+    await using taken = new AsyncDisposableStack();
+    taken.use(this.#devices.useDevice(disk.path));
+    const plugged = taken.use(await this.#vm.addDisk(disk));
+    const parts = taken.move();
+    const { address } = plugged;
+    return {
+      address,
+      resize: (bytes) => plugged.resize(bytes),
+      [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    };
   }
 
   async #release(key: string, entry: Entry): Promise<void> {

@@ -139,6 +139,10 @@ async function equipDevices(
   taken: AsyncDisposableStack,
 ): Promise<Pick<Equipment, "nodes" | "attached" | "devices" | "hostDevices">> {
   const all = spec.linux?.devices ?? [];
+  // the monitor opens these nodes, which a host may have had none of when the machine was started
+  for (const { path } of all.filter(isVfio)) {
+    for (const node of [path, "/dev/vfio/vfio", "/dev/iommu"]) taken.use(parts.cgroups.useDevice(node));
+  }
   const vfio = all.some(isVfio) ? await (await vfioModule()).equipVfio(spec, parts, taken) : undefined;
   const others = vfio?.others ?? all;
   const { nodes, disks, dropped } = planDevices(others, parts.policy, DISK_HOST);
@@ -163,6 +167,8 @@ async function openRoot(bundle: Bundle, parts: SandboxParts, taken: AsyncDisposa
   if (only !== undefined && others.length === 0 && parts.policy.useDisks && isDisk(only)) {
     return await rootOnDisk(`${GUEST_BASE}/${bundle.id}/rootfs`, only, parts, taken);
   }
+  // the file system of a device that is mounted here
+  for (const { source } of bundle.rootfs) taken.use(parts.cgroups.useDevice(source));
   const rootfs: Rootfs = taken.use(await openRootfs(bundle, parts));
   return { path: { kind: "host", path: rootfs.path }, storages: [] };
 }

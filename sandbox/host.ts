@@ -8,6 +8,7 @@
 
 import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
+import type { CgroupOptions, SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { NetworkOptions, SandboxNetwork } from "./network.ts";
 import type { VfioHost } from "./vfio.ts";
 
@@ -56,6 +57,8 @@ export interface ShareServerOptions {
 
 /** The host, as a sandbox needs it. */
 export interface Host {
+  /** @throws {RpcError} there cannot be what was asked for */
+  planCgroups(options: CgroupOptions): SandboxCgroups;
   openNetwork(options: NetworkOptions): Promise<SandboxNetwork>;
   startVm(config: VmConfig): Promise<Vm>;
   prepareShare(sandboxId: string, folder: string): Promise<Share>;

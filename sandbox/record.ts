@@ -12,7 +12,7 @@ import { type SavedHooks, type SavedSandbox, STATE_VERSION } from "./state.ts";
 import { StateFile } from "./state_file.ts";
 
 /** Parts of the state that change. */
-export type SavedChange = Partial<Pick<SavedSandbox, "state" | "containers" | "network" | "cgroups">>;
+export type SavedChange = Partial<Pick<SavedSandbox, "state" | "containers" | "network">>;
 
 /** The state file and what is in it. */
 export class SavedRecord implements AsyncDisposable {
@@ -29,12 +29,13 @@ export class SavedRecord implements AsyncDisposable {
   /**
    * Makes this process the owner of a sandbox id.
    *
+   * @param cgroups on the host that will be the sandbox's
    * @throws {RpcError} `ALREADY_EXISTS` when another one is
    */
   static async open(
     paths: HostPaths,
     sandbox: { readonly id: string; readonly bundle: string },
-    folders: readonly string[],
+    { folders, cgroups }: Pick<SavedSandbox, "folders" | "cgroups">,
     log: Log,
   ): Promise<SavedRecord> {
     const { id, bundle } = sandbox;
@@ -51,6 +52,7 @@ export class SavedRecord implements AsyncDisposable {
       helpers: [],
       mounts: [],
       folders,
+      cgroups,
       containers: [],
     };
     await file.save(saved);

@@ -11,6 +11,7 @@
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
+import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { Container, ContainerContext } from "./container.ts";
 import { createContainer, type CreateContainerOptions, createStandIn } from "./create_container.ts";
 import type { SandboxDisks } from "./disks.ts";
@@ -18,6 +19,7 @@ import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { GuestSwap } from "./guest_swap.ts";
 import type { SandboxHostDevices } from "./host_devices.ts";
 import type { Helper, Host, Share } from "./host.ts";
+import type { HostCpus } from "./host_cpus.ts";
 import { validateId } from "./ids.ts";
 import type { LocalVolumes } from "./local_volumes.ts";
 import { type Log, reason } from "./log.ts";
@@ -27,7 +29,6 @@ import { SIGNALS } from "../sys/signals.ts";
 import type { SandboxNetwork } from "./network.ts";
 import type { SandboxPolicy } from "./policy.ts";
 import { workloadOf } from "./sizing.ts";
-import type { VcpuPinning } from "./vcpu_pinning.ts";
 import type { SavedContainer } from "./state.ts";
 import { pause, within } from "./timing.ts";
 import type { SavedRecord } from "./record.ts";
@@ -51,8 +52,10 @@ export interface SandboxParts {
   readonly shareServer: Helper | undefined;
   readonly share: Share;
   readonly client: AgentClient;
-  /** binds the machine's virtual CPUs to those of its containers; absent where that is not asked for */
-  readonly pinning: VcpuPinning | undefined;
+  /** on the host */
+  readonly cgroups: Pick<SandboxCgroups, "useDevice">;
+  /** where the machine's virtual CPUs run */
+  readonly hostCpus: HostCpus;
   /** keeps the machine as large as it has to be; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
   /** absent where containers get no swap */
@@ -174,7 +177,7 @@ export class Sandbox implements AsyncDisposable {
       throw container.reason;
     }
     if (fitted.status === "fulfilled") {
-      await this.#parts.pinning?.set(id, spec.linux?.resources?.cpu?.cpus ?? "");
+      await this.#parts.hostCpus.set(id, spec.linux?.resources);
       return container.value;
     }
     this.#makeSmaller(id);
@@ -187,8 +190,8 @@ export class Sandbox implements AsyncDisposable {
   #makeSmaller(id: string): void {
     this.#parts.swap?.forget(id);
     if (this.isStopped) return;
-    const { fit, pinning } = this.#parts;
-    (fit?.forget(id) ?? Promise.resolve()).then(() => pinning?.forget(id));
+    const { fit, hostCpus } = this.#parts;
+    (fit?.forget(id) ?? Promise.resolve()).then(() => hostCpus.forget(id));
   }
 
   /** Asks the agent whether it is there. @throws {Error} it is not, or does not answer in time */
@@ -298,7 +301,7 @@ export class Sandbox implements AsyncDisposable {
       makeRoom: async (id, resources, change) => {
         await this.#parts.fit?.want(id, workloadOf(resources));
         const told = await this.#parts.swap?.update(id, resources, change);
-        await this.#parts.pinning?.set(id, resources.cpu?.cpus ?? "");
+        await this.#parts.hostCpus.set(id, resources);
         return told ?? change;
       },
       starting: async (id) => {

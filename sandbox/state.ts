@@ -48,8 +48,8 @@ export interface SavedSandbox {
   /** folders that are the sandbox's alone */
   readonly folders: readonly string[];
   readonly containers: readonly SavedContainer[];
-  /** cgroups on the host that were made for it, outermost first */
-  readonly cgroups?: readonly string[];
+  /** cgroups on the host that are the sandbox's alone, outermost first */
+  readonly cgroups?: readonly string[] | undefined;
   /** what was done in a network namespace that outlives the sandbox */
   readonly network?: SavedNetwork;
   /** of containers whose first hooks were run */

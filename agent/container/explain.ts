@@ -10,8 +10,8 @@ import type { DeviceRule, Hook, IdMapping, Mount, Process, Seccomp, Spec } from 
 import { isErrno } from "../../sys/errors.ts";
 import { CGROUP_ROOT, cgroupPathOf } from "./cgroup/cgroup.ts";
 import { type CgroupWrite, resourceWrites } from "./cgroup/resources.ts";
-import { deviceProgram } from "./devices/program.ts";
-import { allowEverything, type DeviceAccessRule, deviceRules } from "./devices/rules.ts";
+import { deviceProgram } from "../../oci/devices/program.ts";
+import { allowEverything, type DeviceAccessRule, deviceRules } from "../../oci/devices/rules.ts";
 import { mountFacts, withRoot } from "./facts.ts";
 import { homeInside } from "./lookup.ts";
 import { listNamespaces } from "./namespaces.ts";

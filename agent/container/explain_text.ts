@@ -3,7 +3,7 @@
 import type { IdMapping } from "../../oci/spec.ts";
 import { cloneFlagsText, stepFields } from "../../sys/program_text.ts";
 import type { CgroupWrite } from "./cgroup/resources.ts";
-import { disassembleDeviceProgram, ruleText } from "./devices/disassemble.ts";
+import { disassembleDeviceProgram, ruleText } from "../../oci/devices/disassemble.ts";
 import type { ExplainedDevices, ExplainedHook, ExplainedSeccomp, Explanation } from "./explain.ts";
 import { disassemble } from "./seccomp/disassemble.ts";
 

@@ -10,6 +10,7 @@ import { anyTypeName } from "../../rpc/any.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { type DNSConfig, type PodSandboxConfig, PodSandboxConfigSchema } from "../../rpc/gen/cri_pb.ts";
 import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
+import { basename } from "../../sys/path.ts";
 import { create, fromBinary } from "../../rpc/message.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
@@ -77,7 +78,21 @@ export function podSpec(
     linux: {
       namespaces: [{ type: "network", ...(netnsPath !== "" && { path: netnsPath }) }],
       sysctl: { ...config.linux?.sysctls },
+      ...cgroupOf(config, sandboxId),
     },
+  };
+}
+
+/** Below the pod's cgroup on the host, as engines name those of the container that would stand for it. */
+function cgroupOf(
+  { linux }: PodSandboxConfig,
+  sandboxId: string,
+): Pick<NonNullable<Spec["linux"]>, "cgroupsPath"> {
+  const parent = linux?.cgroupParent ?? "";
+  if (parent === "") return {};
+  const name = basename(parent);
+  return {
+    cgroupsPath: name.endsWith(".slice") ? `${name}:cri-containerd:${sandboxId}` : `${parent}/${sandboxId}`,
   };
 }
 

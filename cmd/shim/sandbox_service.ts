@@ -4,7 +4,7 @@
  * @module
  */
 
-import { packAny, timestamp } from "../../rpc/any.ts";
+import { timestamp } from "../../rpc/any.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { Sandbox } from "../../rpc/gen/sandbox_pb.ts";
 import type { ServiceDefinition } from "../../rpc/ttrpc/server.ts";
@@ -76,8 +76,8 @@ function handlers(shim: Shim): SandboxHandlers {
     },
 
     sandboxMetrics: async ({ sandboxId }) => {
-      const { MetricsSchema } = await import("../../rpc/gen/cgroups_v2_pb.ts");
-      const data = packAny(MetricsSchema, await find(sandboxId).metrics());
+      const { packMetrics } = await import("./stats.ts");
+      const data = await packMetrics(await find(sandboxId).metrics());
       return { metrics: { timestamp: timestamp(), id: sandboxId, data } };
     },
   };

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { packAny } from "../../rpc/any.ts";
 import { Code } from "../../rpc/errors.ts";
-import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
 import { type PodSandboxConfig, PodSandboxConfigSchema } from "../../rpc/gen/cri_pb.ts";
-import { create, fromBinary, type Init } from "../../rpc/message.ts";
+import { create, type Init } from "../../rpc/message.ts";
 import { CreateSandboxRequestSchema } from "../../rpc/gen/sandbox_pb.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
 import { podFiles, podSpec, withPodMounts } from "./pod_spec.ts";
 import { Bench, code } from "./testing/bench.ts";
+import { countersIn } from "./testing/metrics.ts";
 
 const MEMBER = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "s1" };
 
@@ -34,7 +34,7 @@ Deno.test("a pod's life without a container that stands for it", async () => {
   assert.equal((await bench.create("c1")).pid, pid);
   await task.start({ id: "c1" });
   const { metrics } = await sandbox.sandboxMetrics({ sandboxId: "s1" });
-  assert.equal(fromBinary(MetricsSchema, metrics?.data?.value ?? new Uint8Array()).cpu?.usageUsec, 5_000n);
+  assert.equal(countersIn(metrics?.data).cpuMicroseconds, 5_000n);
   host.guest.process("c1").exit(1);
   assert.equal((await task.wait({ id: "c1" })).exitStatus, 1);
   await task.delete({ id: "c1" });
@@ -123,6 +123,10 @@ Deno.test("a pod's configuration becomes the specification that a sandbox is mad
     namespaces: [{ type: "network", path: "/run/netns/x" }],
     sysctl: { "kernel.shmmni": "5" },
   });
+  const cgroupOf = (cgroupParent: string) =>
+    podSpec(request, create(PodSandboxConfigSchema, { linux: { cgroupParent } }), []).linux?.cgroupsPath;
+  assert.equal(cgroupOf("/kubepods/pod1"), "/kubepods/pod1/s1");
+  assert.equal(cgroupOf("/kubepods.slice/kubepods-pod1.slice"), "kubepods-pod1.slice:cri-containerd:s1");
   assert.deepEqual(spec.mounts, [resolv]);
   assert.deepEqual(podFiles(config), [
     {

@@ -12,13 +12,36 @@ import {
   type MemoryStat,
   MemoryStatSchema,
   type Metrics,
+  MetricsSchema,
 } from "../../rpc/gen/cgroups_v2_pb.ts";
+import { packAny } from "../../rpc/any.ts";
+import type { Any } from "../../rpc/gen/google/protobuf/any_pb.ts";
 import type { Init } from "../../rpc/message.ts";
+import { FS_MAGIC, statfs } from "../../sys/statfs.ts";
 
 /** How counters say that there is no limit. */
 const UNLIMITED = 2n ** 64n - 1n;
 
 const NANOSECONDS_PER_MICROSECOND = 1000n;
+
+/** Which version of cgroups a host counts by, as clients decide it; one without cgroups by the newer. */
+export function hostCgroupVersion(): 1 | 2 {
+  try {
+    return statfs("/sys/fs/cgroup").type === FS_MAGIC.tmpfs ? 1 : 2;
+  } catch {
+    return 2;
+  }
+}
+
+/** In the message that clients expect on a host with this version of cgroups. */
+export async function packMetrics(metrics: Init<Metrics>, version = hostCgroupVersion()): Promise<Any> {
+  if (version === 2) return packAny(MetricsSchema, metrics);
+  const [v1, { toVersion1 }] = await Promise.all([
+    import("../../rpc/gen/cgroups_v1_pb.ts"),
+    import("./stats_v1.ts"),
+  ]);
+  return packAny(v1.MetricsSchema, toVersion1(metrics));
+}
 
 /** As cgroup version 2 counts: the guest has no other. */
 export function toMetrics(stats: CgroupStats): Init<Metrics> {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { CgroupStatsSchema } from "../../rpc/gen/agent_pb.ts";
-import { create } from "../../rpc/message.ts";
-import { toMetrics } from "./stats.ts";
+import { type BlkIOEntry, MetricsSchema } from "../../rpc/gen/cgroups_v1_pb.ts";
+import { create, fromBinary } from "../../rpc/message.ts";
+import { packMetrics, toMetrics } from "./stats.ts";
 
 Deno.test("counters become cgroup version 2 metrics, times in microseconds", () => {
   const stats = create(CgroupStatsSchema, {
@@ -65,4 +66,42 @@ Deno.test("counters that are not there stay away", () => {
     io: undefined,
     hugetlb: [],
   });
+});
+
+Deno.test("hosts with cgroups of version 1 are told the same under other names, times in nanoseconds", async () => {
+  const memory = {
+    usage: 100n,
+    usageLimit: 200n,
+    maxUsage: 150n,
+    anon: 1n,
+    file: 2n,
+    inactiveFile: 3n,
+    pgmajfault: 4n,
+  };
+  const metrics = {
+    pids: { current: 3n, limit: 5n },
+    cpu: { usageUsec: 5n, userUsec: 3n, systemUsec: 2n, nrPeriods: 9n, nrThrottled: 8n, throttledUsec: 7n },
+    memory: { ...memory, swapUsage: 6n, kernelStack: 10n, slab: 20n },
+    io: { usage: [{ major: 8n, minor: 1n, rbytes: 1n, wbytes: 2n, rios: 3n, wios: 4n }] },
+    hugetlb: [{ pagesize: "2MB", current: 5n, max: 6n, failcnt: 1n }],
+  };
+  const any = await packMetrics(metrics, 1);
+  assert.equal(any.typeUrl, "io.containerd.cgroups.v1.Metrics");
+  const v1 = fromBinary(MetricsSchema, any.value);
+  assert.deepEqual(v1.cpu?.usage, { total: 5_000n, user: 3_000n, kernel: 2_000n, perCpu: [] });
+  assert.deepEqual(v1.cpu?.throttling, { periods: 9n, throttledPeriods: 8n, throttledTime: 7_000n });
+  assert.deepEqual([v1.pids?.current, v1.pids?.limit], [3n, 5n]);
+  const { usage, kernel, swap, totalRss, rss, totalCache, totalInactiveFile, totalPgMajFault } = v1.memory ??
+    {};
+  assert.deepEqual(usage, { usage: 100n, limit: 200n, max: 150n, failcnt: 0n });
+  assert.deepEqual([kernel?.usage, swap?.usage], [30n, 6n]);
+  assert.deepEqual([totalRss, rss, totalCache, totalInactiveFile, totalPgMajFault], [1n, 1n, 2n, 3n, 4n]);
+  const io = (list: readonly BlkIOEntry[] | undefined) =>
+    list?.map(({ op, major, minor, value }) => [op, major, minor, value]);
+  assert.deepEqual(io(v1.blkio?.ioServiceBytesRecursive), [["Read", 8n, 1n, 1n], ["Write", 8n, 1n, 2n]]);
+  assert.deepEqual(io(v1.blkio?.ioServicedRecursive), [["Read", 8n, 1n, 3n], ["Write", 8n, 1n, 4n]]);
+  assert.deepEqual(v1.hugetlb, [{ pagesize: "2MB", usage: 5n, max: 6n, failcnt: 1n }]);
+  assert.equal((await packMetrics(metrics, 2)).typeUrl, "io.containerd.cgroups.v2.Metrics");
+  const nothing = fromBinary(MetricsSchema, (await packMetrics({}, 1)).value);
+  assert.deepEqual([nothing.cpu, nothing.memory, nothing.blkio], [undefined, undefined, undefined]);
 });

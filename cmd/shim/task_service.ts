@@ -5,9 +5,8 @@
  */
 
 import { parseProcess, parseResources } from "../../oci/validate.ts";
-import { anyTypeName, packAny, timestamp } from "../../rpc/any.ts";
+import { anyTypeName, timestamp } from "../../rpc/any.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
-import { MetricsSchema } from "../../rpc/gen/cgroups_v2_pb.ts";
 import {
   TaskDeleteSchema,
   TaskExecAddedSchema,
@@ -25,7 +24,7 @@ import { clientIo } from "../../sandbox/io_open.ts";
 import type { Process } from "../../sandbox/process.ts";
 import { stateOf, type TaskHandlers, withStatus } from "./answers.ts";
 import type { Shim, ShimContainer } from "./shim.ts";
-import { toMetrics } from "./stats.ts";
+import { packMetrics, toMetrics } from "./stats.ts";
 
 const PROCESS_TYPE = "Process";
 const RESOURCES_TYPE = "LinuxResources";
@@ -104,7 +103,7 @@ function taskHandlers(shim: Shim): TaskHandlers {
     stats: async ({ id }) => {
       const stats = await shim.find(id).container.stats();
       if (stats === undefined) throw new RpcError(Code.NotFound, `container "${id}" has no statistics`);
-      return { stats: packAny(MetricsSchema, toMetrics(stats)) };
+      return { stats: await packMetrics(toMetrics(stats)) };
     },
 
     connect: ({ id }) => {

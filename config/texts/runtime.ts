@@ -28,8 +28,9 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   sandbox_cgroup_only: {
     doc:
       "Put the runtime, the virtual machine and all helpers into a cgroup below the pod's, which then has to " +
-      "allow for what they need. Otherwise they stay where the runtime was started. The host must have cgroups " +
-      "of version 2.",
+      "allow for what they need; what cannot be put there is refused. Otherwise only the threads of virtual CPUs " +
+      "are there, on hosts with cgroups of version 1, and all else is in `/kata_overhead/<sandbox>`, which nothing " +
+      "limits; a host where that cannot be does without.",
     effect: "the cgroup of the processes of a pod on the host, by `linux.cgroupsPath`",
   },
   static_sandbox_resource_mgmt: {

@@ -357,7 +357,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     disable_new_netns: kept('true\ninternetworking_model = "none"'),
     dan_conf: shown('"/x"', "net/dan_network_test.ts", "a file describes"),
     disable_guest_seccomp: { value: "true", policy: { disableSeccomp: true } },
-    sandbox_cgroup_only: shown("true", "sandbox/host_cgroup_test.ts", "its processes are born in it"),
+    sandbox_cgroup_only: shown("true", "sandbox/cgroups/cgroups_test.ts", "its processes are born there"),
     static_sandbox_resource_mgmt: {
       value: "true",
       adds: ["-smp 1,cores=1,threads=1,sockets=1,maxcpus=1", "append: nr_cpus=1", "-m 2048M"],

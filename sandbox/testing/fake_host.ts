@@ -8,6 +8,7 @@ import type { Config } from "../../config/schema.ts";
 import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
 import type { Disk, HostDevice, Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
+import type { SandboxCgroups } from "../cgroups/cgroups.ts";
 import type { Helper, Host } from "../host.ts";
 import { type NetworkOptions, SandboxNetwork } from "../network.ts";
 import type { HostPaths } from "../paths.ts";
@@ -49,6 +50,20 @@ export class FakeHost implements Host, AsyncDisposable {
   #step(name: string): void {
     if (this.failing.has(name)) throw new Error(`${name} fails`);
     this.steps.push(name);
+  }
+
+  /** None: they would be the test's own. */
+  planCgroups(): SandboxCgroups {
+    return {
+      folders: [],
+      hasThreads: false,
+      enter: () => Promise.resolve(),
+      confine: () => {},
+      placeThreads: () => {},
+      bind: () => {},
+      useDevice: () => ({ [Symbol.dispose]: () => {} }),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
   }
 
   /** None: the machine would stay in the namespace of the test. */

@@ -247,9 +247,7 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
     missing: missing.code,
     // pids in the container are its own with both
     processes: table.trim().split("\n").slice(1).map((line) => line.trim().split(/\s+/).slice(-2).join(" ")),
-    metrics: runtime === RUNC
-      ? metricsOfGuest()
-      : metrics.map((name) => name).filter((name) => METRICS.has(name ?? "")),
+    metrics: metrics.filter((name) => METRICS.has(name ?? "")),
     ps,
     pause,
     resume,
@@ -261,19 +259,19 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
   };
 }
 
-/** A host's runc may count by cgroup version 1; the guest always counts by version 2. */
+/** What both tell of cgroups, of version 2 or of version 1 as the host has them. */
 const METRICS = new Set([
   "pids.current",
   "cpu.usage_usec",
   "cpu.user_usec",
   "cpu.system_usec",
+  "cpuacct.usage",
   "memory.usage",
   "memory.usage_limit",
+  "memory.usage_in_bytes",
+  "memory.limit_in_bytes",
+  "memory.stat.cache",
 ]);
-
-function metricsOfGuest(): string[] {
-  return [...METRICS];
-}
 
 async function digest(data: Uint8Array): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(data)));

@@ -6,7 +6,6 @@
 
 import assert from "node:assert/strict";
 import type { Resources } from "../../oci/spec.ts";
-import { readMountinfo } from "../../sys/mountinfo.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, limits, memberOf, POD, startShim } from "./direct_shim.ts";
@@ -156,48 +155,4 @@ Deno.test("memory follows a pod's containers through a virtio-mem device", async
     await pod.remove("large");
     await pod.sees("the guest is as small as before", (seen) => seen.memoryMiB < boot.memoryMiB + 10);
   });
-});
-
-/** Processes on the host that are in a cgroup, by the names of their programs. */
-function membersOf(cgroup: string): string[] {
-  const pids = Deno.readTextFileSync(`${cgroup}/cgroup.procs`).trim().split("\n");
-  return pids.map((pid) => Deno.readTextFileSync(`/proc/${pid}/comm`).trim());
-}
-
-Deno.test("a pod's processes on the host are in its cgroup, which goes with it, also after a crash", async () => {
-  const mount = readMountinfo().find(({ fstype }) => fstype === "cgroup2")?.mountPoint;
-  assert.ok(mount, "no cgroup2 file system is mounted on this machine");
-  const before = await traces();
-  {
-    await using rootfs = await temporaryRootfs();
-    const folder = await Deno.makeTempDir({ prefix: "kata-cgroup-" });
-    await using cleanup = new AsyncDisposableStack();
-    cleanup.defer(() => Deno.remove(folder, { recursive: true }));
-    const configuration = writeConfiguration(folder, { runtime: { sandbox_cgroup_only: true } });
-    for (const crash of [false, true]) {
-      const id = ownId("cgroup");
-      await using shim = await startShim(id, { configuration });
-      const options = { args: ["sleep", "1000"], rootfs: rootfs.path, annotations: POD };
-      const bundle = shim.writeBundle(id, { ...options, cgroupsPath: `/${id}/pod` });
-      await shim.task.create({ id, bundle });
-      await shim.task.start({ id });
-      const members = membersOf(`${mount}/${id}/kata_pod`);
-      for (const name of [/qemu/, /virtiofsd/]) {
-        assert.ok(members.some((each) => name.test(each)), `${members}`);
-      }
-      assert.match(Deno.readTextFileSync(`/proc/${shim.pid}/cgroup`), new RegExp(`/${id}/kata_pod$`, "m"));
-      if (crash) {
-        Deno.kill(shim.pid, "SIGKILL");
-        await shim.run("delete");
-      } else {
-        const ended = shim.task.wait({ id });
-        await shim.task.kill({ id, signal: 9, all: true });
-        await ended;
-        await shim.task.delete({ id });
-        assert.doesNotMatch(Deno.readTextFileSync(`/proc/${shim.pid}/cgroup`), /kata_pod/);
-      }
-      assert.throws(() => Deno.statSync(`${mount}/${id}`), Deno.errors.NotFound);
-    }
-  }
-  assert.deepEqual(await leaksSince(before), []);
 });

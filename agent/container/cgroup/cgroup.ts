@@ -6,7 +6,7 @@ import { killProcess } from "../../../sys/process.ts";
 import { SIGNALS } from "../../../sys/signals.ts";
 import { SpecError } from "../../../oci/check.ts";
 import type { DeviceRule, Resources } from "../../../oci/spec.ts";
-import { DeviceFilter } from "../devices/filter.ts";
+import { DeviceFilter } from "../../../oci/devices/filter.ts";
 import { readText, tryReadText, writeText } from "./files.ts";
 import { resourceWrites } from "./resources.ts";
 import { type CgroupStats, readStats } from "./stats.ts";

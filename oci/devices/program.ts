@@ -5,7 +5,7 @@
  * allows: when nothing is left it is granted, and denied as soon as a rule denies part of what is left.
  */
 
-import { STRUCTS } from "../../../sys/abi/structs.ts";
+import { STRUCTS } from "../../sys/abi/structs.ts";
 import { ANY_ACCESS, type DeviceAccessRule, isAboutEverything } from "./rules.ts";
 
 const CONTEXT = STRUCTS.bpf_cgroup_dev_ctx;

@@ -1,7 +1,7 @@
 /** Which devices a container may use: the rules of a specification, made complete. */
 
-import { SpecError } from "../../../oci/check.ts";
-import type { DeviceRule } from "../../../oci/spec.ts";
+import { SpecError } from "../check.ts";
+import type { DeviceRule } from "../spec.ts";
 
 /** What is done with a device, as bits (linux/bpf.h, BPF_DEVCG_ACC_*). */
 export const ACCESS = { m: 1, r: 2, w: 4 } as const;

@@ -1,10 +1,10 @@
 /** Filters of devices in containers on this machine's kernel, seen by trying what they forbid. */
 
 import assert from "node:assert/strict";
-import type { DeviceRule, Spec } from "../../../oci/spec.ts";
-import { countDevicePrograms } from "../../../sys/bpf.ts";
-import { closeFd, O, openFd } from "../../../sys/fd.ts";
-import { Harness, specOf } from "../testing/harness.ts";
+import type { DeviceRule, Spec } from "../../oci/spec.ts";
+import { countDevicePrograms } from "../../sys/bpf.ts";
+import { closeFd, O, openFd } from "../../sys/fd.ts";
+import { Harness, specOf } from "./testing/harness.ts";
 
 /** Tries to make a node and to read from it; which are there does not matter, only whether it may be tried. */
 function tries(device: string): string {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { SpecError } from "../../../oci/check.ts";
-import type { DeviceRule } from "../../../oci/spec.ts";
-import { loadDeviceProgram } from "../../../sys/bpf.ts";
+import { SpecError } from "../check.ts";
+import type { DeviceRule } from "../spec.ts";
+import { loadDeviceProgram } from "../../sys/bpf.ts";
 import { deviceProgram } from "./program.ts";
 import { ACCESS, allowEverything, type DeviceAccessRule, deviceRules } from "./rules.ts";
 import { type DeviceAccess, isAllowed } from "./testing/interpreter.ts";

@@ -1,16 +1,16 @@
-/** The filter of a container's devices, in the kernel. */
+/** The filter of devices of a cgroup of version 2, in the kernel. */
 
-import { SpecError } from "../../../oci/check.ts";
-import type { DeviceRule } from "../../../oci/spec.ts";
+import { SpecError } from "../check.ts";
+import type { DeviceRule } from "../spec.ts";
 import {
   attachDeviceProgram,
   type BpfProgram,
   detachDeviceProgram,
   loadDeviceProgram,
-} from "../../../sys/bpf.ts";
-import { isErrno } from "../../../sys/errors.ts";
+} from "../../sys/bpf.ts";
+import { isErrno } from "../../sys/errors.ts";
 import { deviceProgram } from "./program.ts";
-import { allowEverything, deviceRules } from "./rules.ts";
+import { allowEverything, type DeviceAccessRule, deviceRules } from "./rules.ts";
 
 const NAME = "kata_devices";
 
@@ -34,12 +34,17 @@ export class DeviceFilter implements Disposable {
   apply(rules: readonly DeviceRule[], path: string): void {
     const complete = deviceRules(rules, path);
     try {
-      if (allowEverything(complete)) this.#detach();
-      else this.#attach(deviceProgram(complete));
+      this.set(complete);
     } catch (error) {
       if (!isErrno(error)) throw error;
       throw new SpecError(path, `cannot be applied: ${error.message}`);
     }
+  }
+
+  /** The same for rules that are complete; what none is about is denied. @throws {SysError} */
+  set(rules: readonly DeviceAccessRule[]): void {
+    if (allowEverything(rules)) this.#detach();
+    else this.#attach(deviceProgram(rules));
   }
 
   #attach(instructions: Uint8Array): void {
