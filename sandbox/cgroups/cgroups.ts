@@ -16,6 +16,7 @@
  */
 
 import { Code, RpcError } from "../../rpc/errors.ts";
+import { dirname } from "../../sys/path.ts";
 import { type Log, reason } from "../log.ts";
 import { cpuNumbers } from "../sizing.ts";
 import { Confinement, type Place, prepareCgroup } from "./confinement.ts";
@@ -90,12 +91,39 @@ export function planCgroups(options: CgroupOptions): SandboxCgroups {
     log.write("info", `cgroups of ${controllers} are left as they are: the runtime was put into "${home}"`);
   }
   const overhead = overheadPath(id);
-  const ofThreads = free.filter(({ controllers }) => controllers.some((name) => OF_THREADS.includes(name)));
-  const threads = version === 1
-    ? ofThreads.map((each) => at(each, path))
-    : free.map((each) => at(each, `${overhead}/${THREADS_FOLDER}`));
-  return new HostCgroups(options, { version, processes: free.map((each) => at(each, overhead)), threads });
+  if (version === 2) {
+    const threads = free.map((each) => at(each, `${overhead}/${THREADS_FOLDER}`));
+    return new HostCgroups(options, { version, processes: free.map((each) => at(each, overhead)), threads });
+  }
+  const processes = free.filter((each) => !isSharedOneByOne(each)).map((each) => at(each, overhead));
+  const threads = free.filter(({ controllers }) => controllers.some((name) => OF_THREADS.includes(name)))
+    .filter((each) => !isSharedOneByOne(each) || hasShare(each.root, dirname(`${each.root}/${path}`)))
+    .map((each) => at(each, path));
+  return new HostCgroups(options, { version, processes, threads });
 }
+
+/**
+ * Whether the runtime has its processors by process, as on hosts without a service manager: a cgroup counts as one
+ * process there, so that all sandboxes together would have no more than one.
+ */
+function isSharedOneByOne({ controllers, root, home }: Hierarchy): boolean {
+  return controllers.includes("cpu") && home === root;
+}
+
+/** Whether somebody has decided about the share of processors of a cgroup, or of one above. */
+function hasShare(root: string, folder: string): boolean {
+  if (folder === root) return false;
+  try {
+    const value = (file: string) => Deno.readTextFileSync(`${folder}/${file}`).trim();
+    if (value("cpu.shares") !== DEFAULT_SHARES || value("cpu.cfs_quota_us") !== "-1") return true;
+  } catch {
+    // nobody has made it, or this kernel has no quota
+  }
+  return hasShare(root, dirname(folder));
+}
+
+/** What a cgroup has of the processors, relative to others, unless somebody says otherwise. */
+const DEFAULT_SHARES = "1024";
 
 interface Places {
   readonly version: 1 | 2;

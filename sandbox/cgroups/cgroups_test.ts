@@ -219,6 +219,29 @@ Deno.test("a supervised process stays where it is, unless all of it shall be in 
   }, shell.pid);
 });
 
+Deno.test("where processes have processors one by one, threads go only where somebody has given the pod a share", () => {
+  const root = Deno.makeTempDirSync({ prefix: "kata-test-" });
+  try {
+    const cpu = { controllers: ["cpu"], root, home: root, isSupervised: false };
+    const hierarchies: Hierarchies = { version: 1, list: [cpu, { ...cpu, controllers: ["cpuset"] }] };
+    const planned = (cgroupsPath: string) =>
+      planCgroups({ ...OPTIONS, cgroupsPath, hierarchies }).folders.length;
+    // the cpuset's two, and that of the processors
+    assert.deepEqual([planned("/a/b/x"), planned("x")], [2, 2]);
+    Deno.mkdirSync(`${root}/a/b`, { recursive: true });
+    const write = (file: string, text: string) => Deno.writeTextFileSync(`${root}/a/${file}`, `${text}\n`);
+    for (const [shares, quota, count] of [["1024", "-1", 2], ["2", "-1", 3], ["1024", "5000", 3]] as const) {
+      write("cpu.shares", shares);
+      write("cpu.cfs_quota_us", quota);
+      assert.equal(planned("/a/b/x"), count, `${shares} ${quota}`);
+    }
+    const grouped: Hierarchies = { version: 1, list: [{ ...cpu, home: `${root}/system.slice` }] };
+    assert.equal(planCgroups({ ...OPTIONS, hierarchies: grouped }).folders.length, 2);
+  } finally {
+    Deno.removeSync(root, { recursive: true });
+  }
+});
+
 Deno.test("cgroups above that others have made are left; those made for sandboxes go with the last", async () => {
   await using one = await spawn({ argv: ["/bin/sleep", "1000"] });
   await using two = await spawn({ argv: ["/bin/sleep", "1000"] });

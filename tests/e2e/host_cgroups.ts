@@ -28,6 +28,32 @@ export function having(...controllers: readonly string[]): Hierarchy[] {
   );
 }
 
+/**
+ * Makes the cgroup of a pod as a node agent does, which gives it a share of the processors. Disposing of it checks that
+ * nothing but it is left, and removes it.
+ */
+export function podCgroup(path: string): Disposable {
+  const folders = HIERARCHIES.map(({ root }) => `${root}/${path}`);
+  for (const { root, controllers } of HIERARCHIES) {
+    const folder = `${root}/${path}`;
+    Deno.mkdirSync(folder);
+    if (controllers.includes("cpu")) Deno.writeTextFileSync(`${folder}/cpu.shares`, "2048");
+    for (const file of controllers.includes("cpuset") ? ["cpuset.cpus", "cpuset.mems"] : []) {
+      Deno.writeTextFileSync(`${folder}/${file}`, Deno.readTextFileSync(`${root}/${file}`));
+    }
+  }
+  return {
+    [Symbol.dispose]: () => {
+      for (const folder of folders) Deno.removeSync(folder);
+    },
+  };
+}
+
+/** Hierarchies in which the overhead has a cgroup: not where processors are shared by process (`sandbox/cgroups/`). */
+export const WITH_OVERHEAD: readonly Hierarchy[] = HIERARCHIES.filter(({ controllers, root, home }) =>
+  !(controllers.includes("cpu") && root === home)
+);
+
 /** Programs in a cgroup, by their names. */
 export function membersOf({ root }: Hierarchy, path: string): string[] {
   const pids = Deno.readTextFileSync(`${root}/${path}/cgroup.procs`).trim().split("\n").filter(Boolean);
