@@ -111,7 +111,7 @@ Deno.test("fish offers the same words, with what they are", async () => {
     folder,
     path,
   );
-  assert.match(described, /^env\tprint what the runtime uses/m);
+  assert.match(described, /^env\tprint the runtime's settings/m);
 });
 
 Deno.test("scripts of other programs get the words one a line", async () => {

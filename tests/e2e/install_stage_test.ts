@@ -122,7 +122,7 @@ Deno.test("what is in the way is named, and nothing is done", async () => {
   const table: [string[], RegExp][] = [
     [
       ["install", "--root", root],
-      /^\/usr\/local\/bin\/kata-runtime: there already, and not from here\. Move it away/,
+      /^\/usr\/local\/bin\/kata-runtime: exists already and was not installed by kata-runtime: move it away/,
     ],
     [["install", "--root", root, "--kernel", "/boot/x"], /^--kernel and --modules belong together/],
     [["install", "--root", root, "--prefix", ""], /^invalid value "" for prefix|^a path must not be empty/],
