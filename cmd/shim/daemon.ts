@@ -44,7 +44,7 @@ export async function serve(flags: ShimFlags): Promise<number> {
     onError: (error) => log.write("warning", reason(error)),
   });
   log.write("info", `serving sandbox "${flags.id}"`);
-  acceptAll(listener, server, log);
+  acceptAll(listener, server, shim, log);
   const swept = connect === undefined ? sweep(flags, log) : undefined;
 
   await shim.exitRequested;
@@ -92,11 +92,17 @@ async function socketOf(flags: ShimFlags, bundle: string): Promise<string | unde
   }
 }
 
-async function acceptAll(listener: Listener, server: TtrpcServer, log: Log): Promise<void> {
+async function acceptAll(listener: Listener, server: TtrpcServer, shim: Shim, log: Log): Promise<void> {
+  let clients = 0;
+  const serve = async (connection: AsyncFd) => {
+    clients++;
+    await server.serve(connection).catch((error) => log.write("debug", reason(error)));
+    if (--clients === 0) shim.endIfForgotten();
+  };
   try {
     while (true) {
       const connection = await listener.accept();
-      if (isOurs(connection)) server.serve(connection).catch((error) => log.write("debug", reason(error)));
+      if (isOurs(connection)) serve(connection);
       else connection.close();
     }
   } catch (error) {

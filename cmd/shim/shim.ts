@@ -23,11 +23,15 @@ import { clientIo } from "../../sandbox/io_open.ts";
 import { type Log, reason } from "../../sandbox/log.ts";
 import { HOST_PATHS, type HostPaths, managementSocketPath } from "../../sandbox/paths.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { Timer } from "../../sys/timer.ts";
 import type { EventPublisher } from "./events.ts";
 import { ExitReports } from "./exit_reports.ts";
 import { groupOf } from "./grouping.ts";
 import { configPathOf } from "./options.ts";
 import type { Pod } from "./pod.ts";
+
+/** How long an engine that died may take to come back for a sandbox that never was, in milliseconds. */
+const FORGOTTEN_MS = 5_000;
 
 /** What a server is made with. */
 export interface ShimOptions {
@@ -41,6 +45,8 @@ export interface ShimOptions {
   readonly paths?: HostPaths;
   /** instead of the configuration's files */
   readonly config?: Config;
+  /** how long a server without containers stays when the client that wanted one has vanished, in milliseconds */
+  readonly forgottenMs?: number;
 }
 
 /** A container, and what is told of it. */
@@ -78,6 +84,8 @@ export class Shim implements AsyncDisposable {
   readonly #exit = Promise.withResolvers<void>();
   #sandbox: Sandbox | undefined;
   #pod: Pod | undefined;
+  #forgotten: Timer | undefined;
+  #isEnding = false;
 
   constructor(options: ShimOptions) {
     this.#options = options;
@@ -143,7 +151,20 @@ export class Shim implements AsyncDisposable {
       return await done;
     } finally {
       this.#creations.delete(id);
+      if (signal.aborted) this.endIfForgotten();
     }
+  }
+
+  /**
+   * The engine has gone, perhaps before there was an answer to what it asked for. It may come back and clean up, but one
+   * that does not know of this sandbox yet never will: a server with nothing to serve ends after a while.
+   */
+  endIfForgotten(): void {
+    if (!this.isEmpty || this.#isEnding) return;
+    this.#forgotten?.cancel();
+    this.#forgotten = new Timer(this.#options.forgottenMs ?? FORGOTTEN_MS, () => {
+      if (this.isEmpty) this.requestExit();
+    });
   }
 
   async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<number> {
@@ -265,6 +286,8 @@ export class Shim implements AsyncDisposable {
 
   /** Ends everything. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    this.#forgotten?.cancel();
     await Promise.all([...this.#creations.keys()].map((id) => this.cancelCreation(id)));
     await this.#endSandbox();
     await Promise.all([...this.#containers.values()].map(({ reports }) => reports.initReported()));

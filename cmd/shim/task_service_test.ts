@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
+import { within } from "../../sandbox/timing.ts";
 import { Bench, code, execSpec } from "./testing/bench.ts";
 import { hostCgroupVersion } from "./stats.ts";
 import { countersIn } from "./testing/metrics.ts";
@@ -293,6 +294,30 @@ Deno.test("a deletion gives up a creation that is under way", async () => {
   assert.equal(await code(bench.task.delete({ id: "c1" })), Code.NotFound);
   assert.equal(await creating, Code.Canceled);
   assert.deepEqual(bench.host.left(), []);
+});
+
+Deno.test("a server ends when its client vanishes while it creates the first container, and only then", async () => {
+  for (const isFirst of [true, false]) {
+    await using bench = new Bench();
+    if (!isFirst) await bench.create();
+    const begun = Promise.withResolvers<void>();
+    bench.host.guest.before.set("createContainer", () => {
+      begun.resolve();
+      return new Promise(() => {});
+    });
+    const member = {
+      "io.kubernetes.cri.container-type": "container",
+      "io.kubernetes.cri.sandbox-id": "c1",
+    };
+    if (!isFirst) bench.writeSpec(testSpec({ annotations: member }));
+    const creating = bench.create(isFirst ? "c1" : "c2").catch(() => {});
+    await begun.promise;
+    bench.vanish();
+    await creating;
+    if (isFirst) await bench.shim.exitRequested;
+    const asked = await within(bench.shim.exitRequested, 100);
+    assert.equal(asked, isFirst);
+  }
 });
 
 Deno.test("a shutdown waits until the last container is gone", async () => {

@@ -126,10 +126,10 @@ async function twice(pod: Pod): Promise<void> {
   assert.deepEqual(creations.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
   const starts = await Promise.allSettled([task.start({ id: "both" }), task.start({ id: "both" })]);
   assert.deepEqual(starts.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
-  // "sleep" is the first process of its namespace and does not hear it
-  await task.kill({ id: "both", signal: 15 });
-  assert.equal((await task.state({ id: "both" })).status, Status.RUNNING);
-  await pod.end("both");
+  // two that ask it to end, and it has no handler for that
+  await Promise.all([task.kill({ id: "both", signal: 15 }), task.kill({ id: "both", signal: 15 })]);
+  assert.equal((await task.wait({ id: "both" })).exitStatus, 137);
+  await task.delete({ id: "both" });
   await pod.run("both", ["sh", "-c", "exit 4"]);
   assert.equal((await task.wait({ id: "both" })).exitStatus, 4);
   await task.delete({ id: "both" });

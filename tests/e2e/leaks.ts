@@ -43,6 +43,11 @@ const PRIVATE_MOUNTS = /^\/run\/(vc|kata-containers)\//;
 /** Programs that sandboxes run, and that run sandboxes. */
 const PROGRAMS = /^(qemu-system-|virtiofsd|vhost-device-vsock|containerd-shim-kata|kata)/;
 
+/** What sandboxes start, by the first letters of their names, and who starts it: also tests, and a helper another. */
+const HELPERS = /^(qemu-system|virtiofsd|vhost-device-v)/;
+const OWNERS =
+  /(^|\/)(containerd-shim-kata-v2|kata(-[a-z]+)?|deno|qemu-system-[^/]*|virtiofsd|vhost-device-vsock)$/;
+
 /** How long the last processes may take to be gone, in milliseconds. */
 const PATIENCE_MS = 10_000;
 
@@ -78,10 +83,18 @@ async function processes(): Promise<string[]> {
   return found;
 }
 
-/** Whether a process descends from this one. */
-async function isOurs(pid: string): Promise<boolean> {
+/**
+ * Whether a process descends from this one. Machines and their helpers get no environment that could tell: they are
+ * whose owner is, and one whose owner has gone is taken for ours.
+ */
+export async function isOurs(pid: string | number): Promise<boolean> {
   const environment = await Deno.readTextFile(`/proc/${pid}/environ`).catch(() => "");
-  return environment.split("\0").includes(`${MARK_NAME}=${MARK}`);
+  if (environment.split("\0").includes(`${MARK_NAME}=${MARK}`)) return true;
+  const status = await Deno.readTextFile(`/proc/${pid}/status`).catch(() => "");
+  if (!HELPERS.test(/^Name:\s+(.*)$/m.exec(status)?.[1] ?? "")) return false;
+  const parent = /^PPid:\s+(\d+)$/m.exec(status)?.[1] ?? "";
+  const line = await Deno.readTextFile(`/proc/${parent}/cmdline`).catch(() => "");
+  return OWNERS.test(line.split("\0")[0] ?? "") ? await isOurs(parent) : true;
 }
 
 async function mounts(): Promise<string[]> {

@@ -70,6 +70,7 @@ export class Bench implements AsyncDisposable {
       host,
       paths: host.paths,
       config: testConfig(),
+      forgottenMs: 1,
     });
     this.#server = new TtrpcServer([...taskServices(this.shim), sandboxService(this.shim)]);
     const [ours, theirs] = streamPair();
@@ -97,6 +98,11 @@ export class Bench implements AsyncDisposable {
 
   create(id = "c1", change: Init<ReturnType<typeof request>> = {}) {
     return this.task.create(request(id, this.host.bundle, change));
+  }
+
+  /** The client goes without a word. */
+  vanish(): void {
+    this.#client.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
