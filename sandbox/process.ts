@@ -11,7 +11,14 @@ import type { GuestProcess } from "./guest_process.ts";
 import { closeIo, type IoSource, type ProcessIo, type StdioNames } from "./io.ts";
 import { type Log, reason } from "./log.ts";
 import { SIGNALS } from "../sys/signals.ts";
+import { Timer } from "../sys/timer.ts";
 import { within } from "./timing.ts";
+
+/**
+ * How long a guest may take to report the end of a process after it was told to kill it, in milliseconds. Clients wait
+ * for that without end, and could never take a pod away whose guest says nothing.
+ */
+const KILL_MS = 60_000;
 
 /** How long after a signal that could not be sent the end of its process may become known, in milliseconds. */
 const LATE_END_MS = 2_000;
@@ -40,6 +47,8 @@ export interface ProcessOptions {
   readonly isInit: boolean;
   /** called with each new state, before anybody who waits learns of it */
   onChange(): Promise<void>;
+  /** default: 60 000 ms */
+  readonly killMs?: number;
   /** awaited before the end of the process is told: what has to be told first */
   beforeExit?(end: { status: number; killed: boolean }): Promise<void>;
 }
@@ -64,6 +73,7 @@ export class Process {
   #size: WindowSize | undefined;
   #inputFinished = false;
   #killed = false;
+  #lastWait: Timer | undefined;
   #ending: Promise<void> | undefined;
 
   constructor(options: ProcessOptions) {
@@ -142,12 +152,24 @@ export class Process {
       throw new RpcError(Code.FailedPrecondition, `cannot signal process "${this.id}" as it is not started`);
     }
     if (ends) this.#killed = true;
+    if (signal === SIGNALS.SIGKILL) this.#waitNotForEver();
     try {
       await this.guest.signal(signal, all);
     } catch (error) {
       // it may end at this moment by itself, or by the guest's end
       if (!ends || !await within(this.exited, LATE_END_MS)) throw error;
     }
+  }
+
+  /** What was killed has ended, whether the guest says so or not; what it still writes is for nobody. */
+  #waitNotForEver(): void {
+    this.#lastWait ??= new Timer(this.#options.killMs ?? KILL_MS, () => {
+      this.#options.log.write(
+        "warning",
+        `the guest does not report the end of "${this.id}", which was killed`,
+      );
+      this.forceExit(KILLED_STATUS).catch((error) => this.#options.log.write("warning", reason(error)));
+    });
   }
 
   /** Sets the terminal's size; before the start it is remembered, without a terminal there is nothing to do. */
@@ -192,6 +214,7 @@ export class Process {
     if (this.#io !== undefined) await closeIo(this.#io);
     await this.#options.beforeExit?.({ status, killed: this.#killed || how === "abandon" });
     const exit = { status, at };
+    this.#lastWait?.cancel();
     this.#state = { kind: "stopped", exit };
     await this.#options.onChange();
     this.#exit.resolve(exit);
