@@ -5,10 +5,20 @@
  */
 
 import type { AgentClient } from "./agent_client.ts";
+import { pause } from "./timing.ts";
 
-/** Asks the agent, one event after the other, until the connection ends. */
+/** How many events are taken without a pause, and the pause that each one costs after that, in milliseconds. */
+const BURST = 32;
+const PAUSE_MS = 1_000;
+
+/**
+ * Asks the agent, one event after the other, until the connection ends.
+ *
+ * A guest can answer at once, without end. What it reports goes to the front end, and from there to others: so the
+ * questions become rare, and a container that is waiting to be told of does not wait twice.
+ */
 export class MemoryWatch {
-  readonly #queue: string[] = [];
+  readonly #queue = new Set<string>();
   readonly #struck = new Map<string, PromiseWithResolvers<void>>();
   #changed = Promise.withResolvers<void>();
   #ended = false;
@@ -23,10 +33,16 @@ export class MemoryWatch {
   }
 
   async #ask(client: AgentClient, isKnown: (id: string) => boolean): Promise<void> {
-    while (true) {
+    const gone = new AbortController();
+    client.closed.finally(() => gone.abort());
+    for (let free = BURST, last = performance.now();;) {
       const { containerId } = await client.agent.getOOMEvent({});
+      const now = performance.now();
+      free = Math.min(free + (now - last) / PAUSE_MS, BURST) - 1;
+      last = now;
+      if (free < 0) await pause(PAUSE_MS, gone.signal);
       if (!isKnown(containerId)) continue;
-      this.#queue.push(containerId);
+      this.#queue.add(containerId);
       this.#changed.resolve();
       this.#entry(containerId).resolve();
     }
@@ -35,7 +51,10 @@ export class MemoryWatch {
   /** Ids of containers, one each time; for one reader. */
   async *events(): AsyncGenerator<string> {
     while (true) {
-      for (let id; (id = this.#queue.shift()) !== undefined;) yield id;
+      for (const id of this.#queue) {
+        this.#queue.delete(id);
+        yield id;
+      }
       if (this.#ended) return;
       await this.#changed.promise;
       this.#changed = Promise.withResolvers();

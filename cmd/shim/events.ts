@@ -38,10 +38,16 @@ export interface PublisherOptions {
   readonly log: Log;
 }
 
+/** An event in the queue. */
+interface Waiting {
+  readonly envelope: Init<Envelope>;
+  readonly about: string | undefined;
+}
+
 /** The queue of events. */
 export class EventPublisher {
   readonly #options: PublisherOptions;
-  readonly #queue: Init<Envelope>[] = [];
+  readonly #queue: Waiting[] = [];
   readonly #closed = new AbortController();
   #client: TtrpcClient | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -56,16 +62,25 @@ export class EventPublisher {
     return this.#options.connect !== undefined;
   }
 
-  /** Puts an event into the queue; it is sent in its turn. */
-  publish<T>(topic: string, schema: Schema<T>, event: Init<T>): void {
+  /**
+   * Puts an event into the queue; it is sent in its turn.
+   *
+   * @param about while one of the same topic about the same thing waits, another one is not put behind it
+   */
+  publish<T>(topic: string, schema: Schema<T>, event: Init<T>, about?: string): void {
     const { log, namespace, connect } = this.#options;
     log.write("debug", `event ${topic}`);
     if (connect === undefined) return;
+    const isSame = (other: Waiting) => other.about === about && other.envelope.topic === topic;
+    if (about !== undefined && this.#queue.some(isSame)) return;
     if (this.#queue.length >= MAX_QUEUE) {
       log.write("error", `event ${topic} is lost: ${MAX_QUEUE} events wait for containerd already`);
       return;
     }
-    this.#queue.push({ timestamp: timestamp(), namespace, topic, event: packAny(schema, event) });
+    this.#queue.push({
+      envelope: { timestamp: timestamp(), namespace, topic, event: packAny(schema, event) },
+      about,
+    });
     if (!this.#isRunning) this.#running = this.#run(connect);
   }
 
@@ -83,9 +98,9 @@ export class EventPublisher {
   async #run(connect: () => Promise<ByteStream>): Promise<void> {
     this.#isRunning = true;
     try {
-      let envelope: Init<Envelope> | undefined;
-      while ((envelope = this.#queue[0]) !== undefined) {
-        await this.#deliver(envelope, connect);
+      let next: Waiting | undefined;
+      while ((next = this.#queue[0]) !== undefined) {
+        await this.#deliver(next.envelope, connect);
         this.#queue.shift();
       }
     } catch (error) {

@@ -78,6 +78,28 @@ Deno.test("events wait for a containerd that is away", async () => {
   events.close();
 });
 
+Deno.test("an event about something of which one waits already is not put behind it", async () => {
+  const containerd = new Containerd();
+  containerd.isUp = false;
+  const events = publisher(containerd);
+  for (const about of ["c1", "c2", "c1", "c1", "c2"]) {
+    events.publish(
+      "/tasks/start",
+      TaskStartSchema,
+      { containerId: about, pid: Number(about.slice(1)) },
+      about,
+    );
+  }
+  publish(events, 3, 3);
+  containerd.isUp = true;
+  assert(await events.flush(5_000));
+  assert.deepEqual(containerd.received, [1, 2, 3, 3].map((pid) => `/tasks/start ${pid}`));
+  events.publish("/tasks/start", TaskStartSchema, { containerId: "c1", pid: 1 }, "c1");
+  assert(await events.flush(5_000));
+  assert.equal(containerd.received.length, 5);
+  events.close();
+});
+
 Deno.test("a containerd that was restarted between two events is found again", async () => {
   const containerd = new Containerd();
   const events = publisher(containerd);

@@ -301,7 +301,7 @@ export class Shim implements AsyncDisposable {
 
   async #watchMemory(sandbox: Sandbox): Promise<void> {
     for await (const containerId of sandbox.outOfMemory()) {
-      this.events.publish("/tasks/oom", TaskOOMSchema, { containerId });
+      this.events.publish("/tasks/oom", TaskOOMSchema, { containerId }, containerId);
       if (!this.events.hasReader) this.#markOutOfMemory(containerId);
     }
   }
