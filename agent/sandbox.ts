@@ -8,6 +8,7 @@ import type { CreateContainerRequest, CreateSandboxRequest, Storage } from "../r
 import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
 import type { DeviceFinder } from "./devices/devices.ts";
+import { removeCopies } from "./copies.ts";
 import { setDns } from "./dns.ts";
 import { sysctlWrites } from "./container/plan/sysctl.ts";
 import { GuestContainer } from "./guest_container.ts";
@@ -205,6 +206,7 @@ export class Sandbox {
     await using undo = new AsyncDisposableStack();
     const resources = undo.use(new DisposableStack());
     const bundle = this.#makeBundle(id, resources);
+    resources.defer(() => removeCopies(this.#options.base, id));
     const { storages, equipped } = await this.#withDevices(spec, request);
     const watched = await this.#withWatched(storages);
     resources.use(this.storages.acquire(watched?.storages ?? storages, id));

@@ -12,6 +12,7 @@ import { dirname } from "../sys/path.ts";
 import type { Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
+import type { CopiedFiles, CopiedFilesOptions } from "./copied_files.ts";
 import { isVfio } from "./devices.ts";
 import { SandboxDisks } from "./disks.ts";
 import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
@@ -90,7 +91,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   await cgroups.enter();
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
-  await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
+  if (policy.sharesFiles) await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
   const plan = planMachine(config, spec);
   const onConsole = (line: string) => log.guestLine(line);
@@ -107,6 +108,11 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   await record.addHelper("vmm", vm.pid);
   cgroups.confine();
   const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
+  const { agent } = client;
+  const files = policy.sharesFiles
+    ? share
+    : taken.use(await copiedFiles({ agent, log, memoryMiB: vm.memoryMiB }));
+  if (!policy.sharesFiles) await files.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   await network.attach({ vm, client });
   await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
     timeoutMs: CALL_TIMEOUT_MS,
@@ -117,7 +123,6 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   await record.update({ state: "running" });
 
   const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
-  const { agent } = client;
   const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
   const isPod = options.isPod ?? false;
   const hostCpus = new HostCpus({
@@ -135,7 +140,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     id,
     vm,
     shareServer,
-    share,
+    share: files,
     client,
     fit,
     swap,
@@ -179,6 +184,11 @@ async function devicesFor(
   if (!cold && !later) return undefined;
   const { SandboxHostDevices } = await import("./host_devices.ts");
   return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
+}
+
+/** Few guests see no files. */
+async function copiedFiles(options: CopiedFilesOptions): Promise<CopiedFiles> {
+  return new (await import("./copied_files.ts")).CopiedFiles(options);
 }
 
 /** Few pods swap, and only they load what it takes. */

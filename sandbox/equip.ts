@@ -66,7 +66,10 @@ export async function equip(
     ? root.path.path
     : await parts.share.addRootfs(bundle.id, root.path.path);
   const mounts: Mount[] = [];
-  for (const plan of plans) mounts.push(await equipMount(bundle.id, plan, parts, storages, taken));
+  for (const plan of plans) {
+    const mount = await equipMount(bundle.id, plan, parts, storages, taken);
+    if (mount !== undefined) mounts.push(mount);
+  }
   return { rootPath, mounts, storages, ...await equipDevices(bundle.spec, parts, taken) };
 }
 
@@ -76,7 +79,7 @@ async function equipMount(
   parts: SandboxParts,
   storages: Init<Storage>[],
   taken: AsyncDisposableStack,
-): Promise<Mount> {
+): Promise<Mount | undefined> {
   switch (plan.kind) {
     case "guest":
       return plan.mount;
@@ -84,6 +87,11 @@ async function equipMount(
       const { kind: _kind, mount, watchable, ...shared } = plan;
       const { destination } = mount;
       const source = await parts.share.addMount(id, { ...shared, destination });
+      if (source === undefined) {
+        const what = `"${destination}" is not in the container`;
+        parts.log.write("warning", `${what}: "${plan.source}" is no file or folder, and cannot be copied`);
+        return undefined;
+      }
       if (!watchable || !parts.policy.sharesFiles) return { ...mount, source };
       const mountPoint = `${await parts.share.addWatchable()}/${basename(source)}`;
       storages.push({ driver: "watchable-bind", source, fstype: "bind", mountPoint });

@@ -28,8 +28,8 @@ export interface Share extends AsyncDisposable {
   readonly exported: string;
   /** @returns where the guest finds it */
   addRootfs(containerId: string, source: string): Promise<string>;
-  /** @returns where the guest finds it */
-  addMount(containerId: string, mount: SharedSource): Promise<string>;
+  /** @returns where the guest finds it; undefined for what no guest can have */
+  addMount(containerId: string, mount: SharedSource): Promise<string | undefined>;
   /** Shows files and folders to the guest, read-only, each by the last part of its path in `sandbox-mounts`. */
   addSandboxMounts(sources: readonly string[]): Promise<void>;
   /** @returns where the guest keeps copies of what containers watch */

@@ -5,7 +5,10 @@ import type { Text } from "./text.ts";
 export const DEVICE_TEXTS = {
   shared_fs: {
     group: "Files of the host in the guest",
-    doc: "How the guest sees files of the host.",
+    doc:
+      'How the guest sees files of the host. With "none" it is sent copies, of at most half of its memory each: what it ' +
+      "changes stays in the guest, and only ConfigMaps, Secrets, projected and downward API volumes follow the host's. " +
+      "Roots of containers have to be on disks of a snapshotter then.",
     effect: "virtiofsd and `-device vhost-user-fs-pci`, or `-fsdev` and `-device virtio-9p-pci`",
   },
   virtio_fs_daemon: {

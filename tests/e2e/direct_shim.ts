@@ -258,12 +258,12 @@ export class DirectShim implements AsyncDisposable {
     return new Deno.Command(program, { args, cwd: bundle, env: this.#env, stdin: "null" }).output();
   }
 
-  /** Makes a FIFO for a stream and reads it to its end. */
-  outputFifo(name: string): { path: string; text: Promise<string> } {
+  /** Makes a FIFO for a stream and reads it to its end. @param onText is told all that has come so far */
+  outputFifo(name: string, onText?: (text: string) => void): { path: string; text: Promise<string> } {
     const path = `${this.folder}/fifo-${name}`;
     mknodAt(AT.FDCWD, path, S.IFIFO | 0o600);
     const reader = new AsyncFd(openFd(path, O.RDONLY | O.NONBLOCK), path);
-    return { path, text: readToEnd(reader) };
+    return { path, text: readToEnd(reader, onText) };
   }
 
   /** Makes a FIFO for a process's input. */
@@ -291,7 +291,7 @@ export class DirectShim implements AsyncDisposable {
 }
 
 /** Reads a FIFO whose writers may not be there yet, until they are gone. */
-async function readToEnd(reader: AsyncFd): Promise<string> {
+async function readToEnd(reader: AsyncFd, onText?: (text: string) => void): Promise<string> {
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(65_536);
   let text = "";
@@ -300,6 +300,7 @@ async function readToEnd(reader: AsyncFd): Promise<string> {
     const count = await reader.read(buffer);
     if (count === 0) break;
     text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    onText?.(text);
   }
   reader.close();
   return text;

@@ -149,6 +149,8 @@ export interface Made {
   readonly rules?: readonly DeviceRule[];
   /** node of the disk with its root */
   readonly disk?: { readonly node: string; readonly fstype: string };
+  /** is told all that it has printed so far */
+  readonly onText?: (text: string) => void;
 }
 
 /** A pod whose containers run a script each. */
@@ -174,7 +176,7 @@ export class Pod {
   }
 
   /** Runs a script to its end; returns what it printed. */
-  async run({ script, mounts, devices, rules, disk }: Made): Promise<string> {
+  async run({ script, mounts, devices, rules, disk, onText }: Made): Promise<string> {
     const { task } = this.#shim;
     const id = `c${this.#count++}-${this.#shim.id}`;
     const bundle = this.#shim.writeBundle(id, {
@@ -185,7 +187,7 @@ export class Pod {
       devices,
       resources: rules && { devices: [...rules] },
     });
-    const stdout = this.#shim.outputFifo(id);
+    const stdout = this.#shim.outputFifo(id, onText);
     const rootfs = disk ? [{ type: disk.fstype, source: disk.node, options: ["noatime"] }] : [];
     await task.create({ id, bundle, rootfs, stdout: stdout.path, stderr: stdout.path });
     const ended = task.wait({ id });
@@ -199,7 +201,7 @@ export class Pod {
 }
 
 export async function withPod(
-  driver: "virtio-blk" | "virtio-scsi",
+  hypervisor: Readonly<Record<string, string | number | boolean>>,
   body: (pod: Pod, bench: Bench, rootfs: string, shim: DirectShim) => Promise<void>,
   prepare: (bench: Bench) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
@@ -207,7 +209,7 @@ export async function withPod(
   {
     await using bench = await Bench.create();
     await using rootfs = await temporaryRootfs();
-    const configuration = writeConfiguration(bench.folder, { hypervisor: { block_device_driver: driver } });
+    const configuration = writeConfiguration(bench.folder, { hypervisor });
     // what is mounted later, a shim does not see on a machine whose mounts are private
     await prepare(bench);
     await using shim = await startShim(ownId("disk"), { configuration });

@@ -18,7 +18,7 @@ const MIB = 1_048_576;
 const WATCH = new URL("watch.c", import.meta.url).pathname;
 
 Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a pod", async (t) => {
-  await withPod("virtio-scsi", async (pod, bench, rootfs, shim) => {
+  await withPod({ block_device_driver: "virtio-scsi" }, async (pod, bench, rootfs, shim) => {
     await t.step("a container's root is on a disk", async () => {
       const node = await bench.loop(await bench.image("root.img", "ext4", rootfs));
       const script = "echo kept > /root/note; grep ' / ' /proc/self/mountinfo; sync";
@@ -146,7 +146,7 @@ Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a p
 });
 
 Deno.test("disks behind PCI bridges, and memory that containers share", async (t) => {
-  await withPod("virtio-blk", async (pod, bench, rootfs) => {
+  await withPod({ block_device_driver: "virtio-blk" }, async (pod, bench, rootfs) => {
     await t.step("a file is a disk, of another file system and read-only", async () => {
       const path = await bench.image("file.img", "xfs");
       const options = ["rbind", "ro", "io.katacontainers.fs-opt.block_device=file"];
