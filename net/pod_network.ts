@@ -229,7 +229,8 @@ export class PodNetwork implements AsyncDisposable {
         `link ${link} is the device ${address} of driver "${driver}", which needs a port: ${keys} must not be "no-port"`,
       );
     }
-    const plan = { address, driver };
+    // the link's own driver may stand above that of the bus, as with virtio
+    const plan = { address, driver: bus.driverOf(address) ?? driver };
     checkDevice(plan, link, bus);
     const device = { address, iommufd: false, memory: bus.memoryOf(address) };
     await this.#save(this.#plans, [...this.#devices, plan]);
