@@ -195,7 +195,8 @@ class Followed {
     const all = await treeSnapshot(this.#source, this.#limits);
     const version = presentVersion(all);
     const entries = all.filter(({ path }) => isWithinVersion(path, version) || !path.startsWith(".."));
-    if (isSameTree(entries, this.#entries)) return;
+    // its container may be gone, and with it the copy
+    if (this.#watcher === undefined || isSameTree(entries, this.#entries)) return;
     const isNew = version !== presentVersion(this.#entries);
     const [first, second] = VERSION_PLACES;
     const old = this.#place;
@@ -203,6 +204,7 @@ class Followed {
     const { agent } = this.#options;
     if (isNew) await this.#clear(place);
     for (const entry of inCopyOrder(entries)) {
+      if (this.#watcher === undefined) return;
       const path = isWithinVersion(entry.path, version) && entry.path !== PRESENT_VERSION
         ? place + entry.path.slice(version.length)
         : entry.path;

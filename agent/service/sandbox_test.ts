@@ -23,6 +23,7 @@ Deno.test("the agent says that it is there, which, and what it can do", async ()
     "overlayfs",
     "scsi",
     "virtio-fs",
+    "watchable-bind",
   ]);
   assert(agentDetails?.deviceHandlers.includes("vfio-pci"));
   assert.equal(memBlockSizeBytes, 0n);
