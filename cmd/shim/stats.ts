@@ -122,7 +122,8 @@ const IO_FIELDS: Readonly<Record<string, "rbytes" | "wbytes" | "rios" | "wios">>
 function ioEntries(entries: readonly BlkioStatsEntry[]): Init<IOEntry>[] {
   const devices = new Map<string, IOEntry>();
   for (const { major, minor, op, value } of entries) {
-    const field = IO_FIELDS[op.toLowerCase()];
+    const name = op.toLowerCase();
+    const field = Object.hasOwn(IO_FIELDS, name) ? IO_FIELDS[name] : undefined;
     if (field === undefined) continue;
     const key = `${major}:${minor}`;
     const device = devices.get(key) ?? { major, minor, rbytes: 0n, wbytes: 0n, rios: 0n, wios: 0n };

@@ -105,3 +105,10 @@ Deno.test("hosts with cgroups of version 1 are told the same under other names, 
   const nothing = fromBinary(MetricsSchema, (await packMetrics({}, 1)).value);
   assert.deepEqual([nothing.cpu, nothing.memory, nothing.blkio], [undefined, undefined, undefined]);
 });
+
+Deno.test("operations that nobody knows are left out, whatever they are called", () => {
+  const entry = (op: string) => ({ major: 8n, minor: 0n, op, value: 1n });
+  const ioServiceBytesRecursive = ["__proto__", "constructor", "toString", "Read", "discard"].map(entry);
+  const { io } = toMetrics(create(CgroupStatsSchema, { blkioStats: { ioServiceBytesRecursive } }));
+  assert.deepEqual(io?.usage, [{ major: 8n, minor: 0n, rbytes: 1n, wbytes: 0n, rios: 0n, wios: 0n }]);
+});

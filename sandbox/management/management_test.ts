@@ -238,6 +238,39 @@ Deno.test("families of an agent that are named like the shim's get another name"
   assert.equal(prefixedFamilies(""), "");
 });
 
+Deno.test("a guest can neither pass its metrics off as the host's nor spoil those", () => {
+  const escape = "\x1b[2J";
+  const text = [
+    "# TYPE kata_shim_threads gauge",
+    "kata_shim_threads 1000",
+    "kata_hypervisor_fds 0",
+    'kata_virtiofsd_io_stat{item="x"} 5',
+    "up 0",
+    "# TYPE kata_guest_a gauge",
+    "# TYPE kata_guest_a counter",
+    "# TYPE kata_guest_b rubbish",
+    "# HELP kata_guest_c bad \\x escape",
+    `# HELP kata_guest_c ${escape}`,
+    `kata_guest_d{item="${escape}"} 1`,
+    'kata_guest_e{item="\\"} 1',
+    'kata_guest_f{item="a\\"b",other="c"} -1.5e+07',
+    "kata_guest_g 1 1700000000000",
+    "kata_guest_h one",
+    "{} 1",
+    "",
+  ].join("\n");
+  assert.deepEqual(prefixedFamilies(text).split("\n"), [
+    "# TYPE kata_agent_kata_shim_threads gauge",
+    "kata_agent_kata_shim_threads 1000",
+    "kata_agent_kata_hypervisor_fds 0",
+    'kata_agent_kata_virtiofsd_io_stat{item="x"} 5',
+    "kata_agent_up 0",
+    "# TYPE kata_guest_a gauge",
+    'kata_guest_f{item="a\\"b",other="c"} -1.5e+07',
+    "",
+  ]);
+});
+
 Deno.test("a tool has consoles in the guest, and those that it leaves open are closed", async () => {
   const calls: string[] = [];
   const closed = Promise.withResolvers<void>();

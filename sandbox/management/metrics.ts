@@ -175,8 +175,31 @@ function hostUsage(pid: number): { cpu: number; memory: number } {
   }
 }
 
-/** Families of an agent that are named as if they were the shim's own get another name. */
+/** A name that is a guest's to use: not one of the shim's, of a helper's, or of what scrapers make up themselves. */
+const GUEST_NAME = /^kata_(?!(?:shim|hypervisor|virtiofsd|monitor)_)/;
+
+/** A title or a value, cut at the name; control characters, and escapes that the format does not have, are neither. */
+// deno-lint-ignore no-control-regex
+const HELP = /^(# HELP )([a-zA-Z_:][a-zA-Z0-9_:]*)( (?:[^\\\x00-\x1f\x7f-\x9f]|\\[\\n])*)$/;
+const TYPE = /^(# TYPE )([a-zA-Z_:][a-zA-Z0-9_:]*)( (?:counter|gauge|histogram|summary|untyped))$/;
+const VALUE =
+  // deno-lint-ignore no-control-regex
+  /^()([a-zA-Z_:][a-zA-Z0-9_:]*)((?:\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\x00-\x1f\x7f-\x9f]|\\[\\"n])*"(?:,|(?=\})))*\})? (?:[-+]?[0-9][0-9.eE+-]*|[-+]?Inf|NaN))$/;
+
+/**
+ * The metrics of a guest, for a text that has the host's as well. A guest may say anything: what is named as if it were
+ * the host's gets another name, and lines that would make the whole text invalid are left out.
+ */
 export function prefixedFamilies(text: string): string {
-  const renamed = text.replace(/^(# (?:HELP|TYPE) )?(?=(?:go|process)_)/gm, "$1kata_agent_");
-  return renamed === "" || renamed.endsWith("\n") ? renamed : `${renamed}\n`;
+  const titles = new Set<string>();
+  const lines = text.split("\n").flatMap((line) => {
+    const [, begin = "", name = "", rest = ""] = HELP.exec(line) ?? TYPE.exec(line) ?? VALUE.exec(line) ?? [];
+    if (name === "") return [];
+    const own = GUEST_NAME.test(name) ? name : `kata_agent_${name}`;
+    const title = `${begin}${own}`;
+    if (begin !== "" && titles.has(title)) return [];
+    titles.add(title);
+    return [`${title}${rest}\n`];
+  });
+  return lines.join("");
 }
