@@ -17,7 +17,15 @@ export function formatLine(time: Date, level: LogLevel, message: string, fields:
 
 /** Quoted where logrus quotes: when anything but plain characters is in it. */
 function quote(text: string, always: boolean): string {
-  return !always && /^[A-Za-z0-9\-._/@^+]+$/.test(text) ? text : JSON.stringify(text);
+  return !always && /^[A-Za-z0-9\-._/@^+]+$/.test(text) ? text : escaped(JSON.stringify(text));
+}
+
+/** What JSON leaves as it is, and a terminal does not: controls above ASCII, and marks that turn text around. */
+const UNSAFE = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** The same text with an escape in place of each character that would do something to a terminal. */
+function escaped(json: string): string {
+  return json.replace(UNSAFE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** The bytes of a line, cut to a length; what is cut is marked. */

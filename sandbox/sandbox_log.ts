@@ -41,6 +41,9 @@ const AGENT_LEVELS: Readonly<Record<string, readonly [file: LogLevel, front: Log
 
 const AGENT_PREFIX = "kata-agent ";
 
+/** Programs that a guest can make write lines, as many as it likes, by misusing its devices. */
+const HELPERS: readonly unknown[] = ["vmm", "virtiofsd"];
+
 /** Where the lines of a sandbox go. */
 export class SandboxLog implements Log, Disposable {
   readonly #front: Log;
@@ -77,23 +80,16 @@ export class SandboxLog implements Log, Disposable {
   }
 
   write(level: LogLevel, message: string, fields: LogFields = {}): void {
-    this.#front.write(level, message, fields);
     this.#toFile(level, message, fields);
+    if (HELPERS.includes(fields.source)) this.#limited(level, message, fields);
+    else this.#front.write(level, message, fields);
   }
 
   /** A line that the guest has written on its console: its kernel's, or its agent's. */
   guestLine(line: string): void {
     const { level, front, message, source } = parseGuestLine(line);
     this.#toFile(level, message, { source });
-    if (!this.#mayPass()) {
-      this.#dropped++;
-      return;
-    }
-    if (this.#dropped > 0) {
-      this.#front.write("warning", `${this.#dropped} lines of the guest were left out here`, { source });
-      this.#dropped = 0;
-    }
-    this.#front.write(front, message, { source });
+    this.#limited(front, message, { source });
   }
 
   /** Lines that come later only go to the front end. */
@@ -103,6 +99,20 @@ export class SandboxLog implements Log, Disposable {
 
   #toFile(level: LogLevel, message: string, fields: LogFields): void {
     this.#file.append(formatLine(new Date(), level, message, { ...this.#fields, ...fields }));
+  }
+
+  /** Tells the front end, as long as there are not too many such lines. */
+  #limited(level: LogLevel, message: string, fields: LogFields): void {
+    if (!this.#mayPass()) {
+      this.#dropped++;
+      return;
+    }
+    if (this.#dropped > 0) {
+      const { source } = fields;
+      this.#front.write("warning", `${this.#dropped} lines of the guest were left out here`, { source });
+      this.#dropped = 0;
+    }
+    this.#front.write(level, message, fields);
   }
 
   #mayPass(): boolean {

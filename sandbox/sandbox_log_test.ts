@@ -77,6 +77,25 @@ Deno.test("a guest that writes without end fills neither the disk nor the front 
   }, () => now);
 });
 
+Deno.test("what a guest makes the monitor say counts as the guest's", async () => {
+  await withLog((log, front, folder) => {
+    for (let i = 0; i < 600; i++) log.write("info", `qemu: bad queue ${i}`, { source: "vmm" });
+    for (let i = 0; i < 10; i++) log.write("debug", "bad request", { source: "virtiofsd" });
+    assert.equal(front.lines.length, 500);
+    assert.match(Deno.readTextFileSync(`${folder}/log`), /bad queue 599/);
+  }, () => 0);
+});
+
+Deno.test("no line does anything to the terminal that shows it", async () => {
+  await withLog((log, _front, folder) => {
+    log.guestLine('\x1b[2J\x9b2J\x7f\u202etxt\u2028\r\n" level=fatal');
+    const text = Deno.readTextFileSync(`${folder}/log`);
+    const shown =
+      'msg="\\u001b[2J\\u009b2J\\u007f\\u202etxt\\u2028\\r\\n\\" level=fatal" sandbox=s1 source=guest\n';
+    assert.equal(text.replace(/^.* level=debug /, ""), shown);
+  });
+});
+
 Deno.test("a line that is too long is cut, and a folder that is gone costs lines only", async () => {
   await withLog((log, _front, folder) => {
     log.write("info", "ü".repeat(10_000));

@@ -18,12 +18,23 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   }
 }
 
-/** Writes to standard output. */
-export function print(text: string): void {
-  writeAll(Deno.stdout, text);
+// deno-lint-ignore no-control-regex
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/**
+ * A text with no control characters but tabs and line ends: much of what commands print comes from guests, who are not
+ * to move the cursor of an operator's terminal, or to type for them.
+ */
+export function printable(text: string): string {
+  return text.replace(CONTROLS, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-/** Writes to standard error. */
+/** Writes to standard output; to a terminal only what is printable. */
+export function print(text: string): void {
+  writeAll(Deno.stdout, Deno.stdout.isTerminal() ? printable(text) : text);
+}
+
+/** Writes to standard error, in the same way. */
 export function printError(text: string): void {
-  writeAll(Deno.stderr, text);
+  writeAll(Deno.stderr, Deno.stderr.isTerminal() ? printable(text) : text);
 }

@@ -14,7 +14,7 @@ const BUFFER_SIZE = 16 * 1024;
 // Colours, cursor movements, titles, and what is left of control characters. Firmware and shells send them.
 const ESCAPES =
   // deno-lint-ignore no-control-regex
-  /\x1b(?:\[[0-9;?]*[ -\/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-~])|[\x00-\x08\x0b-\x1f\x7f]/g;
+  /\x1b(?:\[[0-9;?]*[ -\/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[0-~])|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 const PANIC = /Kernel panic - not syncing: (.*)/;
 

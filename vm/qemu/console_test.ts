@@ -15,7 +15,7 @@ async function feed(text: string): Promise<{ console: GuestConsole; lines: strin
 
 Deno.test("a GuestConsole hands out lines without terminal codes, line ends of any kind, and empty lines", async () => {
   const text =
-    "\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS\r\n\r\n\x1b]0;title\x07[    0.1] \x1b[1;31mred\x1b[0m \r\nlast";
+    "\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS\r\n\r\n\x1b]0;title\x07[    0.1] \x1b[1;31mred\x1b[0m\x9b \r\nlast";
   const { lines } = await feed(text);
   assert.deepEqual(lines, ["SeaBIOS", "[    0.1] red", "last"]);
 });
