@@ -21,6 +21,9 @@ import { type Log, reason } from "./log.ts";
 
 const CHUNK_BYTES = 65_536;
 
+/** How many connections there may be at a time. A guest that never answers keeps what it was given. */
+const MAX_CONNECTIONS = 256;
+
 const LIMIT = { timeoutMs: CALL_TIMEOUT_MS };
 
 /** Which namespace leads to which guest. */
@@ -71,6 +74,11 @@ export class PodLoopback implements Disposable {
     try {
       while (true) {
         const connection = await listener.accept();
+        if (this.#connections.size >= MAX_CONNECTIONS) {
+          this.#log.write("debug", `${MAX_CONNECTIONS} connections to the pod's loopback are open already`);
+          connection.close();
+          continue;
+        }
         this.#connections.add(connection);
         this.#carry(family, connection)
           .catch((error) => this.#log.write("debug", `a connection to the pod's loopback: ${reason(error)}`))
@@ -102,7 +110,7 @@ export class PodLoopback implements Disposable {
       if (count === 0) break;
       await this.#guest.write({ id, data: buffer.slice(0, count) });
     }
-    await this.#guest.write({ id, end: true });
+    await this.#guest.write({ id, end: true }, LIMIT);
   }
 
   async #carryBack(id: number, connection: AsyncFd): Promise<void> {

@@ -7,6 +7,7 @@ import { Rtnetlink } from "../sys/netlink/rtnetlink.ts";
 import { AsyncFd } from "../sys/poll.ts";
 import { shutdownSocket } from "../sys/socket.ts";
 import { syscall } from "../sys/syscall.ts";
+import { delay } from "../sys/timer.ts";
 import { silentLog } from "./log.ts";
 import { PodLoopback } from "./pod_loopback.ts";
 
@@ -62,7 +63,8 @@ async function readAll(fd: AsyncFd): Promise<string> {
   return text;
 }
 
-Deno.test("connections to a pod's loopback are carried into the guest, whatever their port is", async () => {
+/** A namespace whose loopback is up, and its path. */
+async function withLoopback(use: (namespace: number, path: string) => Promise<void>): Promise<void> {
   using namespace = new OwnedFd(newNetworkNamespace());
   const path = `/proc/self/fd/${namespace.fd}`;
   const netlink = new Rtnetlink(path);
@@ -70,19 +72,50 @@ Deno.test("connections to a pod's loopback are carried into the guest, whatever 
   assert(lo);
   await netlink.setLink({ index: lo.index, up: true });
   netlink.close();
-  const guest = new EchoingGuest();
-  const client = { service: () => guest.ports } as unknown as Parameters<
-    typeof PodLoopback.open
-  >[0]["client"];
-  const loopback = PodLoopback.open({ namespace: path, client, log: silentLog });
-  for (const port of [80, 8080]) {
-    const connection = connectInside(namespace.fd, port);
-    await connection.write(new TextEncoder().encode("hello"));
-    shutdownSocket(connection.fd, "write");
-    assert.equal(await readAll(connection), `${port}:hello`);
-    connection.close();
-  }
-  assert.deepEqual(guest.closed, [80, 8080]);
-  loopback[Symbol.dispose]();
-  assert.throws(() => connectInside(namespace.fd, 80), /ECONNREFUSED/);
+  await use(namespace.fd, path);
+}
+
+function open(ports: Ports, namespace: string): PodLoopback {
+  const client = { service: () => ports } as unknown as Parameters<typeof PodLoopback.open>[0]["client"];
+  return PodLoopback.open({ namespace, client, log: silentLog });
+}
+
+Deno.test("connections to a pod's loopback are carried into the guest, whatever their port is", async () => {
+  await withLoopback(async (namespace, path) => {
+    const guest = new EchoingGuest();
+    const loopback = open(guest.ports, path);
+    for (const port of [80, 8080]) {
+      const connection = connectInside(namespace, port);
+      await connection.write(new TextEncoder().encode("hello"));
+      shutdownSocket(connection.fd, "write");
+      assert.equal(await readAll(connection), `${port}:hello`);
+      connection.close();
+    }
+    assert.deepEqual(guest.closed, [80, 8080]);
+    loopback[Symbol.dispose]();
+    assert.throws(() => connectInside(namespace, 80), /ECONNREFUSED/);
+  });
+});
+
+Deno.test("a guest that never answers keeps a number of connections, and no more", async () => {
+  await withLoopback(async (namespace, path) => {
+    let asked = 0;
+    const connect = () => {
+      asked++;
+      return new Promise<never>(() => {});
+    };
+    const loopback = open({ ...new EchoingGuest().ports, connect }, path);
+    const connections: AsyncFd[] = [];
+    for (let i = 0; i < 260; i++) {
+      connections.push(connectInside(namespace, 80));
+      // the listener's queue is shorter
+      if (i % 50 === 0) await delay(1);
+    }
+    const last = connections.at(-1);
+    assert(last);
+    assert.equal(await readAll(last).catch(() => "reset"), "");
+    assert.equal(asked, 256);
+    for (const connection of connections) connection.close();
+    loopback[Symbol.dispose]();
+  });
 });
