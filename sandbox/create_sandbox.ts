@@ -87,8 +87,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   // whatever a release further down could not give back
   taken.defer(() => record.replay());
   taken.use(cgroups);
-  // before anything is started: what this process starts from now on is born where it is itself
-  await cgroups.enter();
+  // that waits for other processors, and is over before anything is started
+  const entered = cgroups.enter();
+  entered.catch(() => {});
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   if (policy.sharesFiles) await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
@@ -99,6 +100,8 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const needs = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user, hostDevices };
   const machine = vmConfig(needs);
   const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
+  // what this process starts from now on is born where it is itself
+  await entered;
   const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
   if (shareServer) taken.use(shareServer);
   if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);

@@ -852,6 +852,14 @@ export const PodSandboxStatsResponseSchema: Schema<PodSandboxStatsResponse> = me
   [1, "stats", PodSandboxStatsSchema],
 ]);
 
+export interface ListPodSandboxStatsResponse {
+  stats: PodSandboxStats[];
+}
+
+export const ListPodSandboxStatsResponseSchema: Schema<ListPodSandboxStatsResponse> = message("runtime.v1.ListPodSandboxStatsResponse", () => [
+  [1, "stats", PodSandboxStatsSchema, "repeated"],
+]);
+
 export interface RuntimeCondition {
   type: string;
   status: boolean;
@@ -918,5 +926,6 @@ export const RuntimeService = service("runtime.v1.RuntimeService", {
   containerStats: unary("ContainerStats", ContainerRequestSchema, ContainerStatsResponseSchema),
   listContainerStats: unary("ListContainerStats", NothingSchema, ListContainerStatsResponseSchema),
   podSandboxStats: unary("PodSandboxStats", PodSandboxRequestSchema, PodSandboxStatsResponseSchema),
+  listPodSandboxStats: unary("ListPodSandboxStats", NothingSchema, ListPodSandboxStatsResponseSchema),
   status: unary("Status", StatusRequestSchema, StatusResponseSchema),
 });

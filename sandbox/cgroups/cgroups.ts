@@ -140,7 +140,7 @@ class HostCgroups implements SandboxCgroups {
   /** where things failed: these are not used any more */
   readonly #without = new Set<Place>();
   #confinement: Confinement;
-  #entered = false;
+  #entering: Promise<void> | undefined;
   #isBound = false;
   #isToldOfCpus = false;
 
@@ -170,8 +170,11 @@ class HostCgroups implements SandboxCgroups {
   }
 
   /** @throws {RpcError} `FAILED_PRECONDITION` with `only`, when one of them cannot be made or entered */
-  async enter(): Promise<void> {
-    this.#entered = true;
+  enter(): Promise<void> {
+    return this.#entering ??= this.#enter();
+  }
+
+  async #enter(): Promise<void> {
     const { version, processes, threads } = this.#places;
     const failed = new Map<Place, unknown>();
     for (const place of [...processes, ...threads]) {
@@ -235,8 +238,9 @@ class HostCgroups implements SandboxCgroups {
 
   /** The owner returns to where it was; others that are left go to a cgroup above. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#entering === undefined) return;
+    await this.#entering.catch(() => {});
     this.#confinement[Symbol.dispose]();
-    if (!this.#entered) return;
     for (const { hierarchy: { home }, folder } of this.#places.processes) {
       if (!processesIn(folder).includes(this.#pid)) continue;
       await moveProcess(home, this.#pid).catch((error) =>

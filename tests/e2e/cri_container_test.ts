@@ -7,19 +7,24 @@
 import assert from "node:assert/strict";
 import { ContainerState } from "../../rpc/gen/cri_pb.ts";
 import { type CriNode, type Pod, startNode } from "./cri/node.ts";
+import { checkPodStats } from "./cri/pod_stats.ts";
 import { until } from "./containerd.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { podCgroup } from "./host_cgroups.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 
 const MIB = 1_048_576n;
 
 Deno.test("the containers of a pod", async (t) => {
   const before = await traces();
   {
+    const cgroup = ownId("containers");
+    using _own = podCgroup(cgroup);
     await using node = await startNode();
     const pod = await node.runPod({
       hostname: "web-0",
       dnsConfig: { servers: ["192.0.2.53"], searches: ["pods.example"], options: ["ndots:5"] },
       linux: {
+        cgroupParent: `/${cgroup}`,
         securityContext: { privileged: true },
         sysctls: { "kernel.shm_rmid_forced": "1", "net.ipv4.ip_local_port_range": "1024 2048" },
       },
@@ -189,6 +194,7 @@ async function limits(node: CriNode, pod: Pod): Promise<void> {
   assert(used > 0n && used < 48n * MIB, String(used));
   const all = (await node.runtime.listContainerStats({})).stats.map(({ attributes }) => attributes?.id);
   assert.deepEqual(all, [id]);
+  await checkPodStats(pod, [id]);
   await node.runtime.removeContainer({ containerId: id });
   const killed = await pod.runToEnd("greedy", "exec tail -c 100000000 /dev/zero", {
     linux: { resources: { memoryLimitInBytes: 16n * MIB } },

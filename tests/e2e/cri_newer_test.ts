@@ -8,7 +8,9 @@ import assert from "node:assert/strict";
 import { newerContainerd } from "../../tools/newer_containerd.ts";
 import { ContainerState, PodSandboxState } from "../../rpc/gen/cri_pb.ts";
 import { type NodeOptions, startNode } from "./cri/node.ts";
-import { leaksSince, traces } from "./leaks.ts";
+import { checkPodStats } from "./cri/pod_stats.ts";
+import { podCgroup } from "./host_cgroups.ts";
+import { leaksSince, ownId, traces } from "./leaks.ts";
 
 /** The ways of creating pods that there are to try, by the options of a node. */
 async function ways(): Promise<NodeOptions[]> {
@@ -30,8 +32,10 @@ Deno.test("the newest containerd that there is runs pods, and finds them again",
 });
 
 async function tryOut(options: NodeOptions): Promise<void> {
+  const cgroup = ownId(`newer${options.sandboxer ?? ""}`);
+  using _own = podCgroup(cgroup);
   await using node = await startNode(options);
-  const pod = await node.runPod();
+  const pod = await node.runPod({ linux: { cgroupParent: `/${cgroup}` } });
   const [first, second] = [
     await pod.run("first", "echo up; sleep 1000"),
     await pod.run("second", "sleep 1000"),
@@ -48,6 +52,7 @@ async function tryOut(options: NodeOptions): Promise<void> {
   assert.equal((await pod.exec(second, "exit 4")).code, 4);
   const { stats } = await node.runtime.containerStats({ containerId: first });
   assert(Number(stats?.memory?.workingSetBytes?.value) > 0);
+  await checkPodStats(pod, [first, second]);
   assert.deepEqual(await pod.runToEnd("third", "echo out; exit 5"), {
     output: "out\n",
     code: 5,
