@@ -1,5 +1,5 @@
 /**
- * A pod's network as the guest's agent is told of it.
+ * A pod's network in the form in which it is sent to the guest's agent.
  *
  * @module
  */
@@ -38,7 +38,8 @@ export function guestInterface({ link, addresses }: PodLink, pciPath: string): I
 /**
  * Routes of several links, in the order of the links and of the kernel.
  *
- * The agent knows no priorities, and of several routes to the same destination would keep the last: the best one is left.
+ * The agent knows no priorities, and of several routes to the same destination would keep the last: the best one is
+ * left.
  */
 export function guestRoutes(links: readonly PodLink[]): Init<WireRoute>[] {
   const best = new Map<string, { route: Route; device: string }>();
@@ -48,7 +49,7 @@ export function guestRoutes(links: readonly PodLink[]): Init<WireRoute>[] {
       const known = best.get(key);
       if (known === undefined) best.set(key, { route, device: link.name });
       else if ((route.priority ?? 0) < (known.route.priority ?? 0)) {
-        // not in the other's place: what it needs may stand behind that
+        // appended, not put in the other's place: routes that it needs may come after that one
         best.delete(key);
         best.set(key, { route, device: link.name });
       }

@@ -1,5 +1,5 @@
 /**
- * What a guest has been told of its pod's network, so that it can be told what is gone.
+ * What a guest was sent of its pod's network, so that removals can be sent, too.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import type { Init } from "../rpc/message.ts";
 import type { PodLink } from "./scan.ts";
 
 /**
- * Compares what there is with what the guest knows. What is told counts as known when the telling has succeeded, so that
- * after a failure it is told again.
+ * Compares what there is with what the guest knows. What is told counts as known when the telling has succeeded, so
+ * that after a failure it is told again.
  */
 export class ToldNetwork {
   /** by the link's index */

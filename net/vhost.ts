@@ -3,7 +3,7 @@ import { O, openFd, OwnedFd } from "../sys/fd.ts";
 
 const VHOST_NET = "/dev/vhost-net";
 
-/** Opens the host's kernel's way to move packets, once per queue. The host has it, or not: none then. Both work. */
+/** Opens vhost-net once per queue; returns none if the host does not have it, and QEMU moves the packets itself. */
 export function openVhost(count: number): OwnedFd[] {
   using taken = new DisposableStack();
   const fds: OwnedFd[] = [];

@@ -242,7 +242,7 @@ async function indexOf(netlink: Rtnetlink, name: string): Promise<number> {
   return link.index;
 }
 
-/** Nobody shall speak on it but the guest. */
+/** Only the guest may send on it. */
 async function withoutAddress(netlink: Rtnetlink, index: number): Promise<void> {
   // a kernel without IPv6 has nothing to be told
   await netlink.setLink({ index, linkLocal: false }).catch((error) =>

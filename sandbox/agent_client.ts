@@ -1,6 +1,6 @@
 /**
- * The connection to the agent in the guest: made with patience, typed, with a time limit on every call that has to
- * end.
+ * The connection to the agent in the guest: retried until the guest has booted, typed, with a time limit on every call
+ * that has to end.
  *
  * @module
  */
@@ -34,9 +34,9 @@ export interface AgentAddress {
 
 /** How to connect. */
 export interface ConnectOptions {
-  /** all tries together, in milliseconds */
+  /** for all attempts together, in milliseconds */
   readonly dialTimeoutMs: number;
-  /** gives up early; its reason becomes the error */
+  /** aborts; its reason becomes the error */
   readonly signal: AbortSignal;
   readonly log: Log;
 }
@@ -59,7 +59,7 @@ export class AgentClient {
   }
 
   /**
-   * Tries until an agent answers a liveness check: this is also the wait for the guest's boot.
+   * Retries until the agent answers a health check; this is also the wait for the guest's boot.
    *
    * @throws {RpcError} `DEADLINE_EXCEEDED` when it never answers
    * @throws the signal's reason
@@ -102,10 +102,10 @@ export class AgentClient {
   }
 }
 
-/** Calls that stream output: they last as long as nobody writes, which says nothing about the agent. */
+/** Calls that stream output: they block until something is written, so they have no time limit. */
 const NOT_MEASURED = ["readStdout", "readStderr", "read"];
 
-/** Typed calls that are measured; one that took too long says which it was, and how long it had. */
+/** Typed calls whose durations are recorded; a timeout error names the call and its limit. */
 function observed<M extends Methods>(
   service: Service<M>,
   client: TtrpcClient,

@@ -1,5 +1,5 @@
 /**
- * What the agent is told on the guest kernel's command line.
+ * The agent's settings on the guest kernel's command line.
  *
  * @module
  */

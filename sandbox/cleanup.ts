@@ -1,7 +1,7 @@
 /**
  * Undoes, from a fresh process, what a sandbox's dead owner left behind.
  *
- * Every step tolerates that it was done before, or never had to be: the owner may have died at any moment.
+ * Every step is idempotent and may have nothing to do: the owner may have died at any moment.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { SavedHooks, SavedSandbox } from "./state.ts";
 import { readState, type Reclaimed, StateFile } from "./state_file.ts";
 import { delay } from "../sys/timer.ts";
 
-/** How long a killed process may take to be gone, in milliseconds; uninterruptible sleep is the only thing that takes long. */
+/** How long a killed process may take to end, in milliseconds; only uninterruptible sleep takes long. */
 const DEATH_TIMEOUT_MS = 3_000;
 const POLL_MS = 10;
 
@@ -35,9 +35,9 @@ export async function replay(saved: SavedSandbox, log: Log): Promise<void> {
 }
 
 /**
- * Ends a sandbox for good, whatever state it is in: its owner first, if that is still alive, then all the rest.
+ * Removes a sandbox in whatever state it is: first its owner, if still alive, then everything else.
  *
- * @param bundle whose sandbox is meant: another client's with the same id is left alone
+ * @param bundle of the sandbox's client: another client's sandbox with the same id is left alone
  * @returns what was saved about it, `undefined` if there was nothing
  * @throws {Error} the owner cannot be killed
  */
@@ -53,7 +53,7 @@ export async function destroySandbox(
   }
   let taken = await StateFile.reclaim(paths.state, id);
   if (taken === "alive") {
-    // somebody is just beginning with it: not what is to be ended
+    // another process is just creating it: not the sandbox to remove
     if (known === undefined) return undefined;
     if (known.bootId === bootId()) await killAll([known.owner], log);
     taken = await reclaimSoon(paths, id);
@@ -67,7 +67,7 @@ export async function destroySandbox(
 }
 
 /**
- * Undoes what every dead owner on this host has left: nobody else comes back for a sandbox with a name of its own.
+ * Cleans up after every dead owner on this host: no other process returns to a sandbox with an id of its own.
  *
  * @returns what was saved of them
  */
@@ -75,7 +75,7 @@ export async function sweepDeadSandboxes(paths: HostPaths, log: Log): Promise<Sa
   const swept: SavedSandbox[] = [];
   for (const id of listNames(paths.state)) {
     const known = await readState(`${paths.state}/${id}`);
-    // a folder without a saved state is one that is being made at this moment
+    // a folder without a saved state is being created at this moment
     if (known === undefined || (known.bootId === bootId() && isAlive(known.owner))) continue;
     const taken = await StateFile.reclaim(paths.state, id);
     if (taken === undefined || taken === "alive") continue;
@@ -141,7 +141,7 @@ async function gone(processes: readonly ProcessIdentity[], timeoutMs: number): P
   return true;
 }
 
-/** Takes a folder away, whatever is mounted below it; what cannot be removed is told, and left. */
+/** Removes a folder and whatever is mounted below it; what cannot be removed is logged and left. */
 function removeFolder(folder: string, log: Log): void {
   attempt(() => {
     detachBelow(folder);
@@ -178,7 +178,7 @@ async function releaseNetwork(network: SavedNetwork, log: Log): Promise<void> {
   }
 }
 
-/** Clean-up goes on after a failure: the rest can still be given back. */
+/** Cleanup continues after a failure: the rest can still be released. */
 function attempt(step: () => void, log: Log): void {
   try {
     step();

@@ -1,5 +1,5 @@
 /**
- * A container of a sandbox: its first process, the ones executed in it, and what the host holds for it.
+ * A container of a sandbox: its init process, its execs, and the resources that the host holds for it.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import { within } from "./timing.ts";
 /** How long execs may take to be reported after their container's init, in milliseconds. */
 const EXEC_END_MS = 15_000;
 
-/** How long the word that a kill was for memory may come after the kill, in milliseconds. */
+/** How long after a kill the report that it was for lack of memory may arrive, in milliseconds. */
 const MEMORY_EVENT_MS = 500;
 
 /** Where a container is in its life. */
@@ -38,18 +38,18 @@ export interface ContainerContext {
   /** writes the saved state */
   save(): Promise<void>;
   /**
-   * Makes the machine large enough for what a container may use from now on.
+   * Resizes the machine for a container's new limits.
    *
-   * @returns the part of it that changes, as the guest is told of it
+   * @returns the changed limits, as they are sent to the guest
    */
   makeRoom(id: string, resources: Resources, change: Resources): Promise<Resources>;
-  /** sees to it that the guest is as the host is, before the first program of a container runs */
+  /** brings the guest's network up to date before the first program of a container runs */
   starting(id: string): Promise<void>;
   /** the container is gone: its id is free */
   forget(id: string): void;
 }
 
-/** How to make a container known that exists in the guest. */
+/** The parts of a container that exists in the guest. */
 export interface ContainerOptions {
   readonly id: string;
   readonly bundle: string;
@@ -72,7 +72,7 @@ export interface ExecOptions {
   readonly io: IoSource;
 }
 
-/** A process executed in a container, and how it is begun. */
+/** An exec, and how it is started. */
 export class Exec {
   readonly process: Process;
   readonly #container: Container;
@@ -267,7 +267,7 @@ export class Container {
     return exit;
   }
 
-  /** Takes the container away from the guest and the host; its exit is not needed for that. */
+  /** Removes the container from the guest and the host, without waiting for its exit. */
   async release(): Promise<void> {
     if (!this.#context.isLost()) {
       await this.#guest.remove().catch((error) => {
@@ -279,7 +279,7 @@ export class Container {
     await this.#hooks?.stopped();
   }
 
-  /** Ends every process here, without the guest's word. */
+  /** Marks every process as ended, without an answer of the guest. */
   async forceExit(status: number): Promise<void> {
     const execs = [...this.#execs.values()].filter(({ process }) => process.state.kind !== "created");
     await Promise.all(execs.map(({ process }) => process.forceExit(status)));
@@ -297,7 +297,7 @@ export class Container {
     );
   }
 
-  /** The kernel kills with the same signal as everybody; that it was for memory is told before the end. */
+  /** An out-of-memory kill uses SIGKILL like any other; that it was one is reported before the end. */
   async #tellOfMemory({ status, killed }: { status: number; killed: boolean }): Promise<void> {
     if (status !== KILLED_STATUS || killed || this.#context.isLost()) return;
     await within(this.#context.outOfMemory(this.id), MEMORY_EVENT_MS);

@@ -13,16 +13,16 @@ import { within } from "./timing.ts";
 
 /** The guest's ends of one process's streams. */
 export interface GuestStreams {
-  /** Waits for output; empty at its end. */
+  /** Waits for output; empty at end of file. */
   readOutput(which: "stdout" | "stderr"): Promise<Uint8Array>;
   /** Resolves when the process's pipe has taken all of it. */
   writeInput(data: Uint8Array): Promise<void>;
   closeInput(): Promise<void>;
-  /** Resolves when the guest has worked off everything that came before. */
+  /** Resolves when the guest has processed everything sent before. */
   roundTrip(): Promise<void>;
 }
 
-/** How long output may be silent after an exec's end until whoever still holds the stream is no longer heard, in ms. */
+/** After an exec has ended: how long its output may be silent before processes that still hold it are ignored, in ms. */
 const SILENCE_MS = 2_000;
 
 /** How long a client that had the process killed may refuse to read the rest of its output, in milliseconds. */
@@ -73,7 +73,7 @@ export class StreamCopier {
     await closeIo(this.#io);
   }
 
-  /** Gives up what is under way and closes the host's ends. */
+  /** Cancels what is in flight and closes the host's ends. */
   async abandon(): Promise<void> {
     for (const output of this.#outputs) output.abandon();
     await closeIo(this.#io);

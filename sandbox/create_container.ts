@@ -32,7 +32,7 @@ interface CheckedWith {
 }
 
 /**
- * What can be known to be wrong with a container before there is a machine for it.
+ * Validates a container before there is a machine for it.
  *
  * @returns what becomes of its mounts
  * @throws {RpcError} `INVALID_ARGUMENT`
@@ -94,7 +94,7 @@ export async function createContainer(
 }
 
 /**
- * Makes the container known that stands for a pod: nothing of it is in the guest.
+ * Registers the pause container of a pod: nothing of it exists in the guest.
  *
  * @throws {Error} its streams cannot be opened, or a hook fails
  */

@@ -48,7 +48,7 @@ export interface CreateSandboxOptions {
   readonly config: Config;
   /** the bundle of that container, by which a clean-up knows what is its own (default: none) */
   readonly bundle?: string;
-  /** whether the container with the sandbox's id only stands for a pod (default false) */
+  /** whether the container with the sandbox's id is the pod's pause container (default false) */
   readonly isPod?: boolean;
   readonly log: Log;
   /** how long calls of the front end took, for the sandbox's metrics */
@@ -61,7 +61,7 @@ export interface CreateSandboxOptions {
   readonly host?: Host;
 }
 
-/** How long after the shared folder's server a dying machine may be noticed, in milliseconds. */
+/** When virtiofsd ends: how long to wait for the machine's end, which would be the cause, in milliseconds. */
 const MACHINE_END_MS = 1_000;
 
 /**
@@ -84,7 +84,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const bundle = options.bundle ?? "";
   const record = taken.use(await SavedRecord.open(paths, { id, bundle }, saved, front));
   const log = taken.use(SandboxLog.open(front, `${paths.state}/${id}`, { sandbox: id }));
-  // whatever a release further down could not give back
+  // whatever the releases further down could not undo
   taken.defer(() => record.replay());
   taken.use(cgroups);
   // that waits for other processors, and is over before anything is started
@@ -205,7 +205,7 @@ function planCgroups({ id, spec, config }: CreateSandboxOptions, host: Host, log
   return host.planCgroups({ id, cgroupsPath: spec.linux?.cgroupsPath, only, log });
 }
 
-/** Port forwarding is not worth failing for. */
+/** A failure of port forwarding does not fail the sandbox. */
 async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableStack): Promise<void> {
   try {
     const { PodLoopback } = await import("./pod_loopback.ts");
@@ -249,7 +249,7 @@ async function connect(
   }
 }
 
-/** Lines of the guest's console that an error carries. */
+/** Number of console lines in an error message. */
 const CONSOLE_LINES = 20;
 
 /** What the guest's kernel had to say last. */

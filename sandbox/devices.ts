@@ -1,5 +1,5 @@
 /**
- * What becomes of the devices of a container's spec: disks are plugged into its machine, other nodes are made in the
+ * How each device of a container's spec is handled: disks are plugged into its machine, other nodes are created in the
  * guest.
  *
  * @module
@@ -23,11 +23,11 @@ export interface DevicePlan {
   /** nodes that the guest makes; those of disks get their numbers there */
   readonly nodes: readonly Device[];
   readonly disks: readonly DeviceDisk[];
-  /** what the container does not get, each with the reason */
+  /** devices that the container does not get, each with the reason */
   readonly dropped: readonly string[];
 }
 
-/** What has to be known of the host's disks. */
+/** Facts about the host's disks. */
 export interface DiskHost {
   /** the disk's node; `undefined` = there is no such disk */
   nodeOf(major: number, minor: number): string | undefined;

@@ -1,5 +1,5 @@
 /**
- * Everything of the host that a container finds in the guest: its root file system, its mounts, its disks.
+ * Makes everything of the host that a container uses available in the guest: root file system, mounts, disks.
  *
  * @module
  */
@@ -47,10 +47,10 @@ export interface Equipment {
 }
 
 /**
- * Brings all of it into the guest's reach.
+ * Makes all of it available in the guest.
  *
  * @param taken gives it back
- * @throws {Error} a sentence that names what cannot be had
+ * @throws {Error} names the device, mount or rootfs that cannot be used
  */
 export async function equip(
   bundle: Bundle,
@@ -117,7 +117,7 @@ async function equipMount(
   }
 }
 
-/** A disk is mounted once, whoever uses it: the place is named after its address in the guest. */
+/** A disk is mounted once, however many containers use it: the mount point is named after its address in the guest. */
 async function equipDisk(
   plan: DiskPlan,
   parts: SandboxParts,

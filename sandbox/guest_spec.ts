@@ -1,5 +1,5 @@
 /**
- * The spec that goes to the guest: the client's, without what only means something on the host.
+ * The spec that goes to the guest: the client's, without the fields that only make sense on the host.
  *
  * @module
  */

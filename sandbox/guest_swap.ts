@@ -1,5 +1,5 @@
 /**
- * Swap space of a guest, for containers that ask for it by their swappiness.
+ * Swap space of a guest, for containers with a swappiness.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What the guest would be told of a bundle, without a sandbox: for `kata-runtime explain`.
+ * The specification that a guest would get for a bundle, without a sandbox: for `kata-runtime explain`.
  *
  * @module
  */

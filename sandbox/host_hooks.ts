@@ -1,6 +1,6 @@
 /**
- * Hooks of a container that run on the host, in the network namespace of its pod. The process that they are told of is
- * the virtual machine: it stands for all that runs in it.
+ * Hooks of a container that run on the host, in the network namespace of its pod. The pid in their container state is
+ * that of the virtual machine.
  *
  * @module
  */
@@ -77,7 +77,7 @@ export class HostHooks {
     this.#namespace?.close();
   }
 
-  /** What is left to do if this process dies. */
+  /** The hooks that remain to be run if this process dies. */
   #owed(): SavedHooks {
     const { id, bundle, spec, network } = this.#container;
     const { ociVersion, annotations, hooks } = spec;

@@ -1,8 +1,8 @@
 /**
- * FIFOs that a containerd client made for a process's streams.
+ * FIFOs that a containerd client created for a process's streams.
  *
  * The client may go and come back (a restarted containerd, a detached terminal), so the other end of each FIFO is
- * held open here as well: its going is then neither an end of input nor a broken pipe. Only `CloseIO` ends the
+ * held open here as well: its disappearing is then neither an end of input nor a broken pipe. Only `CloseIO` ends the
  * input, and only the end of the process makes a missing reader an error.
  *
  * @module

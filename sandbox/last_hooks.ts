@@ -1,5 +1,5 @@
 /**
- * Hooks that a dead owner of a sandbox still owed its containers, run from a fresh process.
+ * Pending `poststop` hooks of a sandbox whose owner died, run from a fresh process.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { isFolder } from "../sys/exists.ts";
 import type { Log } from "./log.ts";
 import type { SavedHooks } from "./state.ts";
 
-/** How long one that has no limit of its own may take, in seconds: whoever cleans up must come to an end. */
+/** Time limit of a hook without a timeout of its own, in seconds: a cleanup must end. */
 const LIMIT_S = 10;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The sandboxes of this host, as their saved states and `/proc` tell.
+ * The sandboxes of this host, read from their saved states and `/proc`.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { readState } from "./state_file.ts";
 /** A sandbox as it is listed. */
 export interface ListedSandbox {
   readonly id: string;
-  /** "dead" if its owner is gone: what it left is cleared up by whoever deletes it */
+  /** "dead" if its owner is gone and its resources have not been cleaned up yet */
   readonly state: SavedSandbox["state"] | "dead";
   /** Of the virtual machine; 0 if there is none. */
   readonly pid: number;
@@ -69,8 +69,8 @@ export function checkSandboxId(id: string): void {
 }
 
 /**
- * The sandbox that a user means: its id, or the beginning of no other's. What is no beginning of any is returned as it
- * is, for whoever knows of sandboxes of other runtimes.
+ * The sandbox that a user means, by its id or a unique beginning of it. A text that matches none is returned unchanged:
+ * sandboxes of other runtimes are not listed here.
  *
  * @throws {SandboxIdError} it is no id, or the beginning of several
  */

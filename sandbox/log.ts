@@ -15,7 +15,7 @@ export interface Log {
   write(level: LogLevel, message: string, fields?: LogFields): void;
 }
 
-/** A log that forgets everything. */
+/** A log that discards everything. */
 export const silentLog: Log = { write: () => {} };
 
 /** The same log with fields added to every line. */

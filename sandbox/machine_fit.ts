@@ -1,6 +1,6 @@
 /**
- * Keeps a machine as large as its containers need it: processors and memory are plugged in before a container needs
- * them, and out when it has gone.
+ * Keeps a machine as large as its containers need: processors and memory are plugged in before a container starts, and
+ * unplugged when it has been removed.
  *
  * @module
  */

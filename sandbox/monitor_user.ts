@@ -1,5 +1,5 @@
 /**
- * A user of its own for each machine's monitor, so that whoever breaks out of a guest is nobody on the host.
+ * A separate user for each machine's VMM, so that an escape from a guest has no privileges on the host.
  *
  * The user is a number without an entry in `/etc/passwd`: nobody can log in as it, and nothing has to be removed.
  *

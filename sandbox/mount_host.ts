@@ -1,5 +1,5 @@
 /**
- * What has to be looked at on the host to say what becomes of a mount.
+ * Facts about the host that decide how a mount is handled.
  *
  * @module
  */

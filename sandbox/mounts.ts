@@ -1,6 +1,5 @@
 /**
- * What becomes of the mounts of a container's spec: which of them the guest makes by itself, which come from the
- * host's files, and which are disks.
+ * How each mount of a container's spec is handled: made by the guest itself, shared from the host's files, or a disk.
  *
  * @module
  */

@@ -36,7 +36,7 @@ export interface NetworkOptions {
   save(network: SavedNetwork): Promise<void>;
 }
 
-/** Who learns of the network. */
+/** Where changes of the network are sent. */
 export interface NetworkTarget {
   readonly vm: Pick<Vm, "nics">;
   readonly client: Pick<AgentClient, "agent">;
@@ -151,7 +151,7 @@ export class SandboxNetwork implements AsyncDisposable {
   }
 
   /**
-   * Tells the guest of its network. From now on links that come, change and go do so in the guest as well.
+   * Configures the guest's network. From now on, links that are added, changed or removed are updated in the guest.
    *
    * @throws {RpcError} what the guest says
    */
@@ -165,7 +165,7 @@ export class SandboxNetwork implements AsyncDisposable {
   }
 
   /**
-   * Looks at the namespace now: whoever sets a pod's network up between creation and start expects it to be there.
+   * Scans the namespace now: engines that set up a pod's network between create and start expect it in the guest.
    *
    * @throws {RpcError} a link cannot be joined, or the guest refuses what it is told
    */
@@ -192,7 +192,7 @@ export class SandboxNetwork implements AsyncDisposable {
     if (pod) this.#told?.forget(pod);
   }
 
-  /** As the pod runs, a link that cannot be joined is logged, and the pod goes on without it. */
+  /** While the pod runs, a link that cannot be connected is logged, and the pod goes on without it. */
   #inTurn(action: () => Promise<void>): Promise<void> {
     const turn = this.#last.then(action);
     this.#last = turn.catch(() => {});
@@ -244,7 +244,7 @@ export class SandboxNetwork implements AsyncDisposable {
       endpoint.pod,
       paths.get(endpoint) ?? "",
     ]);
-    // what went may have been the best way to a place that others lead to as well
+    // a removed route may have been the best of several to its destination
     if (news.length + removed.length > 0) await this.#tell(news);
   }
 

@@ -14,7 +14,7 @@ import { KILLED_STATUS } from "./exit.ts";
 import type { GuestContainer, GuestExec } from "./guest_container.ts";
 import type { GuestProcess } from "./guest_process.ts";
 
-/** Signals that a program which waits to be ended takes for that, with exit status 0. */
+/** Signals that end the pause program with exit status 0. */
 const ENDING: ReadonlySet<number> = new Set([SIGNALS.SIGINT, SIGNALS.SIGTERM]);
 
 const NO_OUTPUT = new Uint8Array();

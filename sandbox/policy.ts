@@ -1,5 +1,5 @@
 /**
- * What the configuration says about a sandbox's containers and its patience, in the units that are used.
+ * Settings of a sandbox and its containers from the configuration: time limits and switches, in the units used here.
  *
  * @module
  */

@@ -45,7 +45,7 @@ export interface ProcessOptions {
   readonly log: Log;
   /** whether its end is the end of every process that could hold its output open */
   readonly isInit: boolean;
-  /** called with each new state, before anybody who waits learns of it */
+  /** called with each new state, before waiters are notified */
   onChange(): Promise<void>;
   /** default: 60 000 ms */
   readonly killMs?: number;
@@ -96,7 +96,7 @@ export class Process {
     this.#io ??= await this.#options.io.open();
   }
 
-  /** The process exists in the guest: from now on its end is noticed. */
+  /** The process exists in the guest: from now on its exit is observed. */
   watch(): void {
     this.guest.wait().then(
       (status) => this.#end(status),
@@ -124,7 +124,7 @@ export class Process {
       throw error;
     }
     this.#startCopying();
-    // the guest's word that it has ended may be here already, and waits for this
+    // its exit may have been reported already, and waits for this
     this.#state = { kind: "running" };
     this.#startDone.resolve();
     await this.#options.onChange();
@@ -188,7 +188,7 @@ export class Process {
     this.#copier?.closeInput();
   }
 
-  /** Ends it here without the guest's word: the guest is gone, or it never ran. */
+  /** Marks it as ended without an answer of the guest: the guest is gone, or it never ran. */
   async forceExit(status: number): Promise<void> {
     this.#ending ??= this.#finish(status, "abandon");
     await this.#copier?.abandon();
@@ -207,7 +207,7 @@ export class Process {
   async #finish(status: number, how: "drain" | "abandon"): Promise<void> {
     const at = new Date();
     if (how === "drain") {
-      // the guest's word about the end may overtake its answer to the start
+      // the report of its exit may overtake the answer to its start
       if (this.#state.kind === "starting") await this.#startDone.promise;
       await this.#copier?.finish({ endOfFile: this.#options.isInit, killed: () => this.#killed });
     }

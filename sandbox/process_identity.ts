@@ -1,5 +1,5 @@
 /**
- * Which process a saved pid means: pids are used again, a pid with its start time is not.
+ * Which process a saved pid refers to: pids are reused, a pid together with its start time is not.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The saved state of a living sandbox, kept in step with it.
+ * The saved state of a running sandbox, kept up to date.
  *
  * @module
  */

@@ -36,10 +36,10 @@ import type { SavedRecord } from "./record.ts";
 /** Pause between two checks that the agent is alive, in milliseconds (host.md I: 5 s). */
 const MONITOR_MS = 5_000;
 
-/** How long a machine that may have ended is given to say so, in milliseconds. */
+/** How long to wait for the end of a machine that may have ended, in milliseconds. */
 const LAST_WORDS_MS = 500;
 
-/** How long the guest may take to say goodbye before the machine is stopped anyway, in milliseconds. */
+/** How long the guest may take to shut down before the machine is killed, in milliseconds. */
 const GOODBYE_MS = 5_000;
 
 /** How long other containers may take to end when the sandbox is stopped, in milliseconds. */
@@ -56,7 +56,7 @@ export interface SandboxParts {
   readonly cgroups: Pick<SandboxCgroups, "useDevice">;
   /** where the machine's virtual CPUs run */
   readonly hostCpus: HostCpus;
-  /** keeps the machine as large as it has to be; absent where its size is fixed */
+  /** resizes the machine; absent where its size is fixed */
   readonly fit: MachineFit | undefined;
   /** absent where containers get no swap */
   readonly swap?: GuestSwap | undefined;
@@ -69,7 +69,7 @@ export interface SandboxParts {
   readonly network: SandboxNetwork;
   readonly record: SavedRecord;
   readonly log: Log;
-  /** whether the container with the sandbox's own id only stands for a pod */
+  /** whether the container with the sandbox's own id is the pod's pause container */
   readonly isPod: boolean;
   /** limits and switches that concern containers */
   readonly policy: SandboxPolicy;
@@ -80,9 +80,9 @@ export interface SandboxParts {
 /** A sandbox. */
 export class Sandbox implements AsyncDisposable {
   readonly id: string;
-  /** Pid of the virtual machine; it stands for every process of the sandbox on the host. */
+  /** Pid of the virtual machine; clients see it as the pid of every process of the sandbox. */
   readonly pid: number;
-  /** Settles, with the reason, when the sandbox breaks down by itself; its processes are reported as ended then. */
+  /** Settles, with the reason, when the sandbox fails; its processes are reported as ended then. */
   readonly failed: Promise<Error>;
   readonly #parts: SandboxParts;
   readonly #containers = new Map<string, Container | "creating">();
@@ -149,7 +149,7 @@ export class Sandbox implements AsyncDisposable {
       container.init.exited.then(() => this.#makeSmaller(id));
       if (id === this.id) container.init.exited.then(() => this.stop()).catch((error) => this.#warn(error));
       await this.#save();
-      // it may have broken down meanwhile, and nobody would tell the newcomer
+      // it may have failed meanwhile, and the new container would never be notified
       if (this.#lost) await container.forceExit(UNKNOWN_STATUS);
       return container;
     } catch (error) {
@@ -251,7 +251,7 @@ export class Sandbox implements AsyncDisposable {
     await this.#parts.taken.disposeAsync().catch((error) => this.#warn(error));
   }
 
-  /** Notices every way in which the sandbox can break down. */
+  /** Watches for every way in which the sandbox can fail. */
   #watch(): void {
     const { vm, shareServer, client } = this.#parts;
     vm.exited.then((exit) => this.#fail(exit.message));
@@ -271,7 +271,7 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 
-  /** The guest is gone, or as good as gone: every process has ended, with a status that nobody knows. */
+  /** The guest is gone or unreachable: every process counts as ended, with an unknown status. */
   #fail(message: string | Promise<string>): void {
     // a sandbox that is being stopped loses its parts on purpose
     if (this.#lost || this.#stopping !== undefined) return;

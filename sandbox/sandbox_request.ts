@@ -1,5 +1,5 @@
 /**
- * What the guest is told about the sandbox as a whole.
+ * The request that creates the sandbox in the guest.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A sandbox's folder of saved state: whoever holds its lock owns the sandbox.
+ * A sandbox's folder of saved state: the process that holds its lock owns the sandbox.
  *
  * The lock is the kernel's (flock) and ends with its holder, so a folder without a lock is what a crash left behind.
  *

@@ -49,7 +49,7 @@ export interface VfioPlan {
   readonly others: readonly Device[];
   /** the node by which groups are opened, the same in every Linux */
   readonly control: readonly Device[];
-  /** what the container does not get, each with the reason */
+  /** devices that the container does not get, each with the reason */
   readonly dropped: readonly string[];
 }
 

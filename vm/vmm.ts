@@ -206,7 +206,7 @@ export interface VmConfig extends MachineParts {
   readonly netns?: string;
   /** Is told each line that the guest writes on its console, without its end and without control characters. */
   onConsole(line: string): void;
-  /** Is told what the monitor's processes report, and what was chosen for lack of something better. */
+  /** Receives what the VMM's processes print, and which fallbacks were chosen. */
   onLog(line: string): void;
 }
 

@@ -53,7 +53,7 @@ async function runParsed(name: string, { globals, question, rest }: CommandLine)
   return await runApp(word === undefined ? ["--help"] : rest, globals);
 }
 
-/** A failure is logged where `--log` says so, as those of other commands are. */
+/** A failure is appended to the file of `--log`, as for other commands. */
 async function quickly(words: readonly string[], globals: Globals): Promise<number | undefined> {
   try {
     return await (await import("./quick.ts")).runQuickly(words, globals);

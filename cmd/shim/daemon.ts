@@ -60,8 +60,8 @@ export async function serve(flags: ShimFlags): Promise<number> {
 }
 
 /**
- * Takes away what shims of the same engine have left that were killed: one that wants no events (CRI-O) does not run
- * `delete` after them either. Never rejects.
+ * Cleans up after killed shims of the same engine: an engine that takes no events (CRI-O) does not run `delete` after
+ * them. Never rejects.
  */
 async function sweep(flags: ShimFlags, log: Log): Promise<void> {
   try {
@@ -131,8 +131,8 @@ function endOnSignals(shim: Shim, log: Log): void {
 }
 
 /**
- * An error that nobody caught: nothing here can be relied on any more. The machine dies with this process, and
- * containerd has the rest cleaned up.
+ * An uncaught error: the state of this process is unknown. The machine dies with it, and containerd runs `delete` for
+ * the rest.
  */
 function dieOnErrors(log: Log): void {
   const die = (event: Event, error: unknown) => {

@@ -1,5 +1,5 @@
 /**
- * A pod that is created as such, not by a container that stands for it: containerd's Sandbox API.
+ * A pod that is created by containerd's Sandbox API, without a pause container.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * containerd's Sandbox service, which makes a pod without a container that stands for it.
+ * containerd's Sandbox service, which creates a pod without a pause container.
  *
  * @module
  */

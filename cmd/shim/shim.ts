@@ -1,5 +1,5 @@
 /**
- * What the server knows: its sandbox, the containers in it, and whether it is time to go.
+ * The state of the server: its sandbox, the containers in it, and whether it is time to exit.
  *
  * @module
  */
@@ -63,7 +63,7 @@ export interface WantedSandbox {
   readonly bundle: string;
   /** of the container that the sandbox is for */
   readonly spec: Spec;
-  /** whether that container only stands for a pod */
+  /** whether that container is a pod's pause container */
   readonly isPod: boolean;
   /** of the runtime, as clients send them */
   readonly options?: Any | undefined;
@@ -156,8 +156,8 @@ export class Shim implements AsyncDisposable {
   }
 
   /**
-   * The engine has gone, perhaps before there was an answer to what it asked for. It may come back and clean up, but one
-   * that does not know of this sandbox yet never will: a server with nothing to serve ends after a while.
+   * The engine has gone, perhaps before there was an answer to what it asked for. It may come back and clean up, but
+   * one that does not know of this sandbox yet never will: a server with nothing to serve ends after a while.
    */
   endIfForgotten(): void {
     if (!this.isEmpty || this.#isEnding) return;
@@ -200,7 +200,7 @@ export class Shim implements AsyncDisposable {
     }
   }
 
-  /** What engines do themselves for pods with a container that stands for them. */
+  /** What engines do themselves for pods with a pause container. */
   async #withPod(spec: Spec): Promise<Spec> {
     if (this.#pod === undefined) return spec;
     const { withPodMounts } = await import("./pod_spec.ts");

@@ -1,5 +1,5 @@
 /**
- * The task service: what containerd asks of a shim. Each handler finds the process, acts, and tells of it.
+ * containerd's task service. Each handler finds the process, acts, and publishes the event.
  *
  * @module
  */

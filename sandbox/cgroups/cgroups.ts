@@ -2,11 +2,11 @@
  * The cgroups of a sandbox on the host.
  *
  * With `sandbox_cgroup_only` there is one, below the pod's: the owner enters it before it starts anything, so that the
- * machine and all helpers are born in it, are counted by the pod, and have its limits.
+ * machine and all helpers start in it, are counted by the pod, and have its limits.
  *
  * Otherwise there are two. What the pod has asked for is what its virtual CPUs do: their threads are in the sandbox's
- * cgroup below the pod's. What else a machine takes is in the overhead cgroup, which nothing limits. Version 2 cannot have
- * threads of one process in different places; there the threads are in a cgroup below the overhead, and the pod's
+ * cgroup below the pod's. What else a machine takes is in the overhead cgroup, which nothing limits. Version 2 cannot
+ * have threads of one process in different places; there the threads are in a cgroup below the overhead, and the pod's
  * cgroup is left alone: the whole process in it would count, and be limited, by what was meant for the pod.
  *
  * No limit is written but the CPUs and memory nodes of the containers, and which devices may be used. Folders are made
@@ -70,8 +70,8 @@ const OF_THREADS = ["cpu", "cpuacct", "cpuset", "devices"];
 /**
  * Decides about the cgroups; nothing is made yet.
  *
- * @throws {RpcError} `INVALID_ARGUMENT` the path leads out, `FAILED_PRECONDITION` with `only`: the host has no cgroups, or
- * somebody else is in that one
+ * @throws {RpcError} `INVALID_ARGUMENT` the path leads out, `FAILED_PRECONDITION` with `only`: the host has no cgroups,
+ * or somebody else is in that one
  */
 export function planCgroups(options: CgroupOptions): SandboxCgroups {
   const { id, cgroupsPath, only, log } = options;

@@ -1,4 +1,4 @@
-/** Whether a VM runs on KVM or is emulated in software. */
+/** Whether a VM runs on KVM or on software emulation (TCG). */
 
 import { isErrno } from "../../sys/errors.ts";
 import { type Kvm, openKvm } from "../../sys/kvm.ts";
@@ -25,7 +25,7 @@ const DEVICE = "/dev/kvm";
 /**
  * Decides. Does not start anything: that QEMU then fails with KVM has to be seen by trying.
  *
- * @throws {Error} "kvm" was asked for and cannot be had
+ * @throws {Error} "kvm" was asked for and does not work
  */
 export function chooseAccelerator(
   wanted: VmConfig["accelerator"],
@@ -56,8 +56,8 @@ function kvmProblem(host: KvmHost): string | undefined {
 
 /**
  * Why KVM would be slower than emulation. On x86 there are KVM modules that need no hardware virtualisation, inside
- * clouds that offer none: a guest kernel that was not made for them runs through an instruction emulator, or not at all.
- * A processor that can virtualise, nested or not, says so in its flags.
+ * clouds that offer none: a guest kernel that was not made for them runs through an instruction emulator, or not at
+ * all. A processor that can virtualise, nested or not, says so in its flags.
  */
 function slowKvm(host: KvmHost): string | undefined {
   const flags = host.cpuFlags();

@@ -41,7 +41,7 @@ export interface AgentChannel extends AsyncDisposable {
 /**
  * Opens the channel that the configuration names, or the first that works.
  *
- * @throws {Error} the one that was named cannot be had
+ * @throws {Error} the one that was named does not work on this host
  */
 export async function openAgentChannel(config: VmConfig): Promise<AgentChannel> {
   switch (config.agentTransport) {

@@ -124,7 +124,7 @@ export const VIRTIO_MEM = "virtiomem0";
 /** What such a device works in, whatever pages the host has. */
 const VIRTIO_MEM_STEP_MIB = 4;
 
-/** A device that gives the guest no memory at first, and up to the machine's limit when it is told to. */
+/** A virtio-mem device: it gives the guest no memory at first, and up to the machine's limit on request. */
 function virtioMem(input: CommandLineInput): string[] {
   const { config, channel } = input;
   const { virtioMem, memoryMiB, maxMemoryMiB = 0 } = config;

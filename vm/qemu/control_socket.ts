@@ -1,8 +1,8 @@
 /**
  * Unix sockets that QEMU serves: made, and connected to, before QEMU exists.
  *
- * So nothing has to be waited for, and if QEMU dies at once the connection ends instead of never being answered. The
- * socket's file stays, for connections of later.
+ * So there is nothing to wait for, and if QEMU dies at once the connection ends instead of never being answered. The
+ * socket's file stays, for later connections.
  */
 
 import { closeFd } from "../../sys/fd.ts";

@@ -9,7 +9,7 @@ export const FIRST_BRIDGE_SLOT = 2;
 
 const MIB = 1_048_576;
 
-/** Name of the more monitor's socket in the run folder. */
+/** Name of the extra monitor's socket in the run folder. */
 export const EXTRA_MONITOR = "extra-monitor.sock";
 
 /**

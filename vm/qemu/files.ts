@@ -1,4 +1,4 @@
-/** Small jobs with files in a VM's run folder. */
+/** Helpers for files in a VM's run folder. */
 
 /** Removes a file if it is there. */
 export function removeFile(path: string): void {

@@ -73,7 +73,7 @@ export async function runCheck(flags: CheckFlags, options: CheckOptions): Promis
   if (host.uid === 0) output.print("System can currently create Kata Containers\n");
 }
 
-/** A list that cannot be had fails only those who asked for nothing else. */
+/** An unavailable list is an error only if nothing else was asked for. */
 async function checkNetwork(flags: CheckFlags, options: CheckOptions, isAll: boolean): Promise<void> {
   const { host, output } = options;
   if (host.uid === 0) {

@@ -87,7 +87,7 @@ export function kernelCommand(host: CheckHost): string {
   return name === undefined ? "by the package manager" : `${sudo(host)}${INSTALL[family]} ${name}`;
 }
 
-/** How to get what a requirement asks for; undefined: it cannot be had on this machine. */
+/** The command that meets a requirement; undefined: it cannot be met on this machine. */
 export function fixFor(host: CheckHost, requirement: Requirement): string | undefined {
   switch (requirement.fix) {
     case "module":

@@ -73,7 +73,7 @@ export async function install(flags: InstallFlags): Promise<void> {
   if (root === "" && !isEntry(qemuPath())) say(`QEMU is missing: ${installCommand(thisHost(), "qemu")}`);
 }
 
-/** Everything of ours, before anybody is told of it. */
+/** Everything of ours, before it is registered with any engine. */
 async function installParts(
   { installer, prefix, source }: { installer: Installer; prefix: string; source: GuestSource },
 ): Promise<void> {

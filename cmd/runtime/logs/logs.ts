@@ -73,7 +73,7 @@ function watch(folder: string): Inotify | undefined {
     return changes;
   } catch (error) {
     changes[Symbol.dispose]();
-    // a sandbox that is not there is told of by who opens its log
+    // a missing sandbox is reported when its log is opened
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
