@@ -99,7 +99,12 @@ export class StateFile implements AsyncDisposable {
     const state = this.#next;
     if (state === undefined) return;
     this.#next = undefined;
-    await writeAtomically(`${this.folder}/${STATE_NAME}`, JSON.stringify(state));
+    const path = `${this.folder}/${STATE_NAME}`;
+    try {
+      await writeAtomically(path, JSON.stringify(state));
+    } catch (error) {
+      throw new Error(`cannot write the sandbox's state to "${path}": ${reason(error)}`, { cause: error });
+    }
   }
 
   /** Removes the folder and gives the lock back. */

@@ -5,6 +5,7 @@
  */
 
 import type { AsyncFd } from "../../sys/poll.ts";
+import { Timer } from "../../sys/timer.ts";
 import { connectUnix, Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
 import { type Log, reason } from "../../sandbox/log.ts";
@@ -24,6 +25,9 @@ const FLUSH_MS = 5_000;
 
 /** How long calls that are under way may take when the server ends, in milliseconds. */
 const DRAIN_MS = 2_000;
+
+/** How long the first client may take to come, in milliseconds. */
+const FIRST_CLIENT_MS = 60_000;
 
 /** Serves until it is asked to end. @returns the exit code */
 export async function serve(flags: ShimFlags): Promise<number> {
@@ -94,6 +98,8 @@ async function socketOf(flags: ShimFlags, bundle: string): Promise<string | unde
 
 async function acceptAll(listener: Listener, server: TtrpcServer, shim: Shim, log: Log): Promise<void> {
   let clients = 0;
+  // the `start` that made the socket may have been killed before it told anybody
+  using nobody = new Timer(FIRST_CLIENT_MS, () => shim.requestExit());
   const serve = async (connection: AsyncFd) => {
     clients++;
     await server.serve(connection).catch((error) => log.write("debug", reason(error)));
@@ -102,6 +108,7 @@ async function acceptAll(listener: Listener, server: TtrpcServer, shim: Shim, lo
   try {
     while (true) {
       const connection = await listener.accept();
+      nobody.cancel();
       if (isOurs(connection)) serve(connection);
       else connection.close();
     }

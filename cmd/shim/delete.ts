@@ -57,17 +57,41 @@ function groupOfBundle(bundle: string, id: string, log: Log): Group {
   }
 }
 
-/** The server that `start` left in the bundle, if its pid still means it: its command line says whose it is. */
-async function serverOf(bundle: string, { id, namespace }: ShimFlags): Promise<ProcessIdentity | undefined> {
+/**
+ * The server that `start` left in the bundle, if its pid still means it: its command line says whose it is. A `start`
+ * that was killed in the middle may have left one without its pid.
+ */
+async function serverOf(bundle: string, flags: ShimFlags): Promise<ProcessIdentity | undefined> {
+  let noted: number;
   try {
-    const server = identify(Number(await Deno.readTextFile(`${bundle}/shim.pid`)));
-    if (server === undefined) return undefined;
-    const commandLine = await Deno.readTextFile(`/proc/${server.pid}/cmdline`);
-    const ours = commandLine.includes(`\0-namespace\0${namespace}\0`) &&
-      commandLine.includes(`\0-id\0${id}\0`);
-    return ours ? server : undefined;
+    noted = Number(await Deno.readTextFile(`${bundle}/shim.pid`));
   } catch {
+    for (const { name } of Deno.readDirSync("/proc")) {
+      const pid = Number(name);
+      if (pid !== Deno.pid && isServer(pid, flags) && isIn(pid, bundle)) return identify(pid);
+    }
     return undefined;
+  }
+  const server = identify(noted);
+  return server !== undefined && isServer(noted, flags) ? server : undefined;
+}
+
+function isServer(pid: number, { id, namespace }: ShimFlags): boolean {
+  try {
+    const line = Deno.readTextFileSync(`/proc/${pid}/cmdline`);
+    const isCommand = /\0(start|delete)\0$/.test(line);
+    return !isCommand && line.includes(`\0-namespace\0${namespace}\0`) && line.includes(`\0-id\0${id}\0`);
+  } catch {
+    return false;
+  }
+}
+
+/** Ids of several clients may be the same, bundles are not. */
+function isIn(pid: number, folder: string): boolean {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/cwd`) === Deno.realPathSync(folder);
+  } catch {
+    return false;
   }
 }
 
