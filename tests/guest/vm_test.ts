@@ -59,16 +59,18 @@ Deno.test("a guest with virtio-fs", async (t) => {
     const mount = (readonly: boolean) =>
       host.share.addMount("c1", { source: data, destination: "/d", readonly });
     const [fixed, open] = [await mount(true), await mount(false)];
-    const script =
+    const readAhead = "sort -u /sys/class/bdi/*/read_ahead_kb | grep 2048";
+    const script = `${readAhead}; ` +
       "cat /fixed; echo no > /fixed || echo refused; echo from the guest > /open; echo new > /new";
     await guest.run("c1", ["sh", "-c", `${script}; cat /open`], (spec) => {
       spec.root = { path };
+      spec.mounts?.push({ destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] });
       for (const [destination, source] of [["/fixed", fixed], ["/open", open]] as const) {
         spec.mounts?.push({ destination, type: "bind", source, options: ["bind"] });
       }
     });
     const output = await guest.readAll("c1");
-    assert.deepEqual(output.trim().split("\n"), ["from the host", "refused", "from the guest"]);
+    assert.deepEqual(output.trim().split("\n"), ["2048", "from the host", "refused", "from the guest"]);
     assert.equal(await Deno.readTextFile(data), "from the guest\n");
     assert.equal(await Deno.readTextFile(`${machine.rootfs}/new`), "new\n");
     await guest.agent.waitProcess({ containerId: "c1" });

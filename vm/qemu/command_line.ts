@@ -225,6 +225,12 @@ function entropy(input: CommandLineInput): string[] {
   ];
 }
 
+/**
+ * The agent's, and the first, which is for consoles. The device would have 31, with two queues each, whose descriptors
+ * QEMU looks at again whenever anything happens where it delivers the interrupts.
+ */
+const SERIAL_PORTS = "max_ports=2";
+
 function agentChannel(input: CommandLineInput, fd: (name: FdName) => number): string[] {
   const { channel } = input;
   switch (channel.kind) {
@@ -244,7 +250,7 @@ function agentChannel(input: CommandLineInput, fd: (name: FdName) => number): st
       ];
     case "virtio-serial":
       return [
-        ...["-device", devices.virtio(input, "virtio-serial-pci", "id=serial0")],
+        ...["-device", devices.virtio(input, "virtio-serial-pci", `id=serial0,${SERIAL_PORTS}`)],
         ...["-chardev", `socket,id=charch0,fd=${fd("agent")},server=on,wait=off`],
         ...["-device", `virtserialport,bus=serial0.0,chardev=charch0,id=channel0,name=${AGENT_PORT}`],
       ];
