@@ -6,7 +6,7 @@ import { type Devices, Sandbox } from "./sandbox.ts";
 import { unitOf } from "./server_address.ts";
 import { agentServices } from "./service/services.ts";
 
-/** What an agent needs besides its options. */
+/** Dependencies of an agent besides its options. */
 export interface AgentEnvironment {
   readonly options: AgentOptions;
   readonly log: AdjustableLogger;
@@ -19,7 +19,7 @@ export interface AgentEnvironment {
   readonly told?: Promise<void>;
 }
 
-/** How long a call that still runs may hold up the end, in milliseconds. */
+/** How long the shutdown waits for running calls, in milliseconds. */
 const SHUTDOWN_GRACE_MS = 1000;
 
 /**

@@ -3,11 +3,11 @@ import { type Listener, listenUnix, listenVsock } from "../sys/socket.ts";
 import { SerialConnections } from "./serial_connections.ts";
 import type { ServerAddress } from "./server_address.ts";
 
-/** Where connections come from. */
+/** A source of connections. */
 export interface Connections {
   /** Waits for the next connection. @throws {Error} if there will be none: it was closed, or it failed */
   accept(): Promise<ByteStream>;
-  /** Lets no more come; those that are there are their owners'. */
+  /** Accepts no more connections; accepted ones belong to their owners. */
   close(): void;
 }
 

@@ -20,7 +20,7 @@ export function openContainerPty(pid: number): Pty {
   return ptmx ? openPty({ ptmx: pathOf(ptmx) }) : openPty();
 }
 
-/** What stands at that path is the container's choice: it is looked at before it is opened in earnest. */
+/** The container controls that path: it is checked before it is opened for use. */
 function findPtmx(pid: number): OwnedFd | undefined {
   try {
     using root = new OwnedFd(openFd(`/proc/${pid}/root`, O.PATH | O.DIRECTORY));

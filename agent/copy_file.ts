@@ -14,8 +14,8 @@ const PERMISSIONS = 0o7777;
 /**
  * Makes a file, folder or link that the host sends, for hosts that share no folder with the guest.
  *
- * A file may come in pieces, in order; it appears under its name when the last one has come. No link is followed on the
- * way, whoever planted it.
+ * A file may come in pieces, in order; it appears under its name when the last one has come. No symbolic link is
+ * followed on the way.
  *
  * @param base folder that the path must be below
  * @throws {RpcError} `InvalidArgument` for a path elsewhere, or sizes that make no sense

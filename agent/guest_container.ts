@@ -22,7 +22,7 @@ export interface ContainerParts {
   readonly pipeSize: number;
 }
 
-/** A container with its processes, and what may be asked of it in which state. */
+/** A container with its processes, and which operation is allowed in which state. */
 export class GuestContainer {
   readonly id: string;
   readonly #container: Container;
@@ -89,7 +89,7 @@ export class GuestContainer {
     this.#container.signalAll(number);
   }
 
-  /** Waits for the end of a process, and forgets processes that are of no use to anybody. */
+  /** Waits for the end of a process, and drops ended processes that nobody needs any more. */
   async wait(execId: string, signal?: AbortSignal): Promise<number> {
     const code = await this.process(execId).wait(signal);
     this.#forgetFinished();
@@ -119,8 +119,8 @@ export class GuestContainer {
   }
 
   /**
-   * Ends all processes and gives everything up. Who asks while it is under way shares the outcome; after a failure it
-   * can be tried again.
+   * Ends all processes and releases everything. Concurrent calls share the result; after a failure it can be tried
+   * again.
    *
    * @param timeoutMs how long the processes may take to die; 0 = any time
    */

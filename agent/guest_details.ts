@@ -5,7 +5,7 @@ import { DEVICE_TYPES } from "./devices/types.ts";
 import { STORAGE_DRIVERS } from "./storage/drivers.ts";
 
 /**
- * What the agent and its guest can do.
+ * Capabilities of the agent and its guest.
  *
  * @param init whether the agent is PID 1
  */

@@ -7,7 +7,7 @@ import { failedPrecondition } from "./errors.ts";
 import type { ProcessIo } from "./process_io.ts";
 import type { StreamReader } from "./stream_reader.ts";
 
-/** A process of a container as its clients see it: its streams, its end, and who has been told of it. */
+/** A process of a container as its clients see it: its streams, its exit, and whether the exit was reported. */
 export class GuestProcess implements Disposable {
   readonly id: string;
   readonly io: ProcessIo;
@@ -32,7 +32,7 @@ export class GuestProcess implements Disposable {
     return this.#exit !== undefined;
   }
 
-  /** Whether somebody was told how it ended: from then on its id may be used again. */
+  /** Whether its exit was reported: from then on its id may be reused. */
   get reported(): boolean {
     return this.#reported;
   }
@@ -44,7 +44,7 @@ export class GuestProcess implements Disposable {
    */
   async wait(signal?: AbortSignal): Promise<number> {
     const status = this.#exit ?? await this.#process.exit;
-    // An answer that nobody can get any more has told nobody.
+    // An answer to a closed connection does not count as reported.
     if (!signal?.aborted) this.#reported = true;
     return exitCodeOf(status);
   }

@@ -57,12 +57,11 @@ function switchesOf(folder: string): string[] {
   return names.map((name) => `${folder}/${name}/online`);
 }
 
-/** What the kernel puts plugged-in memory to: "auto-movable" keeps it free of what cannot be moved, if there is enough. */
+/** Online policy for plugged-in memory: "auto-movable" keeps it free of unmovable pages, if there is enough memory. */
 const ONLINE_POLICY = "/sys/module/memory_hotplug/parameters/online_policy";
 
 /**
- * Has the kernel put memory into use as soon as it is plugged in, which takes it a moment, and so that the host may have
- * it back where that is possible.
+ * Makes the kernel online memory as soon as it is plugged in, movable where possible so that it can be unplugged.
  */
 export function welcomeMemory(folder: string = MEMORY, policy: string = ONLINE_POLICY): void {
   // neither is there in a kernel that cannot be given memory; the policy came with Linux 5.15

@@ -2,7 +2,7 @@
  * The agent's log: one line per message on its standard output, which is the guest's console.
  *
  * A line begins with `kata-agent`, so that it can be told from what the kernel writes to the same console, and is
- * plain text, so that the last lines of a dead guest can be read by whoever is shown them.
+ * plain text, so that the last lines of a dead guest are readable for people.
  */
 
 /** Severities, least severe first. */

@@ -14,7 +14,7 @@ import { AgentContainer } from "./guest_container.ts";
 import type { IoSource } from "./io.ts";
 import { MOUNT_HOST } from "./mount_host.ts";
 import { type MountPlan, planMounts } from "./mounts.ts";
-import { PodStandIn } from "./pod_stand_in.ts";
+import { PauseContainer } from "./pause_container.ts";
 import type { SandboxParts } from "./sandbox.ts";
 
 /** What container to create. */
@@ -98,7 +98,7 @@ export async function createContainer(
  *
  * @throws {Error} its streams cannot be opened, or a hook fails
  */
-export async function createStandIn(
+export async function createPauseContainer(
   options: CreateContainerOptions,
   parts: SandboxParts,
   context: ContainerContext,
@@ -106,7 +106,7 @@ export async function createStandIn(
   const { id, bundle, io, spec } = options;
   const { vm: { pid } } = parts;
   const hooks = HostHooks.of({ ...parts, id, bundle, spec });
-  const guest = new PodStandIn(id);
+  const guest = new PauseContainer(id);
   const taken = new AsyncDisposableStack();
   parts.local.useRootOf(options, taken);
   const container = new Container({

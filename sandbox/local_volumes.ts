@@ -1,5 +1,5 @@
 /**
- * Where a pod has the folders of its volumes: on the host's disk, in the root of the container that stands for the pod,
+ * Where a pod has the folders of its volumes: on the host's disk, in the root of the pod's pause container,
  * which containers of the pod do not see otherwise.
  *
  * @module
@@ -27,13 +27,13 @@ export class LocalVolumes {
   #root: { readonly bundle: Bundle; readonly taken: AsyncDisposableStack } | undefined;
   #place: Promise<LocalPlace | undefined> | undefined;
 
-  /** @param taken gives the root back, with the container that stands for the pod */
+  /** @param taken releases the root, with the pod's pause container */
   useRootOf(bundle: Bundle, taken: AsyncDisposableStack): void {
     this.#root = { bundle, taken };
   }
 
   /**
-   * @returns undefined where nothing stands for the pod
+   * @returns undefined if the pod has no pause container
    * @throws {Error} the root cannot be had
    */
   place(parts: SandboxParts): Promise<LocalPlace | undefined> {

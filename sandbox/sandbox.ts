@@ -13,7 +13,7 @@ import type { Vm } from "../vm/vmm.ts";
 import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { Container, ContainerContext } from "./container.ts";
-import { createContainer, type CreateContainerOptions, createStandIn } from "./create_container.ts";
+import { createContainer, type CreateContainerOptions, createPauseContainer } from "./create_container.ts";
 import type { SandboxDisks } from "./disks.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { GuestSwap } from "./guest_swap.ts";
@@ -164,12 +164,12 @@ export class Sandbox implements AsyncDisposable {
   async #create(options: CreateContainerOptions): Promise<Container> {
     const { id, spec } = options;
     const { fit, swap } = this.#parts;
-    const isStandIn = this.#parts.isPod && id === this.id;
+    const isPause = this.#parts.isPod && id === this.id;
     const room = Promise.all([
       fit?.want(id, workloadOf(spec.linux?.resources)),
-      isStandIn ? undefined : swap?.want(id, spec),
+      isPause ? undefined : swap?.want(id, spec),
     ]);
-    const create = isStandIn ? createStandIn : createContainer;
+    const create = isPause ? createPauseContainer : createContainer;
     const outcomes = await Promise.allSettled([create(options, this.#parts, this.#context()), room]);
     const [container, fitted] = outcomes;
     if (container.status === "rejected") {

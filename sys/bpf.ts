@@ -1,4 +1,4 @@
-/** Programs that the kernel runs for a cgroup (bpf(2)). */
+/** BPF programs of a cgroup (bpf(2)). */
 
 import { STRUCTS } from "./abi/structs.ts";
 import { isErrno } from "./errors.ts";
@@ -35,7 +35,7 @@ export type BpfProgram = OwnedFd;
  *
  * @param instructions array of `struct bpf_insn`
  * @param name for people; letters, digits and `_`
- * @throws {SysError} `EINVAL` or `EACCES` if the kernel finds fault with it
+ * @throws {SysError} `EINVAL` or `EACCES` if the verifier rejects it
  */
 export function loadDeviceProgram(instructions: Uint8Array, name: string): BpfProgram {
   const license = new TextEncoder().encode(`${LICENSE}\0`);
@@ -53,7 +53,7 @@ export function loadDeviceProgram(instructions: Uint8Array, name: string): BpfPr
 }
 
 /**
- * Puts a program to a cgroup, in one step in the place of another if that is given.
+ * Attaches a program to a cgroup, atomically replacing another one if given.
  *
  * @param cgroupFd folder of the cgroup
  * @throws {SysError}
@@ -65,12 +65,12 @@ export function attachDeviceProgram(cgroupFd: number, program: BpfProgram, repla
   bpf(BPF.PROG_ATTACH, memory, ATTACH_SIZE, "cgroup");
 }
 
-/** Takes a program away from a cgroup. @throws {SysError} `ENOENT` if it is not there */
+/** Detaches a program from a cgroup. @throws {SysError} `ENOENT` if it is not there */
 export function detachDeviceProgram(cgroupFd: number, program: BpfProgram): void {
   bpf(BPF.PROG_DETACH, attachment(cgroupFd, program).memory, ATTACH_SIZE, "cgroup");
 }
 
-/** How many programs decide about devices for a cgroup, those of cgroups above it left out. */
+/** Number of device programs attached to a cgroup, without those of its ancestors. */
 export function countDevicePrograms(cgroupFd: number): number {
   const memory = new Pinned(QUERY_SIZE);
   memory.view.setUint32(ATTR.target_fd, cgroupFd, true);
@@ -92,7 +92,7 @@ function bpf(command: number, attributes: Pinned, size: number, subject: string)
     try {
       return syscall("bpf", [command, attributes.bytes, size], subject);
     } catch (error) {
-      // A signal that arrives while a program is examined ends the examination.
+      // A signal that arrives while the verifier runs interrupts it.
       if (tries === MAX_TRIES || !isErrno(error, "EAGAIN")) throw error;
     }
   }

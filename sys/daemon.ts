@@ -1,4 +1,4 @@
-/** Programs that run beside this one for as long as they are needed: what they say is followed, their end is known. */
+/** Helper programs that run beside this one: their output is read, their end is noticed. */
 
 import { isErrno } from "./errors.ts";
 import { closeFd, pipe } from "./fd.ts";
@@ -14,7 +14,7 @@ export interface DaemonOptions
   extends Omit<SpawnOptions, "parentDeathSignal" | "processGroup" | "session" | "fds"> {
   /** Descriptors from 3 on: child fd → fd of this process, which stays the caller's. */
   readonly fds?: ReadonlyMap<number, number>;
-  /** Is told each line of standard output and standard error. */
+  /** Receives each line of standard output and standard error. */
   onLine(line: string): void;
 }
 
@@ -121,7 +121,7 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** A host's environment may hold secrets that are not for helpers: they only get what finds programs. */
+/** A host's environment may hold secrets: helpers only get PATH. */
 function searchPath(): Record<string, string> {
   const path = Deno.env.get("PATH");
   return path === undefined ? {} : { PATH: path };

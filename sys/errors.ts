@@ -154,7 +154,7 @@ export function errnoNumber(name: string): number | undefined {
   return ERRNO[SYNONYMS[name] ?? name];
 }
 
-/** What the kernel answered to a system call, and what it was asked about. */
+/** A failed system call: its name, its error number, and its subject. */
 export class SysError extends Error {
   override readonly name = "SysError";
   /** The name of the error: "ENOENT". */

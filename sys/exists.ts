@@ -1,5 +1,5 @@
 /**
- * Whether something is there. What cannot be looked at counts as not there: who needs the reason opens it.
+ * Whether a path exists. A path that cannot be examined counts as missing; open it to get the reason.
  *
  * @module
  */

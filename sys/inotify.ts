@@ -1,5 +1,5 @@
 /**
- * Being told of changes to files, see inotify(7).
+ * Watching files for changes, see inotify(7).
  *
  * `Deno.watchFs` drops what comes faster than it is read, the end of the watched folder among it.
  *
@@ -11,7 +11,7 @@ import { O } from "./fd.ts";
 import { AsyncFd } from "./poll.ts";
 import { cstr, syscall } from "./syscall.ts";
 
-/** What to be told of, and what is told. */
+/** Events to watch for, and events that are reported. */
 export const IN = {
   MODIFY: 0x2,
   ATTRIB: 0x4,
@@ -22,9 +22,9 @@ export const IN = {
   DELETE: 0x200,
   DELETE_SELF: 0x400,
   MOVE_SELF: 0x800,
-  /** told only: changes were lost, as nobody read them; of no watch */
+  /** reported only: the queue overflowed and changes were lost; of no watch */
   Q_OVERFLOW: 0x4000,
-  /** told only: the watch is gone, as what it watched is */
+  /** reported only: the watch is gone, as the watched file is */
   IGNORED: 0x8000,
   ONLYDIR: 0x1000000,
 } as const;
@@ -34,7 +34,7 @@ const HEADER_BYTES = 16;
 /** Room for many; one with the longest name needs 272. */
 const BUFFER_BYTES = 4096;
 
-/** A change that was told. */
+/** A reported change. */
 export interface Change {
   /** of which watch */
   readonly watch: number;
@@ -59,7 +59,7 @@ export class Inotify implements Disposable {
     return syscall("inotify_add_watch", [this.#file.fd, cstr(path), mask], path);
   }
 
-  /** Ends a watch; one that is gone already is none of our business. */
+  /** Ends a watch, if it still exists. */
   remove(watch: number): void {
     try {
       syscall("inotify_rm_watch", [this.#file.fd, watch]);

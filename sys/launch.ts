@@ -76,7 +76,7 @@ const SOCK_STREAM_CLOEXEC = 0o2000001;
  * launch took is given back before it throws.
  *
  * @throws {StepError} `create process` or `join pid namespace` failed
- * @throws {Error} the program or the options make no sense
+ * @throws {Error} the program or the options are invalid
  */
 export function launch(program: Program, options: LaunchOptions = {}): Launched {
   const flags = options.flags ?? 0;

@@ -8,7 +8,7 @@ export class LineSplitter {
   #rest = "";
 
   /**
-   * @param onLine is told each line without its end
+   * @param onLine receives each line without its end
    * @param maxLength longest line in characters; longer ones are cut into several
    */
   constructor(onLine: (line: string) => void, maxLength: number) {

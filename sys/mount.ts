@@ -73,7 +73,7 @@ export function umount(target: string, flags = 0): void {
 }
 
 /**
- * Shows a file or folder at a second place.
+ * Bind-mounts a file or folder.
  *
  * @param options.recursive with the mounts below it
  * @param options.readonly without write access through this place, all mounts below included if recursive (Linux 5.12)
@@ -88,7 +88,7 @@ export function bindMount(
     mount(source, target, "", MS.BIND | (options.recursive ? MS.REC : 0));
     return;
   }
-  // Made read-only before anybody can see it.
+  // Made read-only before it is visible.
   const recursive = options.recursive ? AT.RECURSIVE : 0;
   const tree = openTree(AT.FDCWD, source, OPEN_TREE.CLONE | recursive);
   try {
@@ -147,7 +147,7 @@ const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
 
 /**
- * Makes a mount of a new file system that is nowhere yet: fsopen, fsconfig, fsmount. For options longer than the page
+ * Creates a detached mount of a new file system: fsopen, fsconfig, fsmount. For options longer than the page
  * that mount(2) takes, and for mounting onto a descriptor.
  *
  * @param options name and value, `true` for flags; "source" is the device

@@ -39,7 +39,8 @@ function waitid(kind: number, id: number, options: number): { pid: number; statu
 }
 
 /**
- * A descriptor for a process, which cannot come to mean another process as a pid can. Close-on-exec; the caller owns it.
+ * A descriptor for a process, which cannot come to mean another process as a pid can. Close-on-exec; the caller owns
+ * it.
  *
  * @throws {SysError} `ESRCH` if there is none of that id
  */
@@ -160,7 +161,7 @@ export class ChildProcess implements AsyncDisposable {
 }
 
 /**
- * Reaps all children that ended and that no {@linkcode ChildProcess} stands for: orphans that this process inherited.
+ * Reaps all ended children without a {@linkcode ChildProcess}: orphans that this process inherited.
  * Adopted ones that ended are reaped too, into their object.
  *
  * @returns the pids of the orphans

@@ -363,7 +363,7 @@ export interface Vm extends AsyncDisposable {
   addDisk(disk: Disk): Promise<PluggedDisk>;
   /** Halts all processors. */
   pause(): Promise<void>;
-  /** Lets them go on. */
+  /** Thaws them. */
   resume(): Promise<void>;
   /** Kills the processes, waits for their end, removes their files. Safe to call again, and after the VM's end. */
   stop(): Promise<void>;

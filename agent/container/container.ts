@@ -1,4 +1,4 @@
-/** A container in the guest: an OCI specification turned into a cgroup, a root, and processes. */
+/** A container in the guest: the cgroup, root and processes of an OCI specification. */
 
 import type { Process, Resources, Spec } from "../../oci/spec.ts";
 import { hasHooks, HOOK_KINDS } from "../../oci/hooks.ts";
@@ -99,7 +99,7 @@ export class Container {
   /**
    * Makes the container, up to the point where its program would begin.
    *
-   * @throws {SpecError} for what the specification asks and cannot have
+   * @throws {SpecError} for a field that is invalid or not supported
    * @throws {ExecutableError} if there is no such program in the container, or it cannot be run
    * @throws {StepError} if a step of the set-up failed; nothing is left of it
    */
@@ -203,7 +203,7 @@ export class Container {
    * @throws {StepError} if a step of the set-up failed
    */
   async exec(execId: string, process: Process, io: StdioEnds): Promise<ContainerProcess> {
-    // A process that is born into a frozen cgroup would not come to the point where it can be reported.
+    // A process that starts in a frozen cgroup would never reach the point where it is reported.
     this.#require(`execute process "${execId}" in`, "created", "running");
     refuseProcessLabels(process);
     const inherited = withDefaultsOf(this.#spec.process, process);
@@ -247,7 +247,7 @@ export class Container {
     } catch (error) {
       const inside = this.#cgroup.folderOf(this.init.pid);
       const isBusy = error instanceof StepError && error.code === "EBUSY" && inside !== undefined;
-      // What is born after the killing would live on.
+      // A process forked after the kill would survive.
       if (!isBusy || inside === this.#cgroup.folder || this.#ending) throw error;
       using folder = new OwnedFd(openFd(inside, O.RDONLY | O.DIRECTORY));
       return await start(folder.fd);
@@ -275,7 +275,7 @@ export class Container {
     if (resources.devices) this.#cgroup.filterDevices(resources.devices, "resources.devices");
   }
 
-  /** Stops all processes in their tracks. */
+  /** Freezes all processes. */
   async pause(): Promise<void> {
     this.#require("pause", "created", "running");
     const before = this.#state === "running" ? "running" : "created";
@@ -290,7 +290,7 @@ export class Container {
     }
   }
 
-  /** Lets them go on. */
+  /** Thaws them. */
   resume(): void {
     this.#require("resume", "paused");
     this.#cgroup.thaw();
@@ -370,7 +370,7 @@ async function loadHooks(spec: Spec): Promise<HooksModule | undefined> {
   return hasHooks(spec.hooks, ...HOOK_KINDS) ? await import("./hooks.ts") : undefined;
 }
 
-/** The pid namespace of a process, held for processes that are to be born in it. */
+/** The pid namespace of a process, held open for processes that will be created in it. */
 function pidNamespaceOf(pid: number): OwnedFd {
   return new OwnedFd(openFd(`/proc/${pid}/ns/pid`, O.RDONLY));
 }

@@ -37,7 +37,7 @@ const FSCONFIG_SET_FLAG = 0, FSCONFIG_SET_STRING = 1, FSCONFIG_CMD_CREATE = 6;
 /** Deeper trees would use up descriptors. */
 const MAX_DEPTH = 200;
 const CHUNK_BYTES = 1 << 20;
-/** Others have their turn after so many files. */
+/** Yields to other work after so many files. */
 const FILES_PER_TURN = 64;
 
 /** File systems by index of the mount, not attached anywhere. */

@@ -1,11 +1,11 @@
-/** Failures of a container's process, in the words that tools above look for. */
+/** Failures of a container's process, in the wording that engines look for. */
 
 import { StepError } from "../../sys/program.ts";
 import { EXECUTE, FIND_PROGRAM } from "./plan/names.ts";
 
 /**
  * The program cannot be run: `exec: "foo": executable file not found in $PATH`. By the convention of shells,
- * whoever asked for it reports 127 if it is missing (`ENOENT`) and 126 otherwise.
+ * the caller reports 127 if it is missing (`ENOENT`) and 126 otherwise.
  */
 export class ExecutableError extends Error {
   override readonly name = "ExecutableError";

@@ -1,6 +1,6 @@
 /**
- * What would be done for a specification, as data. Nothing is run, and nothing has to be there: what cannot be
- * looked at on this machine is assumed to be as in a guest.
+ * The plan of a specification, as data, without running it. Files that do not exist on this machine are assumed to be
+ * as in a guest.
  */
 
 import { CAPABILITIES } from "../../oci/capabilities.ts";
@@ -39,7 +39,7 @@ export interface ExplainOptions {
   readonly look?: boolean;
 }
 
-/** A descriptor that the program names by its number, and what it stands for. */
+/** A descriptor that the program refers to by number, and what it is. */
 export interface NamedDescriptor {
   readonly fd: number;
   readonly what: string;
@@ -85,7 +85,7 @@ const FIRST_DESCRIPTOR = 100;
 /**
  * Explains a container, or a process to be executed in it.
  *
- * @throws {SpecError} for what the specification asks and cannot have, as creating the container would
+ * @throws {SpecError} for a field that is invalid or not supported, as creating the container would
  */
 export async function explain(options: ExplainOptions): Promise<Explanation> {
   const { id, spec, process } = options;
@@ -171,7 +171,7 @@ function rootfsOf({ spec, bundle }: ExplainOptions): string {
   return spec.root.path.startsWith("/") ? spec.root.path : `${bundle}/${spec.root.path}`;
 }
 
-/** The agent is root in its guest, and nothing of its own is in the way. */
+/** The agent is root in its guest, without limits of its own. */
 function assumedFacts(options: ExplainOptions, process: Process): ProcessFacts {
   const terminal = process.terminal ?? false;
   const streams = { terminal, ownable: [0, 1, 2], ...(terminal && { slavePath: "/dev/pts/0" }) };

@@ -19,7 +19,7 @@ import { planExec, planHook } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 
-/** The container that hooks are told of. */
+/** The container whose state hooks get. */
 export interface HookedContainer {
   readonly id: string;
   readonly bundle: string;
@@ -27,7 +27,7 @@ export interface HookedContainer {
   readonly log: Logger;
 }
 
-/** Where processes of the container are born. Descriptors stay the caller's. */
+/** Namespaces and cgroup of new processes. The caller keeps the descriptors. */
 export interface HookPlace {
   readonly init: Pick<ChildProcess, "pid" | "pidfd">;
   readonly cgroupFd: number;

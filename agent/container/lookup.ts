@@ -1,4 +1,4 @@
-/** Looking into a container's root from outside, without ever being led out of it. */
+/** Looks up paths in a container's root from outside, without following links out of it. */
 
 import { closeFd, O, openat2, readAllFd, readlinkAt, RESOLVE, S, type Stat, statFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";
@@ -65,8 +65,7 @@ function readLinkInside(root: number, path: string): string | undefined {
 
 /** The home folder of a user according to the container's `/etc/passwd`; undefined if that does not say. */
 export function homeInside(root: number, uid: number): string | undefined {
-  // Whatever the image has under this name: nothing that can block, and not more than a file of this kind can
-  // be.
+  // The image decides what is at this path: the open must not block, and the size is limited.
   const fd = tryOpen(root, "/etc/passwd", O.RDONLY | O.NONBLOCK | O.NOCTTY);
   if (fd === undefined) return undefined;
   try {

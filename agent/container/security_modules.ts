@@ -1,10 +1,10 @@
-/** Which security modules the kernel has: a label for one that is not there would protect from nothing. */
+/** Which security modules the kernel has: a label for a missing one would protect nothing. */
 
 import { SpecError } from "../../oci/check.ts";
 import type { Process, Spec } from "../../oci/spec.ts";
 import { tryReadText } from "./cgroup/files.ts";
 
-/** Modules that are at work. */
+/** Active modules. */
 export interface SecurityModules {
   readonly apparmor: boolean;
   readonly selinux: boolean;

@@ -1,6 +1,6 @@
 /**
- * What this agent does not do is refused before anything is made: doing less than a specification asks,
- * quietly, would be worse than not running it.
+ * Fields that this agent does not support are refused before anything is created: silently ignoring them would
+ * be worse than not running the container.
  */
 
 import { show, SpecError } from "../../oci/check.ts";

@@ -1,4 +1,4 @@
-/** User namespaces: made with their mappings, or joined and asked for them. */
+/** User namespaces: created with their mappings, or joined and their mappings read. */
 
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { isErrno } from "../../sys/errors.ts";
@@ -39,7 +39,7 @@ export async function mappingsOf(namespace: number): Promise<Mappings> {
   return { uids: read("uid_map"), gids: read("gid_map") };
 }
 
-/** A process that waits after the steps of a program, only to be looked at. */
+/** A process that waits after the steps of a program, so that its namespaces can be opened. */
 async function waiting(program: Program, flags: number, inherit: readonly number[]): Promise<Launched> {
   program.checkpoint(READY);
   program.awaitGo("wait");

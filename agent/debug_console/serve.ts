@@ -1,6 +1,6 @@
 /**
- * Shells for whoever connects to the debug console's port, as tools of Kata Containers do: a plain stream of bytes, one
- * shell with a terminal for each connection.
+ * Shells on the debug console's port, as tools of Kata Containers expect them: a plain byte stream, one shell with a
+ * terminal per connection.
  */
 
 import type { Connections } from "../connections.ts";

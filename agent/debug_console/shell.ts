@@ -55,7 +55,7 @@ export class Shell implements Disposable {
     this.#input = input;
     this.#output = new StreamReader(output);
     this.#hasTerminal = hasTerminal;
-    // whoever asks or not: a shell that has ended is reaped
+    // always: a shell that has ended is reaped
     child.wait().catch(() => {});
   }
 
@@ -93,7 +93,7 @@ export class Shell implements Disposable {
     return this.#child.wait();
   }
 
-  /** The next piece of what is written; undefined when the shell, and whoever else has its pipe, has ended. */
+  /** The next piece of what is written; undefined when the shell and all other holders of its pipe have ended. */
   read(signal?: AbortSignal): Promise<Uint8Array | undefined> {
     return this.#output.read(CHUNK_BYTES, signal);
   }
@@ -119,7 +119,7 @@ export class Shell implements Disposable {
     if (this.#hasTerminal && this.#input.fd >= 0) setWindowSize(this.#input.fd, size);
   }
 
-  /** Hangs up: the shell, and what it runs in the foreground, are told, and killed if that is not enough. */
+  /** Hangs up: sends SIGHUP to the shell and its foreground job, then SIGKILL if they do not end. */
   [Symbol.dispose](): void {
     this.#output[Symbol.dispose]();
     this.#input.close();

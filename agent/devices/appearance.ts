@@ -1,4 +1,4 @@
-/** Waiting for what the host has plugged in. */
+/** Waits for devices that the host has plugged in. */
 
 import { Uevents } from "../../sys/netlink/uevent.ts";
 import { Timer } from "../../sys/timer.ts";

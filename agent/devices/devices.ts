@@ -98,7 +98,7 @@ export function applyDevices(spec: Spec, found: readonly Found[], numbersOf = no
     const key = keyOf(entry);
     moved.set(key, numbers);
     entries[index] = { ...entry, ...numbers, path: node.startsWith("/dev/vfio/") ? node : containerPath };
-    // a host that says what may be done with it is believed
+    // the host's own rule about the device takes precedence
     if (spec.linux?.resources?.devices?.some((rule) => keyOf(rule) === key)) continue;
     const { type, major, minor } = numbers;
     granted.push({ allow: true, type, major, minor, access: "rwm" });

@@ -12,7 +12,7 @@ export function enableCgroupControllers(path: string, log: Logger): void {
     Deno.writeTextFileSync(file, controllers.map((name) => `+${name}`).join(" "));
     return;
   } catch {
-    // One of them is not to be had: find out which.
+    // One of them is not available: find out which.
   }
   for (const name of controllers) {
     try {

@@ -97,7 +97,7 @@ export class ModuleLoader {
 
   /**
    * Loads modules with those that they need, unless that was done, or tried, before. One that is not on the list is
-   * taken for built in; one that the kernel refuses is missed by whoever needs its device, and only then.
+   * assumed to be built in; one that the kernel refuses only matters to code that needs its device.
    */
   need(...names: readonly string[]): void {
     for (const name of names) {

@@ -1,6 +1,6 @@
 /**
  * A pod's configuration, as newer containerds hand it over, in the form that a sandbox is made from otherwise: the
- * specification of the container that would stand for the pod.
+ * specification of a pause container.
  *
  * @module
  */
@@ -64,7 +64,7 @@ export function podSpec(
   return {
     ociVersion: "1.0.2",
     root: { path: "rootfs" },
-    // it is never run: nothing stands for the pod
+    // it is never run: the pod has no pause container
     process: { args: ["pause"], cwd: "/", user: { uid: 0, gid: 0 } },
     hostname: config.hostname,
     mounts: podMounts.filter(({ destination }) => destination === RESOLV_CONF),
@@ -83,7 +83,7 @@ export function podSpec(
   };
 }
 
-/** Below the pod's cgroup on the host, as engines name those of the container that would stand for it. */
+/** Below the pod's cgroup on the host, as engines name that of a pause container. */
 function cgroupOf(
   { linux }: PodSandboxConfig,
   sandboxId: string,

@@ -16,7 +16,7 @@ function request(bench: Bench, config: Init<PodSandboxConfig> = {}) {
   return { sandboxId: "s1", bundlePath: bench.host.bundle, options };
 }
 
-Deno.test("a pod's life without a container that stands for it", async () => {
+Deno.test("a pod's life without a pause container", async () => {
   await using bench = new Bench();
   const { sandbox, task, host } = bench;
   await sandbox.createSandbox(request(bench, { hostname: "web", dnsConfig: { servers: ["192.0.2.1"] } }));

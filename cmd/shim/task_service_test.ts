@@ -342,11 +342,12 @@ Deno.test("a member of a pod joins the sandbox, and leaves it alone when it goes
   bench.writeSpec({ ...testSpec(), annotations: pod });
   const { pid } = await bench.create("s1");
   await task.start({ id: "s1" });
-  // what stands for the pod is known to clients only
+  // the pause container is known to clients only
   assert.deepEqual(host.guest.calls, ["createSandbox"]);
   await task.exec({ id: "s1", execId: "e", spec: execSpec() }).then(
     () => assert.fail("executed"),
-    (error) => assert.match(error.message, /^cannot execute in container "s1": it only stands for its pod/),
+    (error) =>
+      assert.match(error.message, /^cannot execute in container "s1": it is the pause container of its pod/),
   );
   assert.equal(await code(task.stats({ id: "s1" })), Code.NotFound);
   await task.kill({ id: "s1", signal: 1 });

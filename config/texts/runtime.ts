@@ -51,7 +51,7 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   disable_guest_empty_dir: {
     doc:
       "Share disk-backed emptyDir volumes of Kubernetes from the host, where the node agent sees what is in them and " +
-      'ends pods that exceed "sizeLimit". Else they are folders in the root of the container that stands for the pod; ' +
+      'ends pods that exceed "sizeLimit". Else they are folders in the root of the pause container of the pod; ' +
       'with shared_fs = "none" they are always the guest\'s.',
     effect: "how the agent makes such volumes: storages of the driver `local`",
   },

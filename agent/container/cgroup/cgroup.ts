@@ -16,9 +16,9 @@ import { valueOf, waitForText } from "./watch.ts";
 export const CGROUP_ROOT = "/sys/fs/cgroup";
 
 const FOLDER_MODE = 0o755;
-/** How long processes may take to stop in their tracks; one that is deep in the kernel does not. */
+/** How long processes may take to freeze; one in uninterruptible sleep does not. */
 const FREEZE_TIMEOUT_MS = 10_000;
-/** Folders that a service manager looks after: they are only removed by who has made them. */
+/** Folders that a service manager owns: only their creator removes them. */
 const SYSTEMD_UNIT = /\.(slice|scope|service)$/;
 /** How often the same process may be found again by a walk that kills what it finds. */
 const MAX_KILL_ROUNDS = 100;
@@ -112,8 +112,8 @@ export class Cgroup {
   }
 
   /**
-   * Decides which devices its processes may use: those that every container has, and those that the rules
-   * allow. What was decided before no longer holds.
+   * Sets which devices its processes may use: the default devices, and those that the rules allow. Replaces
+   * earlier rules.
    *
    * @param at JSON path of the rules in messages
    * @throws {SpecError}
@@ -155,7 +155,7 @@ export class Cgroup {
     return readStats(this.folder);
   }
 
-  /** Stops all processes in their tracks. @throws {Error} if they do not stop in time; then they run on */
+  /** Freezes all processes. @throws {Error} if they do not freeze in time; they keep running then */
   async freeze(): Promise<void> {
     writeText(`${this.folder}/cgroup.freeze`, "1");
     if (await this.#waitForEvent("frozen", 1n, FREEZE_TIMEOUT_MS)) return;
@@ -163,12 +163,12 @@ export class Cgroup {
     throw new Error(`the processes of cgroup "${this.folder}" did not freeze within ${FREEZE_TIMEOUT_MS} ms`);
   }
 
-  /** Lets them go on. */
+  /** Thaws them. */
   thaw(): void {
     writeText(`${this.folder}/cgroup.freeze`, "0");
   }
 
-  /** Kills every process in it and below, those that are being born, too. Does not wait. */
+  /** Kills every process in it and below, also those that are just being forked. Does not wait. */
   kill(): void {
     try {
       writeText(`${this.folder}/cgroup.kill`, "1");

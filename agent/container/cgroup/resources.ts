@@ -22,9 +22,9 @@ export interface CgroupWrite {
   readonly value: string;
   /** Written instead where there is no such file. */
   readonly instead?: { readonly file: string; readonly value: string };
-  /** Asks for nothing that is not so anyway where there is no such file. */
+  /** Has no effect on kernels without this file. */
   readonly optional?: boolean;
-  /** May be invalid for now: it comes again when what it depends on is written. */
+  /** May fail the first time: it is written again after the value that it depends on. */
   readonly attempt?: boolean;
 }
 
@@ -74,7 +74,7 @@ function limitText(value: Integer): string {
 
 function pidsWrites(limit: Integer | undefined, path: string): CgroupWrite[] {
   if (limit === undefined) return [];
-  // A limit of 0 would forbid the process itself: nobody means that, so it is the least that lets one live.
+  // A limit of 0 would forbid the process itself, so it becomes the smallest working limit.
   return [{ path, file: "pids.max", value: limit === 0 || limit === 0n ? "1" : limitText(limit) }];
 }
 
@@ -204,7 +204,7 @@ function rdmaWrites(rdma: NonNullable<Resources["rdma"]>, path: string): CgroupW
 /** Files that move, kill or freeze processes, or hand controllers on: they limit nothing. */
 const NO_LIMITS = /^cgroup\.(procs|threads|kill|freeze|type|subtree_control)$/;
 
-/** Files by name; they come last, and so have the last word. */
+/** Files by name; written last, so they take precedence. */
 function unifiedWrites(unified: Readonly<Record<string, string>>, path: string): CgroupWrite[] {
   return Object.entries(unified).flatMap(([file, text]) => {
     const at = `${path}[${JSON.stringify(file)}]`;

@@ -27,7 +27,7 @@ export async function waitForText(
   try {
     syscall("inotify_add_watch", [changes.fd, cstr(path), IN_MODIFY], path);
     const events = new Uint8Array(EVENT_BUFFER_SIZE);
-    // Looked at again only now: a change between the first look and the watch would have told nobody.
+    // Read again: a change between the first read and the watch would have gone unnoticed.
     while (!isFulfilled(readText(path))) {
       try {
         await changes.read(events);

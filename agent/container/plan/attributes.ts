@@ -79,7 +79,7 @@ export function setProcessors(steps: Steps, { execCPUAffinity }: Process, cgroup
   if (final) setAffinity(steps, "final", final);
 }
 
-/** Whether the process is born outside of its cgroup, and enters it itself. */
+/** Whether the process starts outside its cgroup and enters it itself. */
 export function entersCgroup({ execCPUAffinity }: Process): boolean {
   return Boolean(execCPUAffinity?.initial);
 }

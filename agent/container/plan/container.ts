@@ -52,7 +52,7 @@ export interface ProcessPlan {
 
 /**
  * Plans a container's first process. A pure function.
- * @throws {SpecError} for a field that makes no sense
+ * @throws {SpecError} for an invalid field
  */
 export function planContainer(input: ContainerInput): ProcessPlan {
   const { spec, namespaces, facts } = input;

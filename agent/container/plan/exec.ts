@@ -45,7 +45,7 @@ export function planExec(input: ExecInput): ProcessPlan {
   setLabels(steps, process);
   setProcessors(steps, process, input.cgroupFd);
   if (user) prepareForUser(steps, process, facts, user);
-  // All but the pid namespace, which a process is born in.
+  // All but the pid namespace, which only clone can set.
   steps.program.step("join the container's namespaces", "setns", [input.initPidfd, joinFlags(namespaces)]);
   if (user) becomeRoot(steps);
   const { file, filter, shared } = input;

@@ -28,7 +28,7 @@ export interface NamespaceChoices {
   readonly user: "inherit" | UserChoice;
 }
 
-/** What is known of a mount of the specification, by its index. */
+/** Facts about a mount of the specification, by its index. */
 export interface MountFacts {
   /** The destination; where it does not exist, with the links on the way to it resolved inside the rootfs. */
   readonly path: string;

@@ -134,7 +134,7 @@ function takeSource(steps: Steps, mount: PlannedMount, bundle: string): Slot {
   return tree;
 }
 
-/** File systems that show a namespace, which only whoever the namespace belongs to can mount. */
+/** File systems that show a namespace: only the owner of the namespace can mount them. */
 const SHOWN_NAMESPACES: Readonly<Record<string, "pid" | "network" | "ipc" | "cgroup">> = {
   proc: "pid",
   sysfs: "network",
@@ -286,7 +286,7 @@ function remount(steps: Steps, mount: PlannedMount): void {
   steps.close(steps.target);
 }
 
-/** After a mount its place has to be opened again, to stand for what was mounted. */
+/** After a mount its path has to be opened again: the old descriptor refers to what is now covered. */
 function reopen(steps: Steps, mount: PlannedMount, resolve?: number): void {
   const open = steps.openArguments(mount.facts.path, O.PATH | O.CLOEXEC, resolve);
   steps.program.step(`open mount ${mount.destination}`, "openat2", open, { save: steps.target });

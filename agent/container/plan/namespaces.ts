@@ -49,8 +49,7 @@ export function joinFlags(namespaces: NamespaceChoices): number {
 }
 
 /**
- * First of all: nobody may look into the child, which is still a copy of the agent; nothing is masked from
- * modes.
+ * First: the child, still a copy of the agent, becomes undumpable; the umask is cleared.
  */
 export function beginProcess(steps: Steps): void {
   const { program } = steps;

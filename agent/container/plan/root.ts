@@ -48,8 +48,8 @@ function cover(steps: Steps, root: Slot): void {
 }
 
 /**
- * As {@linkcode changeRoot}, but only for this process and for the time being: whoever else enters the namespace
- * finds the old root, with the container's mounts below the rootfs.
+ * As {@linkcode changeRoot}, but only for this process and for the time being: other processes that enter the namespace
+ * find the old root, with the container's mounts below the rootfs.
  *
  * @param place where the rootfs is
  * @returns a cell with a descriptor of the old root

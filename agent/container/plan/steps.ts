@@ -34,7 +34,7 @@ export interface Filesystem {
   readonly attributes: number;
 }
 
-/** Flags for descriptors that only stand for a place. */
+/** Flags for descriptors that only name a path. */
 export const PLACE = O.PATH | O.CLOEXEC;
 
 /** What mount_setattr(2) is asked for. */

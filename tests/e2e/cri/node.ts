@@ -21,7 +21,7 @@ import { temporaryRootfs } from "../rootfs.ts";
 import { writeConfiguration } from "../configuration.ts";
 import { GrpcClient } from "./grpc.ts";
 
-/** Name of the image whose only purpose is to stand for a pod. */
+/** Name of the image of pause containers. */
 const PAUSE_IMAGE = "localhost/kata-pause:latest";
 
 /** What a node agent asks for unless the pod says otherwise: processes do not see those of other containers. */
@@ -36,7 +36,7 @@ export interface NodeOptions extends Omit<ContainerdOptions, "cri"> {
   readonly network?: (folder: string) => unknown;
   /**
    * Who creates pods: `"shim"`, a containerd from 2.0 on lets the shim do so by the Sandbox API; `"podsandbox"`, by a
-   * container that stands for them. Default: `KATA_TEST_SANDBOXER`, else what containerd's is.
+   * pause container. Default: `KATA_TEST_SANDBOXER`, else what containerd's is.
    */
   readonly sandboxer?: "shim" | "podsandbox";
   /** more lines of containerd's configuration */

@@ -1,9 +1,8 @@
 /**
- * The container that stands for a pod.
+ * The pause container of a pod.
  *
- * Engines have one in each pod, with a program that does nothing but wait: on a host it keeps the pod's namespaces
- * alive. Here the sandbox does that, so the guest has neither the container nor its process; what clients see of them
- * is made up.
+ * Engines create one per pod, with a program that only waits: on a host it keeps the pod's namespaces alive. Here the
+ * sandbox does that, so the guest has neither the container nor its process; what clients see of them is simulated.
  *
  * @module
  */
@@ -20,7 +19,7 @@ const ENDING: ReadonlySet<number> = new Set([SIGNALS.SIGINT, SIGNALS.SIGTERM]);
 const NO_OUTPUT = new Uint8Array();
 
 /** The container. */
-export class PodStandIn implements GuestContainer {
+export class PauseContainer implements GuestContainer {
   readonly exists = false;
   readonly init: GuestProcess;
   readonly #id: string;
@@ -38,7 +37,7 @@ export class PodStandIn implements GuestContainer {
   exec(): GuestExec {
     throw new RpcError(
       Code.FailedPrecondition,
-      `cannot execute in container "${this.#id}": it only stands for its pod, and has no files in the guest`,
+      `cannot execute in container "${this.#id}": it is the pause container of its pod and has no files in the guest`,
     );
   }
 
@@ -50,12 +49,12 @@ export class PodStandIn implements GuestContainer {
     return Promise.resolve();
   }
 
-  /** It uses nothing, so there is nothing to tell. */
+  /** It uses nothing, so it has no statistics. */
   stats(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
 
-  /** Limits of what uses nothing. */
+  /** It has no processes to limit. */
   update(): Promise<void> {
     return Promise.resolve();
   }
