@@ -116,10 +116,13 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
     ? share
     : taken.use(await copiedFiles({ agent, log, memoryMiB: vm.memoryMiB }));
   if (!policy.sharesFiles) await files.addSandboxMounts(config.runtime.sandbox_bind_mounts);
-  await network.attach({ vm, client });
+  // a device of the host takes a driver, which the guest may be told of with the sandbox
+  const needsDrivers = network.nics.some(({ backend }) => backend.kind === "host-device");
+  if (!needsDrivers) await network.attach({ vm, client });
   await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
     timeoutMs: CALL_TIMEOUT_MS,
   });
+  if (needsDrivers) await network.attach({ vm, client });
   if (options.isPod && network.path !== undefined) {
     await openLoopback({ namespace: network.path, client, log }, taken);
   }

@@ -6,6 +6,7 @@ import { pciTree } from "../sys/testdata/pci_tree.ts";
 import { createSandbox } from "./create_sandbox.ts";
 import { noIo } from "./io.ts";
 import { silentLog } from "./log.ts";
+import type { SandboxNetwork } from "./network.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 
@@ -100,6 +101,25 @@ Deno.test("a machine is booted with the devices of the container that it is made
     message:
       'cannot give VFIO group 13 to the machine: it was not booted with it, and hot_plug_vfio is "no-port"',
   });
+});
+
+Deno.test("the guest is told of a link that is a device of the host when it can have its driver", async () => {
+  const memory = { prefetchable: 0, other: 0 };
+  const device = { kind: "host-device", device: { address: NIC, iommufd: false, memory } } as const;
+  const tap = { kind: "tap", fds: [], vhostFds: [] } as const;
+  for (const [backend, order] of [[tap, "attach createSandbox"], [device, "createSandbox attach"]] as const) {
+    await using host = testHost();
+    const network = {
+      path: undefined,
+      nics: [{ id: "net0", mac: "02:00:00:00:00:01", backend }],
+      attach: () => Promise.resolve(void host.guest.calls.push("attach")),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    host.openNetwork = () => Promise.resolve(network as unknown as SandboxNetwork);
+    await using sandbox = await create(host, specWith(), {});
+    assert.equal(sandbox.id, "s1");
+    assert.equal(host.guest.calls.join(" "), order);
+  }
 });
 
 Deno.test("what cannot be handed over is refused before anything is made", async () => {

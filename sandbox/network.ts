@@ -10,7 +10,7 @@ import type { SavedNetwork } from "../net/saved.ts";
 import { PodNamespace } from "../net/namespace.ts";
 import type { DanNetwork } from "../net/dan_network.ts";
 import type { Endpoint } from "../net/nic.ts";
-import type { PodNetwork } from "../net/pod_network.ts";
+import type { PodNetwork, PodNetworkOptions } from "../net/pod_network.ts";
 import type { PodLink } from "../net/scan.ts";
 import type { ToldNetwork } from "../net/told.ts";
 import type { Spec } from "../oci/spec.ts";
@@ -32,6 +32,8 @@ export interface NetworkOptions {
   /** queues of each device: one for each processor */
   readonly queues: number;
   readonly log: Log;
+  /** default: what the kernel says about links and devices */
+  readonly hardware?: Pick<PodNetworkOptions, "pciBus" | "driverOf">;
   /** writes down what has to be undone after a crash */
   save(network: SavedNetwork): Promise<void>;
 }
@@ -122,6 +124,7 @@ export class SandboxNetwork implements AsyncDisposable {
         vhost: !noVhost,
         limits: { rx, tx },
         hostDevices: sandboxPolicy(config).hostDevices,
+        ...options.hardware,
         save,
       }),
     );
@@ -160,7 +163,13 @@ export class SandboxNetwork implements AsyncDisposable {
     if (network === undefined) return;
     network.handOver();
     this.#target = target;
-    if (network.endpoints.length > 0) await this.#tell(network.endpoints.map(({ pod }) => [pod, ""]));
+    const links: [PodLink, string][] = [];
+    for (const { pod, nic } of network.endpoints) {
+      // its driver may take a while, for which the guest waits if it knows where the device is
+      const isHosts = nic.backend.kind === "host-device";
+      links.push([pod, isHosts ? await target.vm.nics?.pathOf(nic.id) ?? "" : ""]);
+    }
+    if (links.length > 0) await this.#tell(links);
     if (this.#network) this.#follow().catch((error) => this.#warn(error));
   }
 

@@ -41,6 +41,7 @@ class Scene implements AsyncDisposable {
   readonly target = {
     vm: {
       nics: {
+        pathOf: () => Promise.reject(new Error("nobody asks for it")),
         add: (nic: Nic) => {
           if (this.refuse !== undefined) return Promise.reject(new Error(this.refuse));
           this.plugged.push(`+${nic.id}`);

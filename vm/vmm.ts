@@ -273,6 +273,8 @@ export interface VmExit {
 
 /** Network devices that come and go while a machine runs. */
 export interface NicPlugs {
+  /** Where the guest finds a device: slots from the root bus on. @throws {Error} there is none of this id */
+  pathOf(id: string): Promise<string>;
   /**
    * Plugs a device in. Descriptors stay the caller's, and need not be open any more afterwards.
    *

@@ -14,8 +14,11 @@ import { createSandbox } from "../../sandbox/create_sandbox.ts";
 import type { IoSource, OutputEnd } from "../../sandbox/io.ts";
 import { realHost } from "../../sandbox/real_host.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { pciTree } from "../../sys/testdata/pci_tree.ts";
+import { SandboxNetwork } from "../../sandbox/network.ts";
+import { PciBus } from "../../sys/pci.ts";
+import { type PciTree, pciTree } from "../../sys/testdata/pci_tree.ts";
 import { createQemu } from "../../vm/qemu/qemu.ts";
+import { layCables } from "./cables.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
@@ -151,4 +154,61 @@ for (const [when, key] of [["plugged in", "hot_plug_vfio"], ["there at boot", "c
     }
     assert.deepEqual(await leaksSince(before), []);
   });
+}
+
+Deno.test("a pod's link that is a device of the host is the guest's, by its name and with its addresses", async () => {
+  const before = await traces();
+  {
+    await using rootfs = await temporaryRootfs();
+    await using cables = await layCables();
+    const { folder } = rootfs;
+    await cables.lay("eth7", 51);
+    await cables.pod.ip("link set eth7 mtu 1400", "route add default via 10.51.0.1");
+    const tree = pciTree(`${folder}/sys`, { [NIC]: { driver: "ixgbevf", group: "13" } });
+    const bus = new BindingBus(`${folder}/sys`, tree);
+    const hardware = { pciBus: bus, driverOf: () => ({ driver: "ixgbevf", bus: NIC }) };
+    const explicit = writeConfiguration(folder, { hypervisor: { cold_plug_vfio: "root-port" } });
+    const spec = specWith(rootfs.path, []);
+    spec.linux = { namespaces: [{ type: "network", path: cables.pod.path }, { type: "mount" }] };
+    spec.process.args = ["sh", "-c", "ip address show eth7; ip route"];
+    {
+      await using sandbox = await createSandbox({
+        id: ownId("phy"),
+        spec,
+        config: (await loadConfig({ explicit })).config,
+        log: { write() {} },
+        host: {
+          ...realHost,
+          startVm: (vm) => emulating.start(vm),
+          openNetwork: (options) => SandboxNetwork.open({ ...options, hardware }),
+        },
+      });
+      assert.equal(bus.driverOf(NIC), "vfio-pci");
+      const text = await run(sandbox, "one", folder, spec);
+      assert.match(
+        text,
+        new RegExp(`eth7: .*mtu 1400[\\s\\S]*${MAC}[\\s\\S]*10\\.51\\.0\\.2/24[\\s\\S]*fd51::2/64`),
+      );
+      assert.match(text, /^default via 10\.51\.0\.1 dev eth7/m);
+    }
+    assert.equal(bus.driverOf(NIC), "ixgbevf");
+  }
+  assert.deepEqual(await leaksSince(before), []);
+});
+
+/** Does what the kernel does with what is written about drivers. */
+class BindingBus extends PciBus {
+  constructor(root: string, readonly tree: PciTree) {
+    super(root);
+  }
+
+  override offer(address: string, driver: string): void {
+    super.offer(address, driver);
+    this.tree.bind(address, driver);
+  }
+
+  override giveBack(address: string, driver: string): void {
+    super.giveBack(address, driver);
+    this.tree.bind(address, driver);
+  }
 }

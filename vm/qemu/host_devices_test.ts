@@ -97,6 +97,8 @@ Deno.test("QEMU tells where devices are, those of the boot and those that come, 
         const atBoot = await plugs.pathOf(GPU);
         await assert.rejects(plugs.pathOf(NIC), /was not booted with the device 0000:05:10.0 of the host/);
         const later = await plugs.add(BY_GROUP);
+        assert.match(await vm.nics?.pathOf("net0") ?? "", pattern);
+        await assert.rejects(vm.nics?.pathOf("net9") ?? Promise.resolve(), /no network device "net9"/);
         for (const path of [atBoot, later.path]) assert.match(path, pattern);
         assert.notEqual(atBoot, later.path);
         if (room === 3) {

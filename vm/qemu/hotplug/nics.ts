@@ -3,7 +3,7 @@
 import type { Nic, NicPlugs } from "../../vmm.ts";
 import { deviceId, queuesOf, vectors } from "../nics.ts";
 import { type Plugs, removeDevice } from "./removal.ts";
-import { type HostDevicesOptions, plugIn } from "./host_devices.ts";
+import { guestPath, type HostDevicesOptions, plugIn } from "./host_devices.ts";
 import type { BridgeSlots } from "./slots.ts";
 
 interface Present {
@@ -34,6 +34,11 @@ export class PluggedNics implements NicPlugs {
     for (const { id, backend } of atBoot) {
       this.#present.set(id, backend.kind === "host-device" ? { hasBackend: false } : { hasBackend: true });
     }
+  }
+
+  async pathOf(id: string): Promise<string> {
+    if (!this.#present.has(id)) throw new Error(`the VM has no network device "${id}"`);
+    return await guestPath(this.#plugs.qmp, deviceId(id));
   }
 
   async add(nic: Nic): Promise<string> {
