@@ -82,9 +82,7 @@ function writePiece(parent: number, name: string, request: CopyFileRequest): voi
     );
   }
   const unfinished = `${name}${UNFINISHED}`;
-  const truncate = request.offset === 0n ? O.TRUNC : 0;
-  const flags = O.WRONLY | O.CREAT | O.NOFOLLOW | truncate;
-  using file = new OwnedFd(openat2(parent, unfinished, { flags, mode: 0o600, resolve: RESOLVE.BENEATH }));
+  using file = request.offset === 0n ? newFile(parent, unfinished) : sameFile(parent, unfinished);
   writeAt(file.fd, request.data, Number(request.offset));
   if (BigInt(statFd(file.fd).size) < request.fileSize) return;
   // The owner first: a change of owner clears set-id bits.
@@ -92,6 +90,22 @@ function writePiece(parent: number, name: string, request: CopyFileRequest): voi
   fchmodFd(file.fd, request.fileMode & PERMISSIONS);
   if (typeOf(parent, name) === S.IFDIR) removeTree(parent, name);
   renameAt(parent, unfinished, parent, name);
+}
+
+/** Whatever lies there, even a pipe that nobody reads, has been left or planted. */
+function newFile(parent: number, name: string): OwnedFd {
+  removeTree(parent, name);
+  const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
+  return new OwnedFd(openat2(parent, name, { flags, mode: 0o600, resolve: RESOLVE.BENEATH }));
+}
+
+/** The file of the pieces before this one. */
+function sameFile(parent: number, name: string): OwnedFd {
+  const flags = O.WRONLY | O.NOFOLLOW | O.NONBLOCK;
+  const file = new OwnedFd(openat2(parent, name, { flags, resolve: RESOLVE.BENEATH }));
+  if (statFd(file.fd).type === S.IFREG) return file;
+  file.close();
+  throw invalidArgument(`"${name}" is no file any more`);
 }
 
 function writeAt(fd: number, data: Uint8Array, offset: number): void {
