@@ -13,6 +13,7 @@ import type { ServiceClient } from "../rpc/ttrpc/typed.ts";
 import { S } from "../sys/fd.ts";
 import { basename } from "../sys/path.ts";
 import {
+  CONFINED,
   filePieces,
   inCopyOrder,
   isSameTree,
@@ -121,7 +122,7 @@ export class CopiedFiles implements Share {
 
   async #copy(source: string, target: string): Promise<void> {
     await steadily(async () => {
-      for (const entry of inCopyOrder(await treeSnapshot(source, this.#limits))) {
+      for (const entry of inCopyOrder(await treeSnapshot(source, this.#limits, CONFINED))) {
         await send(
           this.#options.agent,
           source,
@@ -192,7 +193,7 @@ class Followed {
 
   /** A new version goes to the place that is not in use, then the link to it changes, then the old one goes. */
   async #copy(): Promise<void> {
-    const all = await treeSnapshot(this.#source, this.#limits);
+    const all = await treeSnapshot(this.#source, this.#limits, CONFINED);
     const version = presentVersion(all);
     const entries = all.filter(({ path }) => isWithinVersion(path, version) || !path.startsWith(".."));
     // its container may be gone, and with it the copy
@@ -255,7 +256,7 @@ async function send(agent: CopyCall, source: string, entry: TreeEntry, path: str
     await agent.copyFile({ ...common, data }, options);
     return;
   }
-  for await (const { offset, data } of filePieces(source, entry, PIECE_BYTES)) {
+  for await (const { offset, data } of filePieces(source, entry, PIECE_BYTES, CONFINED)) {
     await agent.copyFile({ ...common, offset: BigInt(offset), data }, options);
   }
 }

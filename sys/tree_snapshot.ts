@@ -1,10 +1,11 @@
 /**
  * What a folder has in it, so that it can be compared with what it had, and copied.
  *
- * Nothing here blocks: a folder may be on a file system that another machine serves.
- *
  * @module
  */
+
+import { isErrno } from "./errors.ts";
+import { O, openat2, openFd, OwnedFd, RESOLVE } from "./fd.ts";
 
 /** A file, folder or link; whatever else is in a folder is left out. */
 export interface TreeEntry {
@@ -40,6 +41,57 @@ export class TreeTooLarge extends Error {}
 /** A file is not what it was when the folder was looked at. */
 export class TreeChanged extends Error {}
 
+/** How what is in a folder is reached. Each call gives a path that is good until it is disposed of. */
+export interface TreeAccess {
+  /** To something, or to the link that it is. */
+  place(root: string, path: string): Place;
+  /** To the content of a file or folder. */
+  inside(root: string, path: string): Place;
+}
+
+interface Place extends Disposable {
+  readonly path: string;
+}
+
+/** By its path: nothing blocks, as a folder may be on a file system that another machine serves. */
+export const BY_PATH: TreeAccess = {
+  place: (root, path) => ({ path: path === "" ? root : `${root}/${path}`, [Symbol.dispose]: () => {} }),
+  inside: (root, path) => BY_PATH.place(root, path),
+};
+
+/**
+ * No link is followed below the folder, whenever it was put there: for folders that others write to who must not learn
+ * what is elsewhere.
+ */
+export const CONFINED: TreeAccess = {
+  place(root, path) {
+    if (path === "") return BY_PATH.place(root, path);
+    const at = path.lastIndexOf("/");
+    const { path: above, ...rest } = descriptor(openBelow(root, path.slice(0, Math.max(at, 0))));
+    return { path: `${above}/${path.slice(at + 1)}`, ...rest };
+  },
+  inside: (root, path) => descriptor(openBelow(root, path)),
+};
+
+function descriptor(fd: OwnedFd): Place {
+  return { path: `/proc/self/fd/${fd.fd}`, [Symbol.dispose]: () => fd.close() };
+}
+
+/** @throws {TreeChanged} there is a link on the way */
+function openBelow(root: string, path: string): OwnedFd {
+  const top = new OwnedFd(openFd(root, O.PATH));
+  if (path === "") return top;
+  try {
+    const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS;
+    return new OwnedFd(openat2(top.fd, path, { flags: O.PATH, resolve }));
+  } catch (error) {
+    if (!isErrno(error, "ELOOP", "ENOENT", "ENOTDIR")) throw error;
+    throw new TreeChanged(error.message, { cause: error });
+  } finally {
+    top.close();
+  }
+}
+
 /** The link that says which version of a volume is the present one, in volumes that Kubernetes' node agent writes. */
 export const PRESENT_VERSION = "..data";
 
@@ -49,11 +101,15 @@ export const PRESENT_VERSION = "..data";
  * @throws {TreeTooLarge}
  * @throws {TreeChanged} something went away meanwhile
  */
-export async function treeSnapshot(root: string, limits: TreeLimits): Promise<TreeEntry[]> {
+export async function treeSnapshot(
+  root: string,
+  limits: TreeLimits,
+  access: TreeAccess = BY_PATH,
+): Promise<TreeEntry[]> {
   const entries: TreeEntry[] = [];
   const left = { ...limits };
   const visit = async (path: string, depth: number): Promise<void> => {
-    const entry = await lookAt(root, path);
+    const entry = await lookAt(root, path, access);
     if (entry === undefined) return;
     if (--left.entries < 0) throw tooLarge(root, "entries", limits.entries);
     if (entry.kind === "file" && --left.files < 0) throw tooLarge(root, "files", limits.files);
@@ -61,7 +117,7 @@ export async function treeSnapshot(root: string, limits: TreeLimits): Promise<Tr
     entries.push(entry);
     if (entry.kind !== "folder") return;
     if (depth === 0) throw tooLarge(root, "folders in each other", limits.depth);
-    for (const name of await namesIn(place(root, path))) {
+    for (const name of await namesIn(root, path, access)) {
       await visit(path === "" ? name : `${path}/${name}`, depth - 1);
     }
   };
@@ -87,9 +143,15 @@ export async function* filePieces(
   root: string,
   entry: TreeEntry,
   pieceBytes: number,
+  access: TreeAccess = BY_PATH,
 ): AsyncGenerator<{ offset: number; data: Uint8Array<ArrayBuffer> }> {
-  using file = await unlessGone(() => Deno.open(place(root, entry.path)));
-  const changed = () => new TreeChanged(`"${place(root, entry.path)}" is being changed`);
+  const changed = () => new TreeChanged(`"${root}/${entry.path}" is being changed`);
+  using file = await unlessGone(async () => {
+    using at = access.inside(root, entry.path);
+    // to open what is not a file may take for ever
+    if (!(await Deno.stat(at.path)).isFile) throw changed();
+    return await Deno.open(at.path);
+  });
   // a link may be in its place by now
   if (stampOf(await file.stat()) !== entry.stamp) throw changed();
   let offset = 0;
@@ -112,10 +174,10 @@ function isWhole(entries: readonly TreeEntry[]): boolean {
     entries.some(({ path, kind }) => path === present.target && kind === "folder");
 }
 
-async function lookAt(root: string, path: string): Promise<TreeEntry | undefined> {
-  const at = place(root, path);
+async function lookAt(root: string, path: string, access: TreeAccess): Promise<TreeEntry | undefined> {
+  using at = access.place(root, path);
   // the folder itself may be found through links
-  const info = path === "" ? await Deno.stat(at) : await Deno.lstat(at);
+  const info = path === "" ? await Deno.stat(at.path) : await Deno.lstat(at.path);
   const kind = info.isFile ? "file" : info.isDirectory ? "folder" : info.isSymlink ? "link" : undefined;
   if (kind === undefined) return undefined;
   const { mode, uid, gid } = info;
@@ -126,31 +188,39 @@ async function lookAt(root: string, path: string): Promise<TreeEntry | undefined
     uid: uid ?? 0,
     gid: gid ?? 0,
     size: kind === "file" ? info.size : 0,
-    target: kind === "link" ? await Deno.readLink(at) : "",
+    target: kind === "link" ? await linkTarget(at.path) : "",
     // what is in a folder is told by what is in it
     stamp: kind === "folder" ? "" : stampOf(info),
   };
+}
+
+async function linkTarget(path: string): Promise<string> {
+  try {
+    return await Deno.readLink(path);
+  } catch (error) {
+    // it is none any more
+    if (!(error instanceof TypeError)) throw error;
+    throw new TreeChanged(error.message, { cause: error });
+  }
 }
 
 function stampOf({ dev, ino, size, mtime }: Deno.FileInfo): string {
   return `${dev}:${ino}:${size}:${mtime?.getTime()}`;
 }
 
-async function namesIn(path: string): Promise<string[]> {
+async function namesIn(root: string, path: string, access: TreeAccess): Promise<string[]> {
   const names: string[] = [];
-  for await (const { name } of Deno.readDir(path)) names.push(name);
+  using at = access.inside(root, path);
+  for await (const { name } of Deno.readDir(at.path)) names.push(name);
   return names.sort();
-}
-
-function place(root: string, path: string): string {
-  return path === "" ? root : `${root}/${path}`;
 }
 
 async function unlessGone<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+    const isGone = error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
+    if (error instanceof Error && (isGone || isErrno(error, "ENOENT"))) {
       throw new TreeChanged(error.message, { cause: error });
     }
     throw error;

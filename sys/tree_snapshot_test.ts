@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { AT, mknodAt, S } from "./fd.ts";
 import {
+  BY_PATH,
+  CONFINED,
   filePieces,
   inCopyOrder,
   isSameTree,
@@ -95,4 +98,69 @@ Deno.test("a file is read in pieces, and not if it is another by now", async () 
   Deno.writeTextFileSync(path, "");
   const [, empty] = await treeSnapshot(test.path, LIMITS);
   assert.deepEqual(await read(empty), [[0, ""]]);
+});
+
+Deno.test("a folder that becomes a link to another one leads nowhere", async () => {
+  using test = folder();
+  using outside = folder();
+  Deno.mkdirSync(`${test.path}/a`);
+  Deno.writeTextFileSync(`${test.path}/a/file`, "inside");
+  const seen = await treeSnapshot(test.path, LIMITS, CONFINED);
+  const entry = seen.find(({ path }) => path === "a/file");
+  assert.ok(entry);
+  const read = async () => {
+    for await (const { data } of filePieces(test.path, entry, 100, CONFINED)) {
+      return new TextDecoder().decode(data);
+    }
+  };
+  assert.equal(await read(), "inside");
+  // even if it is the very same file there
+  Deno.linkSync(`${test.path}/a/file`, `${outside.path}/file`);
+  Deno.renameSync(`${test.path}/a`, `${test.path}/b`);
+  Deno.symlinkSync(outside.path, `${test.path}/a`);
+  await assert.rejects(read(), TreeChanged);
+});
+
+Deno.test("a folder and a link that change places all the time lead nowhere", async () => {
+  using test = folder();
+  using outside = folder();
+  Deno.writeTextFileSync(`${outside.path}/secret`, "");
+  Deno.mkdirSync(`${test.path}/a`);
+  Deno.symlinkSync(outside.path, `${test.path}/b`);
+  let isOver = false;
+  const changing = (async () => {
+    while (!isOver) {
+      Deno.renameSync(`${test.path}/a`, `${test.path}/c`);
+      Deno.renameSync(`${test.path}/b`, `${test.path}/a`);
+      Deno.renameSync(`${test.path}/c`, `${test.path}/b`);
+      await Deno.lstat(test.path);
+    }
+  })();
+  const paths = new Set<string>();
+  try {
+    for (let tries = 0; tries < 300; tries++) {
+      const seen = await treeSnapshot(test.path, LIMITS, CONFINED).catch((error) => {
+        assert.ok(error instanceof TreeChanged, String(error));
+        return [];
+      });
+      for (const { path } of seen) paths.add(path);
+    }
+  } finally {
+    isOver = true;
+    await changing;
+  }
+  assert.ok(paths.has("a") && paths.has("b"));
+  assert.deepEqual([...paths].filter((path) => path.includes("/")), []);
+});
+
+Deno.test("what has become a pipe is not opened", async () => {
+  using test = folder();
+  Deno.writeTextFileSync(`${test.path}/file`, "x");
+  const [, entry] = await treeSnapshot(test.path, LIMITS);
+  assert.ok(entry);
+  Deno.removeSync(`${test.path}/file`);
+  mknodAt(AT.FDCWD, `${test.path}/file`, S.IFIFO | 0o600);
+  for (const access of [BY_PATH, CONFINED]) {
+    await assert.rejects(filePieces(test.path, entry, 100, access).next(), TreeChanged);
+  }
 });
