@@ -194,9 +194,7 @@ export class Container {
   }
 
   /**
-   * Runs another process in the container. What it does not say of capabilities, limits and OOM score is as
-   * for the
-   * first process.
+   * Runs another process in the container. Capabilities, limits and OOM score default to those of the first process.
    *
    * @param execId only for messages
    * @throws {ExecutableError} if there is no such program in the container, or it cannot be run

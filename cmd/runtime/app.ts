@@ -22,7 +22,7 @@ import { runCommand } from "./run/command.ts";
 import { nearest } from "../../config/nearest.ts";
 import { versionCommand } from "./version_command.ts";
 
-/** What a command gets beside its flags: the streams it writes to, and where it leaves its exit code. */
+/** Context of a command besides its flags: the streams it writes to, and its exit code. */
 export interface AppContext {
   readonly process: {
     readonly stdout: { write(text: string): void };

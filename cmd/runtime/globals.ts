@@ -30,7 +30,7 @@ export const DEFAULT_GLOBALS: Globals = {
   systemdCgroup: false,
 };
 
-/** A mistake in what was typed; the message is for the one who typed it. */
+/** A usage error; the message is meant for the user. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -123,7 +123,7 @@ export const GLOBAL_OPTIONS: readonly GlobalOption[] = [
   },
 ];
 
-/** Words that Go programs take for true and false, and that their users are used to. */
+/** Spellings of true and false that Go programs accept. */
 const TRUE = ["1", "t", "T", "TRUE", "true", "True"];
 const FALSE = ["0", "f", "F", "FALSE", "false", "False"];
 

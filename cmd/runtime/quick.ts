@@ -1,5 +1,5 @@
 /**
- * Commands that monitoring runs again and again: without the command-line library they answer in half the time.
+ * Commands that monitoring runs often: without the command-line library they take half the time.
  *
  * @module
  */

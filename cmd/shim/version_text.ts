@@ -1,5 +1,5 @@
 /**
- * What the shim says about itself.
+ * The shim's version.
  *
  * @module
  */

@@ -54,19 +54,19 @@ export const DEVICE_TEXTS = {
     effect: "`aio` of disks that are plugged in",
   },
   block_device_cache_set: {
-    doc: "Whether block_device_cache_direct and block_device_cache_noflush count.",
-    effect: "whether disks have settings of the cache",
+    doc: "Apply block_device_cache_direct and block_device_cache_noflush.",
+    effect: "whether disks get cache settings",
   },
   block_device_cache_direct: {
-    doc: "Leave the host's cache out.",
+    doc: "Bypass the host's page cache.",
     effect: "`cache.direct` of disks that are plugged in",
   },
   block_device_cache_noflush: {
-    doc: "Ignore the guest's requests to write the cache out.",
+    doc: "Ignore the guest's flush requests.",
     effect: "`cache.no-flush` of disks that are plugged in",
   },
   disable_block_device_use: {
-    doc: "Share file systems on block devices as files, and do not attach the devices.",
+    doc: "Share file systems on block devices as files instead of attaching the devices.",
     effect:
       "a root file system on a disk is shared as files; mounts of disks are refused, their device nodes left out",
   },
@@ -75,12 +75,12 @@ export const DEVICE_TEXTS = {
     effect: "an `iothread` object, made with the controller",
   },
   disable_image_nvdimm: {
-    doc: "Attach the image as a disk, and do not map it as memory.",
-    effect: "`-device virtio-blk-pci` in the place of `-device nvdimm`",
+    doc: "Attach the image as a disk instead of mapping it as memory (NVDIMM).",
+    effect: "`-device virtio-blk-pci` instead of `-device nvdimm`",
   },
   enable_vhost_user_store: {
     doc:
-      "Disks that other processes serve (device nodes with the major number 241) are used by their sockets; needs " +
+      "Disks that other processes serve (device nodes with the major number 241) are attached through their sockets; needs " +
       "enable_hugepages.",
     effect: "the guest's memory is shared, and `vhost-user-blk-pci` for each such disk",
   },
@@ -93,7 +93,7 @@ export const DEVICE_TEXTS = {
     effect: "which annotations are accepted",
   },
   vhost_user_reconnect_timeout_sec: {
-    doc: "Time after which a lost socket of such a disk is connected again; 0 = never.",
+    doc: "Delay before reconnecting to the socket of such a disk; 0 = never.",
     effect: "`reconnect` of the disk's socket",
   },
   default_bridges: {
@@ -115,7 +115,7 @@ export const DEVICE_TEXTS = {
     effect: "the same ports, and `-device vfio-pci` for each device",
   },
   hotplug_vfio_on_root_bus: {
-    doc: 'An old way to say hot_plug_vfio = "root-port".',
+    doc: 'Old form of hot_plug_vfio = "root-port".',
     effect: "as hot_plug_vfio",
   },
   pcie_root_port: {
@@ -136,7 +136,7 @@ export const DEVICE_TEXTS = {
     effect: "`iommu_platform=on` of virtio devices",
   },
   disable_nesting_checks: {
-    doc: "On a host that is a virtual machine itself, use the new interface of virtio devices all the same.",
+    doc: "Use modern virtio devices even if the host is a virtual machine itself.",
     effect: "no `disable-modern=true` of virtio devices; counts with KVM",
   },
   disable_vhost_net: {
@@ -145,11 +145,11 @@ export const DEVICE_TEXTS = {
     effect: "no `vhost=on` of network devices",
   },
   rx_rate_limiter_max_rate: {
-    doc: "Most that the pod receives; 0 = no limit.",
+    doc: "Rate limit of the traffic to the pod; 0 = no limit.",
     effect: "an htb queue on the device that gives the machine its packets",
   },
   tx_rate_limiter_max_rate: {
-    doc: "Most that the pod sends; 0 = no limit.",
+    doc: "Rate limit of the traffic from the pod; 0 = no limit.",
     effect: "an htb queue on the device that takes the machine's packets",
   },
 } as const satisfies Readonly<Record<string, Text>>;

@@ -30,19 +30,19 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
     effect: "`-object tdx-guest`, `sev-snp-guest` or `sev-guest`, `-machine …,confidential-guest-support=`",
   },
   sev_snp_guest: {
-    doc: "Take SEV-SNP, and not plain SEV.",
+    doc: "Use SEV-SNP instead of plain SEV.",
     effect: "`-object sev-snp-guest`",
   },
   snp_id_block: {
-    doc: "The guest's identity for SEV-SNP, in base64; needs snp_id_auth.",
+    doc: "The guest's identity block for SEV-SNP, in base64; needs snp_id_auth.",
     effect: "`id-block=` of `sev-snp-guest`",
   },
   snp_id_auth: {
-    doc: "What proves the guest's identity, in base64; needs snp_id_block.",
+    doc: "Authentication data of the identity block, in base64; needs snp_id_block.",
     effect: "`id-auth=` of `sev-snp-guest`",
   },
   snp_guest_policy: {
-    doc: "What the host may do with an SEV-SNP guest, as bits.",
+    doc: "The guest policy for SEV-SNP, as a bit mask.",
     effect: "`policy=` of `sev-snp-guest`",
   },
   tdx_quote_generation_service_socket_port: {
@@ -64,7 +64,7 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
     effect: "label of QEMU's process, on a host with SELinux",
   },
   disable_guest_selinux: {
-    doc: "The guest's kernel has SELinux switched off, and containers have no labels in it.",
+    doc: "Disable SELinux in the guest: its kernel boots without it, and containers have no labels there.",
     effect:
       "`selinux=0` or `1` on the kernel's command line; with `1` virtiofsd's `--xattr`, and labels of " +
       "containers in the guest",
@@ -78,22 +78,22 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
   guest_memory_dump_path: {
     group: "Debugging",
     doc:
-      "Folder that the memory of a guest whose kernel panicked is written to, in a folder of the sandbox's name; " +
+      "Folder for memory dumps of guests whose kernel panicked, each in a subfolder named after the sandbox; " +
       "empty = nowhere. There must be room for twice the memory.",
     effect:
       "`-device pvpanic`, `-no-shutdown`; files `vmcore-….elf`, `hypervisor.conf` and `hypervisor.version`",
     example: '"/var/crash/kata"',
   },
   guest_memory_dump_paging: {
-    doc: "Write the memory as the guest's page tables have it, which debuggers need.",
+    doc: "Translate the dump by the guest's page tables, which some debuggers need.",
     effect: "how the memory is written",
   },
   enable_debug: {
-    doc: "Let the guest's kernel print all it has.",
-    effect: "`debug` in the place of `quiet` on the kernel's command line",
+    doc: "Make the guest's kernel print its boot and debug messages.",
+    effect: "`debug` instead of `quiet` on the kernel's command line",
   },
   extra_monitor_socket: {
-    doc: "One more monitor of QEMU for people or programs, if enable_debug is set.",
+    doc: "An extra QEMU monitor for debugging; needs enable_debug.",
     effect: "`extra-monitor.sock` in the machine's run folder",
   },
   use_legacy_serial: {
@@ -101,7 +101,7 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
     effect: "none: the console always is one, as every kernel can use it from its first line on",
   },
   hypervisor_loglevel: {
-    doc: "How much other hypervisors log; 0 = the default.",
+    doc: "Log level of other hypervisors; 0 = the default.",
     effect: "none with QEMU",
   },
   enable_annotations: {
@@ -127,7 +127,7 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
     effect: "which annotations are accepted",
   },
   cc_init_data: {
-    doc: "Data for the first programs of a confidential guest.",
+    doc: "Init data of a confidential guest.",
     effect: "none yet: it is refused",
   },
   remote_hypervisor_socket: {

@@ -39,7 +39,7 @@ export const MACHINE_TEXTS = {
     default: '"q35"',
   },
   accelerator: {
-    doc: "How guest code is run: kvm in hardware, tcg in software, auto = kvm where the host's works well.",
+    doc: "How guest code runs: kvm = in hardware, tcg = in software, auto = kvm where it works, else tcg.",
     effect: "`-accel`, `-cpu`",
   },
   machine_accelerators: {
@@ -48,14 +48,14 @@ export const MACHINE_TEXTS = {
     example: '"pit=off"',
   },
   cpu_features: {
-    doc: "CPU features to add or take away, separated by commas.",
+    doc: "CPU features to add or remove, separated by commas.",
     effect: "appended to `-cpu`",
     example: '"pmu=off"',
   },
   kernel_params: {
     doc:
-      "Parameters added to the end of the guest kernel's command line, so that they win. White space inside " +
-      "double quotes does not separate. An annotation adds to them.",
+      "Parameters appended to the guest kernel's command line, so that they take precedence. White space inside " +
+      "double quotes does not separate them. An annotation adds to them.",
     effect: "`-append`",
     example: '"loglevel=4"',
   },
@@ -95,17 +95,17 @@ export const MACHINE_TEXTS = {
     effect: "`-m …,maxmem=`",
   },
   memory_offset: {
-    doc: "More room for memory beyond default_maxmemory, for block devices that are mapped as memory.",
+    doc: "Address space beyond default_maxmemory, for block devices that are mapped as memory.",
     effect: "`-m …,maxmem=`",
   },
   enable_virtio_mem: {
     doc:
-      "Add and take away memory in small pieces, by one device, instead of by modules. The host must let memory be " +
+      "Add and remove memory in small blocks with one virtio-mem device instead of memory modules. The host must let memory be " +
       "overcommitted (vm.overcommit_memory = 1).",
     effect: "`-device virtio-mem-pci`, `memhp_default_state=online` on the kernel's command line",
   },
   enable_mem_prealloc: {
-    doc: "Take all of the guest's memory from the host at the start.",
+    doc: "Allocate all of the guest's memory at start.",
     effect: "`prealloc=on` of the memory's backend",
   },
   enable_hugepages: {
@@ -116,7 +116,7 @@ export const MACHINE_TEXTS = {
   },
   file_mem_backend: {
     doc:
-      "A folder for files that back the guest's memory; empty = anonymous shared memory where that is needed.",
+      "A folder for files that back the guest's memory; empty = anonymous shared memory where sharing is needed.",
     effect: "`memory-backend-file` with `mem-path=`, `share=on`",
     example: '"/dev/shm"',
   },
@@ -125,7 +125,7 @@ export const MACHINE_TEXTS = {
     effect: "which annotations are accepted",
   },
   reclaim_guest_freed_memory: {
-    doc: "Give pages that the guest has freed back to the host.",
+    doc: "Return pages that the guest has freed to the host.",
     effect: "`-device virtio-balloon-pci` with `free-page-reporting=on`",
   },
   enable_guest_swap: {

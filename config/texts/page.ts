@@ -8,18 +8,18 @@ const HEAD = [
   "# Configuration",
   '<!-- Printed by "deno task docs" from config/schema/ and config/texts/: change those. -->',
   "The keys of `configuration.toml` and the annotations of a pod, with what each of them changes. " +
-  "`kata-runtime config default` prints a file with all of them; `kata-runtime config check` finds mistakes, all at " +
-  "once; `kata-runtime config show` prints the values that count, and where each comes from.",
+  "`kata-runtime config default` prints a file with all of them; `kata-runtime config check` reports all " +
+  "mistakes at once; `kata-runtime config show` prints the effective values, and where each comes from.",
   "## Where it comes from",
   "The main file is the first of: the annotation `io.katacontainers.config_path`; `--config`, or the `ConfigPath` of " +
   "containerd's options; the environment variable `KATA_CONF_FILE`; `/etc/kata-containers/configuration.toml`; " +
   "`/usr/share/defaults/kata-containers/configuration.toml`; `configuration.toml` beside the executable. Links are " +
   "resolved, and relative paths start at the folder of the file. What the annotation names must stand in the folder of " +
   "one of the others: a pod chooses among the administrator's files, and cannot bring its own.",
-  "Files in `config.d/` beside it are laid over it in the byte order of their names, key by key; lists are replaced. " +
-  "Annotations come on top. Those of the hypervisor must be accepted by an expression of `enable_annotations`; a path " +
+  "Files in `config.d/` beside it override it key by key, in the byte order of their names; lists are replaced. " +
+  "Annotations override both. Those of the hypervisor must be accepted by an expression of `enable_annotations`; a path " +
   "that a `valid_…` list guards must be an existing file that a pattern of the list matches.",
-  "A key that is not known has no effect and is told as a warning; in `[hypervisor.…]` and `[agent.…]` of a drop-in it " +
+  "An unknown key has no effect and is reported as a warning; in `[hypervisor.…]` and `[agent.…]` of a drop-in it " +
   "is a mistake. Annotations are written as in the file, without quotes; lists as their key says; `true` and `false` " +
   "also as `1` and `0`.",
   "",

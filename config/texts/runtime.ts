@@ -6,7 +6,7 @@ import type { Texts } from "./text.ts";
 export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   enable_debug: { doc: "Log more of the runtime itself.", effect: "the shim's log" },
   internetworking_model: {
-    doc: "How the pod's network and the machine's are joined. \"default\" means tcfilter.",
+    doc: "How the pod's network is connected to the machine's. \"default\" means tcfilter.",
     effect: "what is made in the pod's network namespace",
   },
   disable_new_netns: {
@@ -17,11 +17,12 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
     doc:
       "Folder with descriptions of network devices. A sandbox with a file ID.json in it gets these, and not the " +
       "links of its network namespace.",
-    effect: "the network devices of the machine, and what the guest is told of them",
+    effect: "the network devices of the machine, and their configuration in the guest",
     example: '"/run/kata-containers/dans"',
   },
   disable_guest_seccomp: {
-    doc: "Leave system call filters of containers out: the machine separates them from the host already.",
+    doc:
+      "Do not apply containers' seccomp profiles: the virtual machine already isolates them from the host.",
     effect: "the container's specification in the guest",
     shipped: "true",
   },
@@ -34,7 +35,7 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
     effect: "the cgroup of the processes of a pod on the host, by `linux.cgroupsPath`",
   },
   static_sandbox_resource_mgmt: {
-    doc: "Boot with all that the pod announces to need, and never change the machine's size later.",
+    doc: "Boot with the resources that the pod's annotations announce, and never resize the machine.",
     effect: "`-smp` and `-m`; nothing is plugged in",
   },
   enable_vcpus_pinning: {
@@ -86,7 +87,7 @@ export const RUNTIME_TEXTS: Texts<typeof RUNTIME> = {
   jaeger_user: { doc: "User name for that.", effect: "none yet" },
   jaeger_password: { doc: "Password for that.", effect: "none yet" },
   enable_pprof: {
-    doc: "Serve what is known of the shim's process at its management socket.",
+    doc: "Serve profiling data of the shim at its management socket.",
     effect: "the paths `/debug/vars` and `/debug/pprof/cmdline`",
   },
 };
@@ -102,12 +103,12 @@ export const AGENT_TEXTS: Texts<typeof AGENT> = {
     example: '["e1000e InterruptThrottleRate=3000,3000,3000 EEE=1"]',
   },
   debug_console_enabled: {
-    doc: "Offer a shell in the guest to whoever may use the host as root.",
+    doc: "Offer a shell in the guest to root on the host.",
     effect: "`agent.debug_console agent.debug_console_vport=1026`",
   },
   dial_timeout: {
-    doc: "Time for the agent to answer after the machine was started; 0 = the default.",
-    effect: "when a boot is given up",
+    doc: "Time limit for the agent's first answer after the machine was started; 0 = the default.",
+    effect: "when the boot times out",
     shipped: "45",
   },
   cdh_api_timeout: {
@@ -119,7 +120,7 @@ export const AGENT_TEXTS: Texts<typeof AGENT> = {
     effect: "`agent.container_pipe_size=`",
   },
   policy: {
-    doc: "What the host may ask of the agent, in base64.",
+    doc: "Policy of allowed agent requests, in base64.",
     effect: "none yet: it is refused",
   },
 };

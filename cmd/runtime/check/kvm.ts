@@ -1,5 +1,5 @@
 /**
- * Whether KVM makes virtual machines just now, and what runs them where it does not.
+ * Whether KVM can create virtual machines, and what runs them otherwise.
  *
  * @module
  */

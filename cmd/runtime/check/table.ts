@@ -7,7 +7,7 @@
 import { KVM } from "../../../sys/kvm.ts";
 import type { CheckArch } from "./host.ts";
 
-/** How what is missing is fixed: see `fix.ts`. */
+/** How a missing requirement is met: see `fix.ts`. */
 export type Fix = "firmware" | "module" | "none";
 
 /** One thing to look for. */

@@ -1,5 +1,5 @@
 /**
- * Lines of ours at the end of somebody else's file: found again by the lines around them.
+ * A block of lines that we append to another program's file, enclosed in marker lines.
  *
  * @module
  */

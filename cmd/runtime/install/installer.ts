@@ -1,5 +1,5 @@
 /**
- * The steps of an installation: each is written into the manifest, done, and told, or only told.
+ * The steps of an installation: each is recorded in the manifest, done and printed; in a dry run only printed.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What makes a container engine know this runtime.
+ * How this runtime is registered with a container engine.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * `kata-runtime uninstall`: takes back what the manifest says.
+ * `kata-runtime uninstall`: undoes what the manifest lists.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export interface UninstallOptions {
 }
 
 /**
- * Undoes an installation, a broken one as well. What its owner has changed since is kept, and told.
+ * Undoes an installation, even an interrupted one. Files that were changed since are kept and listed.
  *
  * @returns whether there was anything to undo
  * @throws {Error} a sentence

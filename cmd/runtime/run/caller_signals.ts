@@ -1,6 +1,6 @@
 import { signalNumber } from "../../../sys/signals.ts";
 
-/** What a shell, a service manager or a user sends to a program in the foreground. */
+/** Signals that a shell, a service manager or a user sends to a foreground program. */
 const FORWARDED: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"];
 
 /**

@@ -14,7 +14,7 @@ export function stderrLog(debug: boolean): Log {
       try {
         Deno.stderr.writeSync(encoder.encode(`kata-runtime: ${label}${message}${tail}\n`));
       } catch {
-        // a standard error that nobody reads is no reason to fail
+        // a closed standard error is not a failure
       }
     },
   };
