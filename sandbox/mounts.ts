@@ -106,7 +106,7 @@ export function sharedPlan(mount: Mount, source: string): Extract<MountPlan, { k
     kind: "shared",
     mount,
     source,
-    readonly: has("ro"),
+    readonly: has("ro", "rro"),
     recursive: has("rbind"),
     follows: has(...FOLLOWS),
   };

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { addVolume, removeVolume } from "../../fs/direct_volume.ts";
-import type { Device, DeviceRule, Mount } from "../../oci/spec.ts";
+import type { Device, Mount, Resources } from "../../oci/spec.ts";
 import { AT } from "../../sys/fd.ts";
 import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 import { run } from "../../tools/process.ts";
@@ -128,6 +128,17 @@ export class Bench implements AsyncDisposable {
     await Deno.writeTextFile(`${path}/now/early`, "");
   }
 
+  /** A volume of huge pages, as the kubelet makes it. */
+  get hugeVolume(): string {
+    return `${this.folder}/volumes/kubernetes.io~empty-dir/huge`;
+  }
+
+  async mountHugeVolume(): Promise<void> {
+    await Deno.mkdir(this.hugeVolume, { recursive: true });
+    await run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "nodev", this.hugeVolume]);
+    this.#taken.defer(() => run(["umount", this.hugeVolume]).then(() => {}));
+  }
+
   async mountMemoryVolume(): Promise<void> {
     const path = this.memoryVolume;
     await Deno.mkdir(path, { recursive: true });
@@ -145,8 +156,8 @@ export interface Made {
   readonly script: string;
   readonly mounts?: readonly Mount[];
   readonly devices?: readonly Device[];
-  /** `linux.resources.devices` */
-  readonly rules?: readonly DeviceRule[];
+  /** `linux.resources` */
+  readonly resources?: Resources;
   /** node of the disk with its root */
   readonly disk?: { readonly node: string; readonly fstype: string };
   /** is told all that it has printed so far */
@@ -176,7 +187,7 @@ export class Pod {
   }
 
   /** Runs a script to its end; returns what it printed. */
-  async run({ script, mounts, devices, rules, disk, onText }: Made): Promise<string> {
+  async run({ script, mounts, devices, resources, disk, onText }: Made): Promise<string> {
     const { task } = this.#shim;
     const id = `c${this.#count++}-${this.#shim.id}`;
     const bundle = this.#shim.writeBundle(id, {
@@ -185,7 +196,7 @@ export class Pod {
       annotations: memberOf(this.#shim.id),
       mounts,
       devices,
-      resources: rules && { devices: [...rules] },
+      resources,
     });
     const stdout = this.#shim.outputFifo(id, onText);
     const rootfs = disk ? [{ type: disk.fstype, source: disk.node, options: ["noatime"] }] : [];

@@ -107,9 +107,8 @@ Deno.test("disks behind a SCSI controller: roots, volumes and raw devices of a p
             )
             .join("; ");
           const outcome = async (rules?: readonly DeviceRule[]) =>
-            (await pod.run({ script: tries, devices, rules })).trim().split("\n").map((line) =>
-              /(not permitted|Read-only|records)/.exec(line)?.[1] ?? line
-            );
+            (await pod.run({ script: tries, devices, resources: rules && { devices: [...rules] } })).trim()
+              .split("\n").map((line) => /(not permitted|Read-only|records)/.exec(line)?.[1] ?? line);
           const [may, not, fixedSo] = ["records", "not permitted", "Read-only"];
           assert.deepEqual(await outcome(rulesFor("r")), [may, may, not, not]);
           assert.deepEqual(await outcome(rulesFor("w")), [not, not, may, fixedSo]);
@@ -253,6 +252,8 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
       const mountOf = (...options: string[]) => [{ destination: "/host", type: "bind", source, options }];
       const script = "ls /host/now /host/later 2>&1 | tr '\\n' ' '";
       assert.match(await pod.run({ script, mounts: mountOf("rbind", "rprivate") }), /later: .*now: early $/);
+      const locked = "touch /host/x /host/now/x 2>&1 | grep -c Read-only";
+      assert.equal(await pod.run({ script: locked, mounts: mountOf("rbind", "rprivate", "rro") }), "2\n");
       const wait = "until [ -e /host/later/late ]; do sleep 0.2; done; ls /host/later";
       const following = pod.run({
         script: `ls /host/later; touch /host/seen; ${wait}`,
@@ -283,6 +284,7 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
     });
   }, async (bench) => {
     await bench.mountMemoryVolume();
+    await bench.mountHugeVolume();
     await bench.mountPart(bench.memoryVolume, "sub");
     await bench.mountPart(await bench.diskVolume(), "a/b");
     await bench.mountSpreading();
