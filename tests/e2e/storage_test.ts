@@ -188,6 +188,21 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
     );
 
     await t.step(
+      "a volume of huge pages has those of the container's limit, set aside in the guest",
+      async () => {
+        const mounts = [{ destination: "/huge", type: "bind", source: bench.hugeVolume, options: ["rbind"] }];
+        const script =
+          "grep HugePages_Total /proc/meminfo | tr -d ' '; grep -o ' /huge hugetlbfs' /proc/mounts";
+        await assert.rejects(
+          pod.run({ script, mounts }),
+          /"\/huge": the container has no limit for its huge pages/,
+        );
+        const resources = { hugepageLimits: [{ pageSize: "2MB", limit: 4 * MIB }] };
+        assert.equal(await pod.run({ script, mounts, resources }), "HugePages_Total:2\n /huge hugetlbfs\n");
+      },
+    );
+
+    await t.step(
       "a volume on disk is the pod's, with its group, and a part of it is the same part",
       async () => {
         const volume = await bench.diskVolume();
