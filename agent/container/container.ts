@@ -138,12 +138,24 @@ export class Container {
     const { pid } = choices;
     const pidNamespaceFd = typeof pid === "object" ? pid.fd : undefined;
     const launched = taken.use(
-      await prepare(plan, spec.process, options.io, cgroup.fd, pidNamespaceFd, async (child) => {
-        begun = true;
-        using namespace = pidNamespaceOf(child.pid);
-        const place = { init: child, cgroupFd: cgroup.fd, pidNamespaceFd: namespace.fd, namespaces: choices };
-        await hooks?.hooksBeforeRoot(options, place);
-        namespace.close();
+      await prepare({
+        plan,
+        process: spec.process,
+        io: options.io,
+        cgroupFd: cgroup.fd,
+        pidNamespaceFd,
+        onMounted: async (child) => {
+          begun = true;
+          using namespace = pidNamespaceOf(child.pid);
+          const place = {
+            init: child,
+            cgroupFd: cgroup.fd,
+            pidNamespaceFd: namespace.fd,
+            namespaces: choices,
+          };
+          await hooks?.hooksBeforeRoot(options, place);
+          namespace.close();
+        },
       }),
     );
     const init = new ContainerProcess(launched.child);
@@ -239,7 +251,13 @@ export class Container {
   ): Promise<Launched> {
     const namespace = this.#pidNamespace.fd;
     const start = (cgroupFd: number) =>
-      prepare(planIn(cgroupFd), process, io, entersCgroup(process) ? undefined : cgroupFd, namespace);
+      prepare({
+        plan: planIn(cgroupFd),
+        process,
+        io,
+        cgroupFd: entersCgroup(process) ? undefined : cgroupFd,
+        pidNamespaceFd: namespace,
+      });
     try {
       return await start(this.#cgroup.fd);
     } catch (error) {

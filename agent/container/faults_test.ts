@@ -74,7 +74,13 @@ async function failEach(harness: Harness, spec: Spec): Promise<number> {
       const step = steps[at];
       if (step === undefined || !isReached(steps, at)) continue;
       const changed: ProcessPlan = { ...plan, program: failing(plan.program, at) };
-      const made = prepare(changed, spec.process, io, cgroup.fd, undefined);
+      const made = prepare({
+        plan: changed,
+        process: spec.process,
+        io,
+        cgroupFd: cgroup.fd,
+        pidNamespaceFd: undefined,
+      });
       await assert.rejects(made, (error: Error) => {
         assert.ok(error instanceof StepError, String(error));
         assert.equal(error.message, `${nameOf(step)}: EBADF`);

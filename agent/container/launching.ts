@@ -9,19 +9,27 @@ import type { ProcessPlan } from "./plan/container.ts";
 import { CREATED, MOUNTED } from "./plan/names.ts";
 import type { StdioEnds } from "./stdio.ts";
 
+/** Where and how a plan is run. All descriptors stay the caller's. */
+export interface PrepareOptions {
+  readonly plan: ProcessPlan;
+  readonly process: Process;
+  readonly io: StdioEnds;
+  /** folder of the cgroup that the child starts in; absent: the caller's cgroup */
+  readonly cgroupFd: number | undefined;
+  /** pid namespace that the child starts in; absent: that of the plan's clone flags, else the caller's */
+  readonly pidNamespaceFd: number | undefined;
+  /** awaited where the plan waits for hooks */
+  readonly onMounted?: (child: ChildProcess) => Promise<void>;
+}
+
 /**
  * Runs a plan up to the point where the child waits.
  *
- * @param mounted is awaited where the plan waits for hooks
+ * @throws {ExecutableError} if there is no such program in the container, or it cannot be run
+ * @throws {StepError} if a step failed
  */
-export async function prepare(
-  plan: ProcessPlan,
-  process: Process,
-  io: StdioEnds,
-  cgroupFd: number | undefined,
-  pidNamespaceFd: number | undefined,
-  mounted?: (child: ChildProcess) => Promise<void>,
-): Promise<Launched> {
+export async function prepare(options: PrepareOptions): Promise<Launched> {
+  const { plan, process, io, cgroupFd, pidNamespaceFd } = options;
   await using taken = new AsyncDisposableStack();
   const launched = taken.use(launch(plan.program, {
     flags: plan.flags,
@@ -39,7 +47,7 @@ export async function prepare(
     }
     if (plan.program.checkpoints.has(MOUNTED)) {
       await launched.reached(MOUNTED);
-      await mounted?.(launched.child);
+      await options.onMounted?.(launched.child);
       launched.go();
     }
     await launched.reached(CREATED);
