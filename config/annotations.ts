@@ -11,7 +11,7 @@ import { exists } from "../sys/exists.ts";
 
 const PREFIX = "io.katacontainers.config.";
 
-/** Annotations that begin so need leave by `enable_annotations`. */
+/** Annotations with this prefix must be allowed by `enable_annotations`. */
 const GUARDED = `${PREFIX}hypervisor.`;
 
 /** Names the configuration file of a sandbox. */
@@ -59,7 +59,7 @@ export function applyAnnotations(
 /** What each annotation sets, by its name. */
 const NAMES: ReadonlyMap<string, Pick<Setting, "section" | "key" | "row">> = knownNames();
 
-/** What may have been meant: the last part is compared, in the same table, or else the table. */
+/** The likely intended name: the last part is compared, in the same table, or else the table. */
 function nearestName(name: string, names: readonly string[]): string | undefined {
   const table = name.slice(0, name.lastIndexOf(".") + 1);
   const short = name.slice(table.length);

@@ -23,7 +23,7 @@ export interface Mistake {
   readonly value?: unknown;
   /** What would be right, such as "must be a string". */
   readonly problem: string;
-  /** What may have been meant. */
+  /** The likely intended name. */
   readonly near?: string;
 }
 
@@ -57,22 +57,22 @@ export class Report {
     return this.#mistakes.filter(({ severity }) => severity === "warning");
   }
 
-  /** Whether some text could not be read, so that keys may be missing through no fault of their own. */
+  /** Whether some file could not be parsed, so that missing keys are no mistake. */
   get lacksText(): boolean {
     return this.#isIncomplete || this.errors.some(({ key }) => key === undefined);
   }
 
-  /** Notes that keys were left out that stand there. */
+  /** Notes that keys of the files were skipped. */
   markIncomplete(): void {
     this.#isIncomplete = true;
   }
 
-  /** A value that cannot be. @param problem what would be right, beginning with "must" or "needs" */
+  /** An invalid value. @param problem what would be right, beginning with "must" or "needs" */
   bad(origin: Origin, value: unknown, problem: string, near?: string): void {
     this.#add("error", origin, `${name(origin.key)} = ${show(value)}`, problem, { value, near });
   }
 
-  /** A value that can be, but not as its writer may believe. */
+  /** A valid value with an unexpected effect. */
   doubtful(origin: Origin, value: unknown, problem: string): void {
     this.#add("warning", origin, `${name(origin.key)} = ${show(value)}`, problem, { value });
   }
@@ -138,7 +138,7 @@ function hint(near: string | undefined): string {
   return near === undefined ? "" : `: did you mean "${near}"?`;
 }
 
-/** Whoever writes a file, or a pod, may give a key any characters. */
+/** A key may have any characters: files and pods are input. */
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\0-\x1f\x7f-\x9f]/g;
 
@@ -152,7 +152,7 @@ function name(key: string): string {
   return plain.length > MAX_SHOWN ? `${plain.slice(0, MAX_SHOWN)}...` : plain;
 }
 
-/** Mistakes that one message tells of. */
+/** Number of mistakes in one message. */
 const MAX_TOLD = 3;
 
 /** Longest text of a value in a sentence. */

@@ -1,6 +1,6 @@
 /**
- * Rows of the configuration's table: one row per key says how it is read, checked and defaulted. What explains it to
- * people stands in `texts/`, with a type that demands it for each row: no start has to load it.
+ * Rows of the configuration's table: one row per key defines how it is read, checked and defaulted. Its documentation
+ * is in `texts/`, where a type requires an entry for each row, and is not loaded at start.
  */
 
 import { nearest } from "./nearest.ts";
@@ -17,7 +17,7 @@ export interface AnnotationRule {
   readonly ignoreEmpty?: boolean;
   /** "0" leaves the key as it is. */
   readonly ignoreZero?: boolean;
-  /** The value that stands for the default in the file is none here. */
+  /** The value that means the default in the file is not allowed here. */
   readonly refuseUnset?: boolean;
   /** The value must be a file that a pattern of this list of the same section matches. */
   readonly within?: string;
@@ -27,9 +27,9 @@ export interface AnnotationRule {
   readonly allowed?: readonly string[];
 }
 
-/** What this version does with a value that asks for something it does not have. */
+/** What this version does with a value that asks for an unsupported feature. */
 export interface Missing<T> {
-  /** `refuse`: a user must not believe that it is there; `warn`: all else works without it. */
+  /** `refuse`: the pod would lack something it relies on; `warn`: everything else works without it. */
   readonly say: "refuse" | "warn";
   /** Values that ask for it; default: all but the key's default. */
   when?(value: T): boolean;

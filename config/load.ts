@@ -33,11 +33,11 @@ export interface Loaded {
     /** Drop-ins in the order in which they were applied. */
     readonly dropIns: readonly string[];
   };
-  /** What its writer may not expect, a sentence each: keys that are not known, and what has no effect. */
+  /** Warnings, a sentence each: unknown keys, and values without an effect. */
   readonly warnings: readonly string[];
 }
 
-/** A configuration with all that is wrong with it. */
+/** A configuration with all of its mistakes. */
 export interface Examined {
   readonly path: string;
   readonly dropIns: readonly string[];
@@ -49,10 +49,12 @@ export interface Examined {
  * Loads the configuration.
  *
  * The main file is the first of: the annotation `io.katacontainers.config_path`, `explicit`, KATA_CONF_FILE, the
- * usual places; the annotation's must stand in the folder of one of the others. Of each key the last drop-in that sets it counts, then the main file, then the default; annotations
- * come on top. Relative paths start at the main file's folder.
+ * usual places; the annotation's must stand in the folder of one of the others. Of each key the last drop-in that sets
+ * it counts, then the main file, then the default; annotations come on top. Relative paths start at the main file's
+ * folder.
  *
- * @throws {ConfigError} one sentence with place, key, value and what would be right, for the first mistake
+ * @throws {ConfigError} the mistakes, each with place, key, value and what would be right; the message has the first
+ * few
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<Loaded> {
   const { path, dropIns, settings, report } = await examineConfig(options);

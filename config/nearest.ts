@@ -1,4 +1,4 @@
-/** What somebody may have meant. */
+/** "Did you mean": the known word nearest to an unknown one. */
 
 /** Longest word that is compared; the effort grows with the square. */
 const MAX_LENGTH = 64;

@@ -1,4 +1,4 @@
-/** Keys that exclude each other, need each other, or make each other meaningless. */
+/** Keys that exclude each other, require each other, or have no effect together. */
 
 import { arch } from "./host.ts";
 import { bad, badIn, doubt, type Rules } from "./rule.ts";

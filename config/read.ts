@@ -7,7 +7,7 @@ import { type HypervisorName, HYPERVISORS, type SectionName, SECTIONS } from "./
 import { Settings, type Table } from "./settings.ts";
 import type { Layer } from "./source.ts";
 
-/** Tables of other versions and other runtimes, whose files are to load without a word. */
+/** Tables of other versions and other runtimes, which are ignored without a warning. */
 const FOREIGN_TABLES = ["image"];
 
 /** What readers of a section need. */

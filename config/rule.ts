@@ -26,7 +26,7 @@ export function badIn({ settings, report }: Rules, section: SectionName, key: st
   report.bad(settings.origin(section, key), settings.get(section, key), problem);
 }
 
-/** Reports a hypervisor's value that has no effect. Nobody is told of what they did not set. */
+/** Reports a hypervisor's value that has no effect, unless it is the default. */
 export function doubt({ settings, report }: Rules, key: HypervisorKey, problem: string): void {
   if (!settings.isSet("hypervisor", key)) return;
   report.doubtful(settings.origin("hypervisor", key), settings.get("hypervisor", key), problem);

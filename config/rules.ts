@@ -45,7 +45,7 @@ export async function finish(
   await checkHashes(rules);
 }
 
-/** Values that ask for what this version does not have. */
+/** Values that ask for unsupported features. */
 function reportMissing(settings: Settings, report: Report): void {
   for (const section of Object.keys(SECTIONS) as SectionName[]) {
     const rows: Section = SECTIONS[section];

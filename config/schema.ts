@@ -1,6 +1,6 @@
 /**
- * The keys of configuration.toml: the one place that says which there are and what they may be; what explains them
- * stands in `texts/`, one entry per key. Names, defaults and rules follow Kata Containers' configuration, so that its
+ * The keys of configuration.toml: the one definition of their names, types and limits; their documentation is in
+ * `texts/`, one entry per key. Names, defaults and rules follow Kata Containers' configuration, so that its
  * files can be used as they are.
  */
 

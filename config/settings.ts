@@ -44,7 +44,7 @@ export class Settings {
     this.#tables[section][key] = value;
   }
 
-  /** Notes that a value could not be taken, so that what follows from it is not held against anybody. */
+  /** Notes that a value was rejected, so that rules that depend on it are skipped. */
   breakKey(section: SectionName, key: string): void {
     this.#broken.add(`${section}.${key}`);
   }

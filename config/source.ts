@@ -60,8 +60,8 @@ export function findMainFile(search: Search): string {
 }
 
 /**
- * Whoever may create pods can often write files on the host, too, in a volume. A configuration names programs that run
- * as root: so a pod chooses among the files that the administrator has put into the folders of the configuration.
+ * Users who may create pods can often write files on the host, too, through volumes. A configuration names programs
+ * that run as root, so a pod may only choose among files in the administrator's configuration folders.
  */
 function fileOfPod(wanted: string, { named, fallbacks }: Search): string {
   const path = findMainFile({ named: [wanted], fallbacks: [] });

@@ -1,8 +1,8 @@
-/** TOML as people write it: with mistakes, and with lines that a message can name. */
+/** TOML with error recovery, and with line numbers for messages. */
 
 import { parse, TomlError } from "smol-toml";
 
-/** What a text says, as far as it can be understood. */
+/** The parsed text, as far as it could be parsed. */
 export interface Parsed {
   readonly tables: Readonly<Record<string, unknown>>;
   readonly problems: readonly Problem[];

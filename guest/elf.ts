@@ -7,7 +7,7 @@
  * @module
  */
 
-/** What a file claims to be and is not, or lacks. The message names the file. */
+/** An invalid or incomplete ELF file. The message names the file. */
 export class ElfError extends Error {
   override readonly name = "ElfError";
 }

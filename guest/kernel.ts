@@ -1,5 +1,5 @@
 /**
- * Getting at the kernel proper: an uncompressed ELF `vmlinux` that a machine monitor can start directly.
+ * Extracts the kernel: an uncompressed ELF `vmlinux` that a VMM can boot directly.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** What explains a key to people. Nothing of `texts/` is loaded by a start of the shim. */
+/** The documentation of a key. Nothing of `texts/` is loaded when the shim starts. */
 
 import type { Section } from "../key.ts";
 

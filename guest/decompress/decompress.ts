@@ -1,5 +1,5 @@
 /**
- * Whatever a kernel or a module may be compressed with.
+ * The compression formats of kernels and modules.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { DecompressError } from "./errors.ts";
 import { decompressLz4, LZ4_LEGACY_MAGIC } from "./lz4.ts";
 import { decompressXz, XZ_MAGIC } from "./xz.ts";
 
-/** A way to compress that is understood. */
+/** A supported compression format. */
 export type Compression = "gzip" | "xz" | "zstd" | "lz4";
 
 const MAGICS: [Compression, readonly number[]][] = [
