@@ -35,11 +35,12 @@ export async function deleteCommand(flags: ShimFlags): Promise<number> {
   let pid = 0;
   // a sandbox that other containers use is not this one's to end
   if (group.sandboxId === flags.id) {
+    // first what is quick: whoever runs this may not wait for the end of it
+    await removeSocket(bundle);
     const server = await serverOf(bundle, flags);
     if (server !== undefined) await endProcess(server, SERVER_GRACE_MS, log);
     const saved = await destroySandbox(HOST_PATHS, { id: flags.id, bundle }, log);
     pid = saved?.helpers.find(({ role }) => role === "vmm")?.pid ?? 0;
-    await removeSocket(bundle);
   }
   unmountRootfs(`${bundle}/rootfs`);
   const answer = toBinary(DeleteResponseSchema, { pid, exitStatus: KILLED, exitedAt: timestamp() });
@@ -95,7 +96,7 @@ function isIn(pid: number, folder: string): boolean {
   }
 }
 
-/** The server removes its socket when it goes in order. */
+/** The server does so, too, when it goes in order. */
 async function removeSocket(bundle: string): Promise<void> {
   try {
     await Deno.remove(pathOfAddress((await Deno.readTextFile(`${bundle}/address`)).trim()));

@@ -39,6 +39,7 @@ export class Pod {
   readonly #abort = new AbortController();
   readonly #mounts: Mount[] = [];
   #starting: Promise<Sandbox> | undefined;
+  #isGivenUp = false;
   #state: State = { kind: "created" };
 
   /** @throws {RpcError} `INVALID_ARGUMENT` for a configuration of another kind */
@@ -52,6 +53,11 @@ export class Pod {
   /** Settles when the pod has ended, by a client's will or without it. */
   get exited(): Promise<Exit> {
     return this.#exit.promise;
+  }
+
+  /** Whether it was never asked to start, or whoever asked did not wait for it. */
+  get neverRan(): boolean {
+    return this.#state.kind === "created" || this.#isGivenUp;
   }
 
   /** The pod's files, for containers that have none of their own. */
@@ -89,6 +95,8 @@ export class Pod {
       return { pid: sandbox.pid, createdAt: at };
     } catch (error) {
       this.#end(UNKNOWN_STATUS);
+      this.#isGivenUp = signal.aborted;
+      if (signal.aborted) this.#shim.endIfForgotten();
       throw error;
     }
   }

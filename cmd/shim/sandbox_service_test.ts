@@ -51,6 +51,23 @@ Deno.test("a pod's life without a pause container", async () => {
   await bench.shim.exitRequested;
 });
 
+Deno.test("a server ends when its client vanishes while the pod boots", async () => {
+  await using bench = new Bench();
+  const { sandbox, host } = bench;
+  const booting = Promise.withResolvers<void>();
+  host.connect = () => {
+    booting.resolve();
+    return new Promise(() => {});
+  };
+  await sandbox.createSandbox(request(bench));
+  const starting = assert.rejects(sandbox.startSandbox({ sandboxId: "s1" }));
+  await booting.promise;
+  bench.vanish();
+  await starting;
+  await bench.shim.exitRequested;
+  assert.deepEqual(host.left(), []);
+});
+
 Deno.test("a pod whose machine dies is told to have ended", async () => {
   await using bench = new Bench();
   const { sandbox, task, host } = bench;

@@ -160,11 +160,16 @@ export class Shim implements AsyncDisposable {
    * one that does not know of this sandbox yet never will: a server with nothing to serve ends after a while.
    */
   endIfForgotten(): void {
-    if (!this.isEmpty || this.#isEnding) return;
+    if (!this.#isIdle || this.#isEnding) return;
     this.#forgotten?.cancel();
     this.#forgotten = new Timer(this.#options.forgottenMs ?? FORGOTTEN_MS, () => {
-      if (this.isEmpty) this.requestExit();
+      if (this.#isIdle) this.requestExit();
     });
+  }
+
+  get #isIdle(): boolean {
+    const isPodless = this.#pod === undefined || this.#pod.neverRan;
+    return this.#containers.size === 0 && this.#creations.size === 0 && isPodless;
   }
 
   async #create(request: CreateTaskRequest, signal: AbortSignal): Promise<number> {
