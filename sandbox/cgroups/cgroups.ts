@@ -141,7 +141,8 @@ class HostCgroups implements SandboxCgroups {
   readonly #without = new Set<Place>();
   #confinement: Confinement;
   #entering: Promise<void> | undefined;
-  #isBound = false;
+  /** to which CPUs and memory nodes; none yet */
+  #bound = " ";
   #isToldOfCpus = false;
 
   constructor(options: CgroupOptions, places: Places) {
@@ -217,9 +218,9 @@ class HostCgroups implements SandboxCgroups {
       [...new Set(lists.flatMap((list) => cpuNumbers(list ?? "")))].sort((a, b) => a - b).join(",");
     const all = [...this.#bindings.values()];
     const bound = { cpus: union(all.map(({ cpus }) => cpus)), mems: union(all.map(({ mems }) => mems)) };
-    const isBound = bound.cpus !== "" || bound.mems !== "";
-    if (!isBound && !this.#isBound) return;
-    this.#isBound = isBound;
+    const text = `${bound.cpus} ${bound.mems}`;
+    if (text === this.#bound) return;
+    this.#bound = text;
     try {
       this.#confinement.bind(bound);
     } catch (error) {
