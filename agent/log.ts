@@ -93,6 +93,6 @@ export function writeToStdout(line: string): void {
   try {
     for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
   } catch {
-    // Nobody can be told.
+    // There is nowhere to report this.
   }
 }

@@ -285,7 +285,7 @@ function familyOf(family: number): IPFamily {
   return family === AF.INET6 ? IPFamily.v6 : IPFamily.v4;
 }
 
-/** Whether addresses of IPv6 can be had: the kernel may be built without it, or told not to use it. */
+/** Whether IPv6 is available: the kernel may be built or booted without it. */
 function hasIpv6(): boolean {
   return ["all", "default"].some((name) => {
     try {

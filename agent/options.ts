@@ -1,5 +1,5 @@
 /**
- * What the agent is told when it starts: the guest kernel's command line, the arguments, the environment.
+ * The agent's options: from the guest kernel's command line, the arguments, the environment.
  *
  * Only keys that begin with `agent.` are looked at; unknown ones are ignored, since the same line carries the
  * parameters of newer and older agents. A known key with a value that makes no sense stops the agent: a guest

@@ -1,6 +1,6 @@
 /**
  * The guest's packet filters, as text that `iptables-save` writes and `iptables-restore` reads. The programs are not
- * part of a guest; whoever wants this puts them there.
+ * part of a guest by default; `kata-runtime guest build --with` adds them.
  */
 
 import { failedPrecondition } from "./errors.ts";

@@ -33,7 +33,7 @@ export async function main(_argv0: string, args: readonly string[]): Promise<num
   }
 }
 
-/** The whole machine is the agent's: what the kernel was told is all there is to know. */
+/** As PID 1 the agent's only options are those on the kernel's command line. */
 async function runAsInit(): Promise<never> {
   boot(createLogger("info"));
   const options = parseKernelCommandLine(Deno.readTextFileSync("/proc/cmdline"));

@@ -25,7 +25,7 @@ export interface VirtiofsdOptions {
   readonly extraArgs: readonly string[];
   /** Path of the network namespace to run in; default: the caller's. */
   readonly netns?: string;
-  /** Is told each line that the daemon writes. */
+  /** Receives each line that the daemon writes. */
   onLog(line: string): void;
 }
 

@@ -98,7 +98,7 @@ function isLinkLocal({ family, address }: Address): boolean {
   return family === AF.INET6 && address.startsWith("fe80:");
 }
 
-/** Routes over several links at once have none of their own, and the guest's agent cannot be told of them. */
+/** Multipath routes have no link of their own, and the agent API cannot express them. */
 function refuseHomeless(routes: readonly Route[], space: string): void {
   const route = routes.find(({ link }) => link === undefined);
   if (route === undefined) return;

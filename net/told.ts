@@ -9,8 +9,8 @@ import type { Init } from "../rpc/message.ts";
 import type { PodLink } from "./scan.ts";
 
 /**
- * Compares what there is with what the guest knows. What is told counts as known when the telling has succeeded, so
- * that after a failure it is told again.
+ * Compares the current network with what the guest was sent. A change counts as sent when the call has succeeded, so a
+ * failed one is sent again.
  */
 export class ToldNetwork {
   /** by the link's index */

@@ -244,7 +244,7 @@ async function indexOf(netlink: Rtnetlink, name: string): Promise<number> {
 
 /** Only the guest may send on it. */
 async function withoutAddress(netlink: Rtnetlink, index: number): Promise<void> {
-  // a kernel without IPv6 has nothing to be told
+  // a kernel without IPv6 has no such setting
   await netlink.setLink({ index, linkLocal: false }).catch((error) =>
     ignore(error, "EAFNOSUPPORT", "EOPNOTSUPP")
   );

@@ -1,5 +1,5 @@
 /**
- * Hooks: programs that whoever set a container up wants to run at points of its life, with the container's state on
+ * Hooks: programs of the container engine that run at points of a container's life, with the container's state on
  * their standard input (`run_hooks.ts`).
  */
 

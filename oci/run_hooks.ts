@@ -13,7 +13,7 @@ import { Timer } from "../sys/timer.ts";
 import type { HookKind } from "./hooks.ts";
 import type { Hook, Hooks } from "./spec.ts";
 
-/** What a hook is told of its container (runtime-spec, "State"). */
+/** The container state that a hook gets on standard input (runtime-spec, "State"). */
 export interface HookState {
   readonly ociVersion: string;
   readonly id: string;

@@ -303,7 +303,7 @@ export class Container {
     await within(this.#context.outOfMemory(this.id), MEMORY_EVENT_MS);
   }
 
-  /** The init's end is told last: its execs end with it, and are told first. */
+  /** The init's exit is reported last: its execs end with it, and are reported first. */
   async #endExecs(): Promise<void> {
     const alive = [...this.#execs.values()].map(({ process }) => process).filter(({ state }) =>
       state.kind === "running" || state.kind === "starting"

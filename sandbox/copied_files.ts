@@ -51,7 +51,7 @@ const MAX_LABEL = 64;
 
 /** How Kubernetes names the folders of volumes that it changes while they are used. */
 const PUBLISHED = /\/kubernetes\.io~(?:configmap|secret|projected|downward-api)\/[^/]+$/;
-/** The guest has two places for versions, and they take turns, as the agent cannot be told to remove anything. */
+/** The guest has two places for versions, and they take turns, as the agent API cannot remove anything. */
 const VERSION_PLACES = ["..0", "..1"] as const;
 
 /** The copies of one sandbox. */

@@ -1,5 +1,5 @@
 /**
- * Creating a sandbox, step by step: each step takes something from the host, and a failure gives everything back.
+ * Creating a sandbox, step by step: each step acquires something on the host, and a failure releases everything.
  *
  * @module
  */
@@ -100,7 +100,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const needs = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user, hostDevices };
   const machine = vmConfig(needs);
   const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
-  // what this process starts from now on is born where it is itself
+  // processes that this one starts from now on are in its cgroups
   await entered;
   const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
   if (shareServer) taken.use(shareServer);

@@ -31,7 +31,7 @@ export interface Bundle {
   readonly rootfs: readonly RootfsMount[];
 }
 
-/** What the guest is told of it. */
+/** What is sent to the guest. */
 export interface Equipment {
   /** root file system as the guest sees it */
   readonly rootPath: string;
@@ -49,7 +49,7 @@ export interface Equipment {
 /**
  * Makes all of it available in the guest.
  *
- * @param taken gives it back
+ * @param taken releases it
  * @throws {Error} names the device, mount or rootfs that cannot be used
  */
 export async function equip(

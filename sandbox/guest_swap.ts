@@ -72,7 +72,7 @@ export class GuestSwap {
    *
    * @param resources all of its limits from now on
    * @param change what of them is new
-   * @returns the change as the guest is told of it
+   * @returns the change in the form for the guest
    * @throws {Error} as {@linkcode GuestSwap.want}
    */
   async update(id: string, resources: Resources, change: Resources): Promise<Resources> {
@@ -83,7 +83,7 @@ export class GuestSwap {
     return change.memory === undefined ? change : { ...change, memory: toldMemory(change.memory, spec) };
   }
 
-  /** What the guest is told of a container. @throws {RpcError} `INVALID_ARGUMENT` for an annotation */
+  /** A container's specification in the form for the guest. @throws {RpcError} `INVALID_ARGUMENT` for an annotation */
   specFor(spec: Spec): Spec {
     return specWithSwap(spec);
   }

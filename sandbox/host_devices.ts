@@ -23,7 +23,7 @@ export interface HostDevicesOptions {
   /** whether others may be plugged in */
   readonly later: boolean;
   readonly log: Log;
-  /** is told the address of each that has gone */
+  /** called with the address of each unplugged device */
   onGone?(address: string): void;
 }
 

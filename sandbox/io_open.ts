@@ -10,7 +10,7 @@ import { FifoInput, FifoOutput } from "./io_fifo.ts";
 import { FileOutput } from "./io_file.ts";
 import { reason } from "./log.ts";
 
-/** Who the streams belong to; logging programs are told. */
+/** Who the streams belong to; passed on to logging programs. */
 export interface IoOwner {
   readonly namespace: string;
   readonly id: string;

@@ -34,7 +34,7 @@ export class LocalVolumes {
 
   /**
    * @returns undefined if the pod has no pause container
-   * @throws {Error} the root cannot be had
+   * @throws {Error} the root cannot be prepared
    */
   place(parts: SandboxParts): Promise<LocalPlace | undefined> {
     return this.#place ??= this.#open(parts).catch((error) => {

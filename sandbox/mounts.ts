@@ -25,7 +25,7 @@ export type MountPlan =
     /** with what is mounted below the source, and with what the host will mount there */
     readonly recursive: boolean;
     readonly follows: boolean;
-    /** whether the container is told of changes by the host */
+    /** whether changes by the host are propagated to the container */
     readonly watchable?: true;
   }
   | StoragePlan

@@ -176,7 +176,7 @@ export class SandboxNetwork implements AsyncDisposable {
   /**
    * Scans the namespace now: engines that set up a pod's network between create and start expect it in the guest.
    *
-   * @throws {RpcError} a link cannot be joined, or the guest refuses what it is told
+   * @throws {RpcError} a link cannot be joined, or the guest refuses the update
    */
   async settle(): Promise<void> {
     await this.#inTurn(() => this.#sync());
@@ -257,7 +257,7 @@ export class SandboxNetwork implements AsyncDisposable {
     if (news.length + removed.length > 0) await this.#tell(news);
   }
 
-  /** @returns the endpoint, and where the guest finds its device; undefined if it cannot be had */
+  /** @returns the endpoint, and where the guest finds its device; undefined if it cannot be plugged in */
   async #add(
     network: PodNetwork,
     target: NetworkTarget,

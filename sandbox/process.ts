@@ -49,7 +49,7 @@ export interface ProcessOptions {
   onChange(): Promise<void>;
   /** default: 60 000 ms */
   readonly killMs?: number;
-  /** awaited before the end of the process is told: what has to be told first */
+  /** awaited before the exit of the process is reported: exits that must be reported first */
   beforeExit?(end: { status: number; killed: boolean }): Promise<void>;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A process of this host, named so that it can be told from a later one with the same pid. */
+/** A process of this host, distinguishable from a later one with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** clock ticks between boot and the process's start, field 22 of `/proc/<pid>/stat`, as text */

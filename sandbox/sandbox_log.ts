@@ -2,9 +2,9 @@
  * The log of one sandbox: what its owner, its helpers and its guest report, in a file beside its saved state, and with
  * the front end.
  *
- * The file has everything, and a guest can write as much as it likes: so there are two files of a bounded size, of which
- * the older is dropped. The front end's log goes to places that have no such bound: what comes from the guest is let
- * through at a bounded rate.
+ * The file has everything, and a guest can write as much as it likes: so there are two files of a bounded size, of
+ * which the older is dropped. The front end's log goes to places that have no such bound: what comes from the guest is
+ * let through at a bounded rate.
  *
  * @module
  */
@@ -133,7 +133,7 @@ interface GuestLine {
   readonly source: "agent" | "guest";
 }
 
-/** The agent's lines begin with its name and a level; whoever owns the guest can write such lines as well. */
+/** The agent's lines begin with its name and a level; a compromised guest can write such lines as well. */
 function parseGuestLine(line: string): GuestLine {
   const colon = line.indexOf(": ");
   const name = line.startsWith(AGENT_PREFIX) ? line.slice(AGENT_PREFIX.length, colon) : "";
@@ -164,7 +164,7 @@ class LogFile implements Disposable {
       if (this.#size + bytes.length > MAX_FILE_BYTES) this.#turn();
       this.#size += writeFd(this.#fd, bytes);
     } catch {
-      // nobody can be told
+      // there is nowhere to report this
     }
   }
 

@@ -120,7 +120,7 @@ export class StateFile implements AsyncDisposable {
   }
 }
 
-/** The saved state of a sandbox, whoever owns it; `undefined` if there is none that can be read. */
+/** The saved state of a sandbox of any owner; `undefined` if there is none that can be read. */
 export async function readState(folder: string): Promise<SavedSandbox | undefined> {
   try {
     return parseState(await Deno.readTextFile(`${folder}/${STATE_NAME}`));

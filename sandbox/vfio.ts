@@ -56,7 +56,7 @@ export interface VfioPlan {
 /**
  * Finds out what stands behind the nodes.
  *
- * @throws {RpcError} a sentence: what is asked for cannot be had. A container that may use all devices has not asked
+ * @throws {RpcError} why a device cannot be used. A container that may use all devices has not asked
  * for any of them: it goes without.
  */
 export function planVfio(spec: Spec, policy: HostDevicePolicy, host: VfioHost = VFIO_HOST): VfioPlan {

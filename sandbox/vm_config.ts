@@ -25,7 +25,7 @@ export interface VmNeeds {
   /** the folder that is shared with the guest */
   readonly share: string;
   readonly log: Log;
-  /** is told the lines of the guest's console; default: the log */
+  /** called with each line of the guest's console; default: writes to the log */
   readonly onConsole?: (line: string) => void;
   /** who the monitor runs as; default: the caller */
   readonly user?: HostUser;

@@ -6,7 +6,7 @@ import { syscall, trySyscall } from "./syscall.ts";
 
 export { loopIdle } from "./event_loop.ts";
 
-/** Bits of poll(2): what can be asked (`IN`, `OUT`) and what is told in any case. */
+/** Bits of poll(2): events to ask for (`IN`, `OUT`), and those always reported. */
 export const POLL = { IN: 0x1, PRI: 0x2, OUT: 0x4, ERR: 0x8, HUP: 0x10, NVAL: 0x20, RDHUP: 0x2000 } as const;
 
 const NO_TIME = new Uint8Array(16); // struct timespec: zero

@@ -40,7 +40,7 @@ export interface SpawnOptions {
   readonly session?: boolean;
   /** With `session`: its standard input, a terminal, controls the session. */
   readonly controllingTerminal?: boolean;
-  /** -1000 to 1000. Where it may not be set the program runs without, and `onWarning` is told. */
+  /** -1000 to 1000. Where it may not be set the program runs without, and `onWarning` is called. */
   readonly oomScoreAdj?: number;
   readonly rlimits?: Readonly<Partial<Record<RlimitName, Rlimit>>>;
   readonly uid?: number;

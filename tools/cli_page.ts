@@ -15,7 +15,7 @@ makes your shell complete it.
 
 - Options have one dash or two, \`--name value\` or \`--name=value\`. Those for all commands stand before the command.
 - Results go to standard output, everything else to standard error. The exit code is 0, or 1 after a mistake or a
-  failure, which is told in one sentence; \`run\` has more.
+  failure, which is reported in one sentence; \`run\` has more.
 - With \`--log FILE\` failures are appended to a file as well, as text or (\`--log-format json\`) as JSON.
 
 ## What \`check\` finds

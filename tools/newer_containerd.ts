@@ -29,7 +29,7 @@ export interface UnpackedContainerd {
 /**
  * One that was fetched earlier, or the newest there is.
  *
- * @throws {Error} it cannot be had, and why
+ * @throws {Error} it cannot be fetched, and why
  */
 export async function newerContainerd(parent: string = `${CACHE}/containerd`): Promise<UnpackedContainerd> {
   const kept = `${parent}/unpacked`;

@@ -204,7 +204,7 @@ export interface VmConfig extends MachineParts {
   readonly debug: boolean;
   /** Path of the network namespace that the monitor runs in; default: the caller's. */
   readonly netns?: string;
-  /** Is told each line that the guest writes on its console, without its end and without control characters. */
+  /** Called with each line of the guest's console, without line end and control characters. */
   onConsole(line: string): void;
   /** Receives what the VMM's processes print, and which fallbacks were chosen. */
   onLog(line: string): void;

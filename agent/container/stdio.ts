@@ -1,6 +1,6 @@
 /**
- * The child's ends of a process's standard streams. Whoever made them owns them, and may close them as soon
- * as creating the process has returned: the process has copies.
+ * The child's ends of a process's standard streams. Their creator owns them, and may close them as soon as creating
+ * the process has returned: the process has copies.
  */
 export type StdioEnds = StdioPipes | StdioTerminal;
 

@@ -37,7 +37,7 @@ function mountAtBoot(entry: BootMount, log: Logger): void {
     Deno.mkdirSync(entry.target, { recursive: true, mode: 0o755 });
     mount(entry.source, entry.target, entry.fstype, entry.flags, entry.data);
   } catch (error) {
-    // The same filesystem is already there: the kernel, or whoever started us, was faster.
+    // The same file system is mounted already, by the kernel or the program that started us.
     if (isErrno(error, "EBUSY")) return;
     if (!entry.optional) {
       throw new Error(`cannot mount ${entry.fstype} on "${entry.target}"`, { cause: error });

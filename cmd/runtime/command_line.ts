@@ -15,7 +15,7 @@ const COMPLETION_WORD = "--generate-bash-completion";
 const SHELL_WORD = "__complete";
 
 /**
- * Runs a line; whatever goes wrong is told in a sentence on standard error.
+ * Runs a command line; every failure is one sentence on standard error.
  *
  * @param name what the program was called
  * @returns the process's exit code

@@ -25,7 +25,7 @@ export async function socketPath(
   return `${folder}/${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-/** The path as containerd is told it. */
+/** The path in the form that containerd gets. */
 export function addressOf(path: string): string {
   return SCHEME + path;
 }

@@ -26,7 +26,7 @@ export class ExitReports {
     this.#pid = pid;
   }
 
-  /** The init's start event is out: its end will be told. */
+  /** The init's start event is published: its exit will be, too. */
   initStarted(process: Process): void {
     this.#init ??= process.exited.then(async (exit) => {
       while (this.#execs.size > 0) await Promise.allSettled(this.#execs);
@@ -35,7 +35,8 @@ export class ExitReports {
   }
 
   /**
-   * Starts an exec: `start` runs it and tells of its start. Its end is told after that, and not at all if it fails.
+   * Starts an exec: `start` runs it and publishes its start. Its exit is published after that, and not at all if it
+   * fails.
    */
   async execStarting(process: Process, start: () => Promise<void>): Promise<void> {
     const started = start();
@@ -45,7 +46,7 @@ export class ExitReports {
     await started;
   }
 
-  /** Waits until the init's end is told; at once if it was never started. */
+  /** Waits until the init's exit is published; returns at once if it was never started. */
   async initReported(): Promise<void> {
     await this.#init;
   }

@@ -22,7 +22,7 @@ type State =
   | { readonly kind: "running"; readonly sandbox: Sandbox; readonly at: Date }
   | { readonly kind: "stopped"; readonly exit: Exit; readonly at: Date | undefined };
 
-/** What clients are told of it. */
+/** Its status for clients. */
 export interface PodStatus {
   readonly isReady: boolean;
   readonly pid: number;

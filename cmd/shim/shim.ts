@@ -49,7 +49,7 @@ export interface ShimOptions {
   readonly forgottenMs?: number;
 }
 
-/** A container, and what is told of it. */
+/** A container and its exit reports. */
 export interface ShimContainer {
   readonly container: Container;
   /** shown for all of its processes: the virtual machine's */

@@ -78,7 +78,7 @@ export async function serveHttp(
     await send(stream, encodeAnswer(answer), transferMs);
     answer.after?.();
   } catch {
-    // the client went, or was too slow to be told anything
+    // the client disconnected, or was too slow to get an answer
   } finally {
     stream.close();
   }
@@ -149,7 +149,7 @@ function upgradeHead(protocol: string): Uint8Array {
   );
 }
 
-/** A client that does not take its answer is hung up on by the caller. */
+/** The caller closes the connection if the client does not read its answer. */
 async function send(stream: ByteStream, data: Uint8Array, transferMs: number): Promise<void> {
   await withLimit(stream.write(data), transferMs);
 }
@@ -159,7 +159,7 @@ async function withLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
   const timer = new Timer(limitMs, () => {
     late.reject(new HttpError(408, `it took more than ${limitMs / 1000} s`));
   });
-  // what loses the race ends when the connection is closed, and nobody is told
+  // the loser of the race ends when the connection is closed; its result is dropped
   promise.catch(() => {});
   try {
     return await Promise.race([promise, late.promise]);

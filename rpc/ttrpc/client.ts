@@ -9,7 +9,7 @@ import { decodeResponse, requestFrame } from "./messages.ts";
 
 /** How one call is made. */
 export interface CallOptions {
-  /** After this the call fails with DEADLINE_EXCEEDED here, and the server is told the limit; default: none. */
+  /** After this the call fails with DEADLINE_EXCEEDED here, and the server gets the limit, too; default: none. */
   timeoutMs?: number | undefined;
   /** Sent along; keys become lower case. */
   metadata?: Readonly<Record<string, string | readonly string[]>> | undefined;

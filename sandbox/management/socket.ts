@@ -77,7 +77,7 @@ export class ManagementSocket implements Disposable {
     }
   }
 
-  /** Stops listening and hangs up on whoever is connected. Safe to call again. */
+  /** Stops listening and closes all connections. Safe to call again. */
   [Symbol.dispose](): void {
     this.#listener?.close();
     for (const connection of this.#connections) connection.close();

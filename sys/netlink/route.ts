@@ -127,7 +127,7 @@ export function addressListRequest(): Uint8Array {
 export function parseAddress({ payload }: Message): Address {
   const view = viewOf(payload);
   const attributes = parseAttributes(payload, IFADDR.size);
-  // IPv6 tells its address as ADDRESS; where LOCAL is told too, ADDRESS is the peer.
+  // IPv6 tells its address as ADDRESS; where LOCAL is given too, ADDRESS is the peer.
   const local = attributes.get(IFA.LOCAL) ?? attributes.get(IFA.ADDRESS) ?? new Uint8Array(4);
   const peer = ipText(attributes.get(IFA.ADDRESS));
   const broadcast = ipText(attributes.get(IFA.BROADCAST));

@@ -32,7 +32,7 @@ export class GuestConsole {
   readonly #lines = new LineSplitter((line) => this.#line(line), MAX_LINE);
   #panic: GuestPanic | undefined;
 
-  /** @param onLine is told each line without control characters; empty ones are left out */
+  /** @param onLine called with each line, without control characters; empty ones are left out */
   constructor(onLine: (line: string) => void) {
     this.#onLine = onLine;
   }

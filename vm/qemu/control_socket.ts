@@ -31,7 +31,7 @@ export class ServedSocket implements Disposable {
     return this.#listener;
   }
 
-  /** A connection; whoever has inherited the listener answers it. The caller owns it. */
+  /** A connection, answered by the process that has inherited the listener. The caller owns it. */
   connect(): Promise<AsyncFd> {
     return connectUnix(this.path);
   }

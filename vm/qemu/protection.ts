@@ -1,4 +1,4 @@
-/** Confidential guests: what the host's processor offers, and what QEMU is told. */
+/** Confidential guests: what the host's processor offers, and QEMU's options for it. */
 
 import type { ConfidentialGuest } from "../vmm.ts";
 

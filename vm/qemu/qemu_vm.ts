@@ -190,7 +190,7 @@ export class QemuVm implements Vm {
     this.#parts.daemon.kill();
   }
 
-  /** QEMU was told to stay when its guest ends, so that there is something to be kept. */
+  /** QEMU was started so that it stays when its guest ends: the guest's memory can be dumped then. */
   async #endMachine(): Promise<void> {
     const { console, daemon, events, keepMemory } = this.#parts;
     if (!events.panicked && console.panic === undefined) {

@@ -75,7 +75,7 @@ export class QmpClient {
    * Waits for the greeting and enters command mode, which QEMU allows only when its machine is built. Takes ownership
    * of the stream, which is closed if that fails.
    *
-   * @param onEvent is told every event; must not throw
+   * @param onEvent called with every event; must not throw
    * @throws {QmpClosed} the connection ended
    * @throws {Error} nobody answers, or QEMU is too old
    */

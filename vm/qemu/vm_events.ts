@@ -13,7 +13,7 @@ export interface Removal extends Disposable {
 /** Events by which a guest says that it keeps a device. */
 const REFUSALS = new Set(["DEVICE_UNPLUG_GUEST_ERROR", "MEM_UNPLUG_ERROR"]);
 
-/** Collects events; may be told some before anybody is interested. */
+/** Collects events, also before there are listeners. */
 export class VmEvents {
   readonly #removals = new Map<string, (end: RemovalEnd) => void>();
   readonly #sizes = new Set<() => void>();

@@ -18,7 +18,7 @@ const ACTIONS: Readonly<Record<string, number>> = {
 };
 const EPERM = 1, ENOSYS = 38;
 const MAX_ERRNO = 4095;
-/** What a tracer is told has 16 bits. */
+/** The value for a tracer has 16 bits. */
 const MAX_MESSAGE = 0xffff;
 
 const FLAGS: Readonly<Record<string, number>> = {
@@ -36,7 +36,7 @@ export const NOT_THERE = ERRNO | ENOSYS;
 /**
  * The value of an action.
  *
- * @param errno what the call fails with, or what a tracer is told; EPERM when it is not given
+ * @param errno what the call fails with, or the value for a tracer; default: EPERM
  * @param path JSON path of the object that has both
  * @param names of the two fields
  * @throws {SpecError}

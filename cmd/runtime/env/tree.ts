@@ -29,7 +29,7 @@ export interface EnvFacts {
   readonly loaded: Loaded;
   /** path of this program */
   readonly executable: string;
-  /** what the guest's kernel is told about the agent */
+  /** agent options on the guest kernel's command line */
   readonly agentParams: readonly string[];
   /** what the monitor says of its version */
   readonly hypervisorVersion: string;

@@ -200,7 +200,7 @@ export function removeIfThere(path: string): void {
   }
 }
 
-/** Replaces a text, and leaves a link and whoever may use the file as they are. */
+/** Replaces a text; a link, the owner and the permissions of the file stay as they are. */
 export function writeEdited(path: string, text: string): void {
   const data = new TextEncoder().encode(text);
   if (!isEntry(path)) return writeWhole(path, data, { mode: 0o644 });

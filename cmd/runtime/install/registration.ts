@@ -29,7 +29,7 @@ export interface Registration {
   readonly notes: readonly string[];
 }
 
-/** Where the parts are, as engines are told. */
+/** Paths of the installed parts, as written into engines' files. */
 export interface Places {
   readonly shim: string;
   readonly configuration: string;
