@@ -9,7 +9,7 @@ import type { Spec } from "../oci/spec.ts";
 import type { Durations } from "../rpc/metrics_text.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { dirname } from "../sys/path.ts";
-import type { Vm } from "../vm/vmm.ts";
+import type { HostDevice, Vm } from "../vm/vmm.ts";
 import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { CopiedFiles, CopiedFilesOptions } from "./copied_files.ts";
@@ -97,8 +97,9 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   const plan = planMachine(config, spec);
   const onConsole = (line: string) => log.guestLine(line);
   const hostDevices = atBoot.flatMap(({ devices }) => devices);
-  const needs = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user, hostDevices };
-  const machine = vmConfig(needs);
+  const portRoom = policy.hostDevices.later ? await roomForDevices(host) : undefined;
+  const made = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user };
+  const machine = vmConfig({ ...made, hostDevices, portRoom });
   const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
   // processes that this one starts from now on are in its cgroups
   await entered;
@@ -177,6 +178,10 @@ async function vcpuPinning(vm: Vm, log: Log): Promise<VcpuPinning> {
 /** Few pods have devices of the host. */
 async function groupsAtBoot(spec: Spec, policy: SandboxPolicy, host: Host): Promise<VfioGroup[]> {
   return (await import("./equip_vfio.ts")).bootGroups(spec, policy.hostDevices, host.vfio);
+}
+
+async function roomForDevices(host: Host): Promise<HostDevice["memory"]> {
+  return (await import("./equip_vfio.ts")).roomForDevices(host.vfio);
 }
 
 interface DeviceNeeds extends Pick<SandboxParts, "vm" | "policy" | "network" | "log"> {

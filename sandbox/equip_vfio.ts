@@ -7,9 +7,18 @@
 import type { Device as SpecDevice, Spec } from "../oci/spec.ts";
 import type { Device } from "../rpc/gen/agent_pb.ts";
 import type { Init } from "../rpc/message.ts";
+import { PciBus, VFIO_PCI } from "../sys/pci.ts";
+import type { HostDevice } from "../vm/vmm.ts";
 import type { UsedGroup } from "./host_devices.ts";
 import type { SandboxParts } from "./sandbox.ts";
-import { type HostDevicePolicy, planVfio, type VfioGroup, type VfioHost, type VfioPlan } from "./vfio.ts";
+import {
+  type HostDevicePolicy,
+  planVfio,
+  VFIO_HOST,
+  type VfioGroup,
+  type VfioHost,
+  type VfioPlan,
+} from "./vfio.ts";
 
 /**
  * The groups that a machine is booted with, for the container that it is made for.
@@ -19,6 +28,16 @@ import { type HostDevicePolicy, planVfio, type VfioGroup, type VfioHost, type Vf
 export function bootGroups(spec: Spec, policy: HostDevicePolicy, host?: VfioHost): VfioGroup[] {
   const groups = new Map(planVfio(spec, policy, host).uses.map(({ group }) => [group.id, group]));
   return policy.atBoot ? [...groups.values()] : [];
+}
+
+/** What the largest of the host's devices takes that could be plugged in later. */
+export function roomForDevices({ sys }: VfioHost = VFIO_HOST): HostDevice["memory"] {
+  const bus = new PciBus(sys);
+  const sizes = bus.boundTo(VFIO_PCI).map((address) => bus.memoryOf(address));
+  return {
+    prefetchable: Math.max(0, ...sizes.map(({ prefetchable }) => prefetchable)),
+    other: Math.max(0, ...sizes.map(({ other }) => other)),
+  };
 }
 
 /** What a container gets of devices of the host. */

@@ -30,7 +30,7 @@ function testHost(): FakeHost {
   const vfio = { driver: "vfio-pci" };
   pciTree(sys, {
     [GPU]: { ...vfio, group: "12" },
-    [SOUND]: { ...vfio, group: "12" },
+    [SOUND]: { ...vfio, group: "12", resource: [[2 ** 32, 2 ** 34 - 1, 0x14220c]] },
     [NIC]: { ...vfio, group: "13" },
   });
   Deno.mkdirSync(`${dev}/vfio`, { recursive: true });
@@ -70,6 +70,8 @@ Deno.test("a device is plugged in for the guest's kernel, without a node, and ta
   await using host = testHost();
   await using sandbox = await create(host, specWith(...NODES), { hot_plug_vfio: "root-port" });
   assert.deepEqual(host.atBoot, []);
+  // for the largest of those that may come
+  assert.deepEqual(host.ports?.room, { prefetchable: 3 * 2 ** 32, other: 0 });
   assert.deepEqual(await containerIn(sandbox, host, specWith(...NODES)), {
     devices: [`vfio-pci-gk 12 /dev/vfio/12 ${GPU}=port of ${GPU} ${SOUND}=port of ${SOUND}`],
     nodes: [],

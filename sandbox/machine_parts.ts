@@ -27,6 +27,8 @@ export interface PartsNeeds {
   readonly user?: HostUser;
   /** devices of the host that the machine is booted with; default: none */
   readonly hostDevices?: readonly HostDevice[];
+  /** what the largest device that may be plugged in later takes; default: little */
+  readonly portRoom?: HostDevice["memory"];
   /** default: this host's */
   readonly host?: PartsHost;
 }
@@ -43,7 +45,9 @@ export interface PartsHost {
 }
 
 /** The parts. @throws {RpcError} `INVALID_ARGUMENT` for a specification that asks for what cannot be */
-export function machineParts({ spec, config, user, hostDevices, host = thisHost }: PartsNeeds): MachineParts {
+export function machineParts(
+  { spec, config, user, hostDevices, portRoom, host = thisHost }: PartsNeeds,
+): MachineParts {
   const { hypervisor } = config;
   return {
     image: guestImage(hypervisor, host),
@@ -55,7 +59,7 @@ export function machineParts({ spec, config, user, hostDevices, host = thisHost 
     shareMemory: hypervisor.enable_vhost_user_store,
     balloon: hypervisor.reclaim_guest_freed_memory,
     bridges: hypervisor.default_bridges,
-    ports: ports(hypervisor),
+    ports: ports(hypervisor, portRoom),
     hostDevices,
     scsi: needsScsi(hypervisor) ? { ioThread: hypervisor.enable_iothreads } : undefined,
     disks: diskSettings(hypervisor),
@@ -108,12 +112,14 @@ function diskSettings(hypervisor: Hypervisor): DiskSettings {
   };
 }
 
-function ports(hypervisor: Hypervisor): MachineParts["ports"] {
+function ports(hypervisor: Hypervisor, room: HostDevice["memory"] | undefined): MachineParts["ports"] {
   const kinds = [hypervisor.hot_plug_vfio, hypervisor.cold_plug_vfio];
   if (kinds.includes("bridge-port")) return { kind: "bridge", count: 0 };
-  if (kinds.includes("root-port")) return { kind: "root", count: Math.max(1, hypervisor.pcie_root_port) };
+  if (kinds.includes("root-port")) {
+    return { kind: "root", count: Math.max(1, hypervisor.pcie_root_port), room };
+  }
   if (kinds.includes("switch-port")) {
-    return { kind: "switch", count: Math.max(1, hypervisor.pcie_switch_port) };
+    return { kind: "switch", count: Math.max(1, hypervisor.pcie_switch_port), room };
   }
   return undefined;
 }

@@ -31,6 +31,8 @@ export interface VmNeeds {
   readonly user?: HostUser;
   /** devices of the host that the machine is booted with; default: none */
   readonly hostDevices?: readonly HostDevice[];
+  /** what the largest device that may be plugged in later takes; default: little */
+  readonly portRoom?: HostDevice["memory"];
   /** default: this host */
   readonly host?: PartsHost;
 }

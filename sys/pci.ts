@@ -65,6 +65,11 @@ export class PciBus {
     return names(`${this.#sys}/kernel/iommu_groups/${group}/devices`);
   }
 
+  /** Addresses of all devices that a driver has. */
+  boundTo(driver: string): string[] {
+    return (names(`${this.#sys}/bus/pci/drivers/${driver}`) ?? []).filter(isPciAddress);
+  }
+
   /** What its registers take. */
   memoryOf(address: string): PciMemory {
     let [prefetchable, other] = [0, 0];

@@ -32,6 +32,7 @@ Deno.test("a device's driver, group and memory are read", () => {
   assert.deepEqual([bus.groupOf(NIC), bus.groupOf(BRIDGE)], ["12", undefined]);
   assert.deepEqual([bus.isBridge(NIC), bus.isBridge(BRIDGE)], [false, true]);
   assert.deepEqual(bus.devicesOf("12"), [NIC, TWIN]);
+  assert.deepEqual([bus.boundTo("ixgbevf"), bus.boundTo("vfio-pci"), bus.boundTo("none")], [[NIC], [], []]);
   assert.equal(bus.devicesOf("13"), undefined);
   assert.deepEqual(bus.memoryOf(NIC), { prefetchable: 2 ** 30, other: 16_384 });
   assert.deepEqual(bus.memoryOf("0000:ff:00.0"), { prefetchable: 0, other: 0 });

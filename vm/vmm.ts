@@ -68,6 +68,8 @@ export interface HostDevicePorts {
   readonly kind: "root" | "switch" | "bridge";
   /** How many ports there are at least; bridges are counted by {@linkcode MachineParts.bridges}. */
   readonly count: number;
+  /** What the largest device that may be plugged in later takes of the guest's address space; default: little. */
+  readonly room?: HostDevice["memory"];
 }
 
 /** A disk that the guest has its root file system on, instead of an initrd. */

@@ -47,7 +47,8 @@ export class TestSpaces implements Disposable {
     const commands = ["ip -o link", "ip -o address", "ip route", "ip -6 route", "tc qdisc", "tc class"];
     const texts = await Promise.all(commands.map((command) => this.pod.run("sh", "-c", command)));
     // flags of a moment, and time that passes
-    const stable = (line: string) => line.replaceAll(/valid_lft \S+|preferred_lft \S+|qlen \d+/g, "").trim();
+    const stable = (line: string) =>
+      line.replaceAll(/NO-CARRIER,|state \S+|valid_lft \S+|preferred_lft \S+|qlen \d+/g, "").trim();
     return texts.flatMap((text) => text.split("\n")).map(stable).filter((line) => line !== "").sort();
   }
 

@@ -40,6 +40,7 @@ export class FakeHost implements Host, AsyncDisposable {
   vfio: VfioHost | undefined;
   /** devices of the host that the machine was booted with */
   atBoot: readonly string[] = [];
+  ports: VmConfig["ports"];
   /** steps that fail */
   readonly failing = new Set<string>();
 
@@ -74,6 +75,7 @@ export class FakeHost implements Host, AsyncDisposable {
 
   startVm(config: VmConfig): Promise<Vm> {
     this.#step("vm");
+    this.ports = config.ports;
     this.atBoot = config.hostDevices?.map(({ address }) => address) ?? [];
     Object.assign(this.size, { vcpus: config.vcpus, memoryMiB: config.memoryMiB });
     const stop = () => {

@@ -49,7 +49,16 @@ export function pciTree(root: string, devices: Readonly<Record<string, TestDevic
     } catch {
       // it had none
     }
-    if (driver !== undefined) Deno.symlinkSync(`${root}/bus/pci/drivers/${driver}`, path);
+    for (const name of DRIVERS) {
+      try {
+        Deno.removeSync(`${root}/bus/pci/drivers/${name}/${address}`);
+      } catch {
+        // another one had it
+      }
+    }
+    if (driver === undefined) return;
+    Deno.symlinkSync(`${root}/bus/pci/drivers/${driver}`, path);
+    Deno.symlinkSync(`${root}/devices/pci0000:00/${address}`, `${root}/bus/pci/drivers/${driver}/${address}`);
   };
   for (const [address, device] of Object.entries(devices)) {
     const folder = `devices/pci0000:00/${address}`;

@@ -117,7 +117,10 @@ const PORT_PREFETCHABLE_MIB = 2048;
 export function portArguments(config: VmConfig): string[] {
   const count = portCount(config);
   if (count === 0) return [];
-  const devices = bootDevices(config).map(({ device }) => device.memory);
+  const known = bootDevices(config).map(({ device }) => device.memory);
+  const { room: later } = config.ports ?? {};
+  // those that have no device yet are for any that may come
+  const devices = later === undefined ? known : [...known, ...Array(count - known.length).fill(later)];
   const isSwitch = config.ports?.kind === "switch";
   const room = (least: number, sizes: readonly number[]) => {
     const whole = sizes.map((bytes) => powerOfTwo(Math.ceil(bytes / MIB)));

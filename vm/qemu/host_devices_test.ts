@@ -47,6 +47,13 @@ Deno.test("ports have room for the memory of the devices that are known to come"
   assert.deepEqual(reserve("root"), [2048, 4]);
   assert.deepEqual(reserve("root", NIC, GPU), [32_768, 16]);
   assert.deepEqual(reserve("switch", GPU, GPU), [65_536, 32], "all of a switch stand behind one port");
+  const later = (kind: "root" | "switch", ...hostDevices: HostDevice[]) =>
+    /pref64-reserve=\d+M,mem-reserve=\d+M/.exec(
+      portArguments(config({ ports: { kind, count: 2, room: GPU.memory }, hostDevices })).join(),
+    )?.[0];
+  assert.equal(later("root", NIC), "pref64-reserve=32768M,mem-reserve=16M");
+  assert.equal(later("root", NIC, NIC), "pref64-reserve=2048M,mem-reserve=4M", "nothing else can come");
+  assert.equal(later("switch"), "pref64-reserve=65536M,mem-reserve=32M");
 });
 
 Deno.test("ports are given in order, and again when they are free", () => {
