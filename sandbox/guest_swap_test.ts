@@ -31,6 +31,8 @@ Deno.test("a file to swap to is one for other tools, and nobody else's to read",
   );
   assert.ok(success);
   await assert.rejects(makeSwapFile(path, MIB), Deno.errors.AlreadyExists);
+  await assert.rejects(makeSwapFile(`${path}2`, 2 ** 50), /^Error: the file system has room for \d+ bytes$/);
+  assert.throws(() => Deno.statSync(`${path}2`), Deno.errors.NotFound);
   assert.equal(swapPages(1), 11, "the kernel takes no fewer");
 });
 

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { dirname } from "../sys/path.ts";
+import { statfs } from "../sys/statfs.ts";
+
 /** The kernel takes the header's page for its own page size, which is this one in all guests. */
 const SWAP_PAGE = 4096;
 
@@ -41,7 +44,7 @@ function swapHeader(pages: number): Uint8Array<ArrayBuffer> {
  *
  * @param bytes room for the guest's pages
  * @param owner who opens it besides root
- * @throws {Error} it is there already, or cannot be written
+ * @throws {Error} it is there already, cannot be written, or is larger than all the room that is left for it
  */
 export async function makeSwapFile(
   path: string,
@@ -49,6 +52,10 @@ export async function makeSwapFile(
   owner?: { readonly uid: number; readonly gid: number },
 ): Promise<void> {
   const pages = swapPages(bytes);
+  // containers say how much they want; what is there no room for would one day stop whoever writes there
+  const { blocksAvailable, blockSize } = statfs(dirname(path));
+  const room = blocksAvailable * blockSize;
+  if (bytes > room) throw new Error(`the file system has room for ${room} bytes`);
   using file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
   await file.truncate(pages * SWAP_PAGE);
   const header = swapHeader(pages);
