@@ -36,11 +36,17 @@ export function sandboxRequest(id: string, spec: Spec, config: Config): Init<Cre
   };
 }
 
+/** Longest file with servers' names that is read, in bytes. */
+const MAX_RESOLVER_BYTES = 65_536;
+
 /** The lines of the file that the pod has as its `/etc/resolv.conf`. */
 function resolverLines(mounts: readonly Mount[]): string[] {
   const source = mounts.find(({ destination }) => destination === "/etc/resolv.conf")?.source;
   if (source === undefined) return [];
   try {
+    // whatever a mount brings: a pipe, or a device, would be read for ever
+    const { isFile, size } = Deno.statSync(source);
+    if (!isFile || size > MAX_RESOLVER_BYTES) return [];
     return Deno.readTextFileSync(source).split("\n").filter((line) => line !== "");
   } catch {
     // a source that is missing is the mount's to complain about
