@@ -51,6 +51,13 @@ function rulesOfBlockDevices(rules: Rules): void {
   if (driver === "virtio-blk-ccw") {
     bad(rules, "block_device_driver", "must be another driver: this one is for s390x alone");
   }
+  if (hypervisor.disable_block_device_use && hypervisor.shared_fs === "none") {
+    bad(
+      rules,
+      "disable_block_device_use",
+      'must be false with shared_fs "none": roots of containers are disks then',
+    );
+  }
   if (driver === "nvdimm" && hypervisor.memory_offset === 0) {
     doubt(rules, "block_device_driver", "needs a memory_offset as large as the devices, which is 0");
   }

@@ -100,6 +100,16 @@ Deno.test("keys that exclude, need or undo each other are told, each with its va
   }
 });
 
+Deno.test("a guest without a shared folder needs disks", async () => {
+  const text = MINIMAL.replace('"virtio-9p"', '"none"\ndisable_block_device_use = true');
+  await inFolder({ "configuration.toml": text }, async (dir) => {
+    const { report } = await examineConfig({ explicit: `${dir}/configuration.toml`, env: {} });
+    assert.deepEqual(report.errors.map((error) => error.problem), [
+      'must be false with shared_fs "none": roots of containers are disks then',
+    ]);
+  });
+});
+
 Deno.test("templates and waiting machines go with files that are shared by 9p, or not at all, and with an initrd", async () => {
   const shared = MINIMAL.replace('"virtio-9p"', '"virtio-fs"\nvirtio_fs_daemon = "bios"');
   const image = MINIMAL.replace("initrd =", "image =");

@@ -34,6 +34,7 @@ import { type SandboxPolicy, sandboxPolicy } from "./policy.ts";
 import { SavedRecord } from "./record.ts";
 import { Sandbox, type SandboxParts } from "./sandbox.ts";
 import { SandboxLog } from "./sandbox_log.ts";
+import { makeFolder } from "./state_file.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
 import { within } from "./timing.ts";
 import type { VfioGroup } from "./vfio.ts";
@@ -90,7 +91,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   // that waits for other processors, and is over before anything is started
   const entered = cgroups.enter();
   entered.catch(() => {});
-  const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`), removeRunFolder);
+  const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`, 0o750), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   if (policy.sharesFiles) await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
@@ -288,11 +289,6 @@ async function startShareServer(needs: ShareServerNeeds): Promise<Helper | undef
     netns: needs.netns,
     onLog: (line) => needs.log.write("debug", line, { source: "virtiofsd" }),
   });
-}
-
-async function makeFolder(path: string): Promise<string> {
-  await Deno.mkdir(path, { recursive: true, mode: 0o750 });
-  return path;
 }
 
 /** What is left in it are sockets and a pid file. */

@@ -39,7 +39,8 @@ export class SavedRecord implements AsyncDisposable {
     log: Log,
   ): Promise<SavedRecord> {
     const { id, bundle } = sandbox;
-    const file = await StateFile.acquire(paths.state, id, replay, log);
+    await using taken = new AsyncDisposableStack();
+    const file = taken.use(await StateFile.acquire(paths.state, id, replay, log));
     const owner = identify(Deno.pid);
     if (owner === undefined) throw new Error("cannot read /proc/self/stat");
     const saved: SavedSandbox = {
@@ -56,6 +57,7 @@ export class SavedRecord implements AsyncDisposable {
       containers: [],
     };
     await file.save(saved);
+    taken.move();
     return new SavedRecord(file, saved, log);
   }
 

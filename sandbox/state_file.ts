@@ -47,7 +47,7 @@ export class StateFile implements AsyncDisposable {
   static async acquire(parent: string, id: string, replay: Replay, log: Log): Promise<StateFile> {
     const folder = `${parent}/${id}`;
     while (true) {
-      await Deno.mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+      await makeFolder(folder, FOLDER_MODE);
       const lock = tryLock(folder);
       if (lock === undefined) throw new RpcError(Code.AlreadyExists, `sandbox "${id}" exists already`);
       const file = new StateFile(folder, lock);
@@ -126,6 +126,16 @@ export async function readState(folder: string): Promise<SavedSandbox | undefine
     return parseState(await Deno.readTextFile(`${folder}/${STATE_NAME}`));
   } catch {
     return undefined;
+  }
+}
+
+/** Makes a folder of a sandbox's, and those above it. @throws {Error} a sentence with its path */
+export async function makeFolder(path: string, mode: number): Promise<string> {
+  try {
+    await Deno.mkdir(path, { recursive: true, mode });
+    return path;
+  } catch (error) {
+    throw new Error(`cannot make the sandbox's folder "${path}": ${reason(error)}`, { cause: error });
   }
 }
 

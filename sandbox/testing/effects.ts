@@ -182,6 +182,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     enable_guest_swap: { value: "true", policy: { guestSwap: true } },
     shared_fs: {
       value: '"none"',
+      policy: { sharesFiles: false },
       adds: [],
       removes: [
         "-fsdev local,id=fsdev0,path=DIR/shared,security_model=none,multidevs=remap",
