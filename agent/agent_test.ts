@@ -87,7 +87,7 @@ Deno.test("an agent that is a process among others serves several clients, and e
   assert.match(output, /^kata-agent info: ready address="unix:/);
 });
 
-Deno.test("an agent that is told to end takes its containers with it", async () => {
+Deno.test("an agent that gets SIGTERM removes its containers", async () => {
   await using machine = new Harness();
   await using process = new AgentProcess(machine, "--log", "error");
   using client = await process.connect();
@@ -111,7 +111,7 @@ Deno.test("an agent that cannot start says why in one line", async () => {
   assert.match(output, /^kata-agent critical: the agent ends: cannot bind ".*agent\.sock": EADDRINUSE\n$/);
 });
 
-Deno.test("arguments that make no sense are told before anything is done", async () => {
+Deno.test("invalid arguments are reported before anything is done", async () => {
   await using machine = new Harness();
   await using process = new AgentProcess(machine, "--log", "error", "--nonsense");
   assert.deepEqual(await process.end(), { code: 1, output: "" });

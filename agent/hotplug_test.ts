@@ -59,7 +59,7 @@ Deno.test("memory that is not in use is brought into use", () => {
   assert.deepEqual([memory.read("memory0/online"), memory.read("memory7/online")], ["1\n", "1"]);
 });
 
-Deno.test("the kernel is told what to do with memory when it comes, if it can be told", () => {
+Deno.test("the kernel is set to online plugged-in memory, if it can be", () => {
   using memory = tree({ auto_online_blocks: "offline\n", policy: "contig-zones\n" });
   welcomeMemory(memory.path, `${memory.path}/policy`);
   assert.deepEqual([memory.read("auto_online_blocks"), memory.read("policy")], ["online", "auto-movable"]);

@@ -68,7 +68,7 @@ Deno.test("the guest's files become families with the names and units of the ref
   ) assert.ok(lines.some((line) => line.startsWith(`kata_agent_process_${name} `)), name);
 });
 
-Deno.test("a source that is missing is left out and logged, and the rest is told", () => {
+Deno.test("a missing source is left out and logged, and the rest is reported", () => {
   const [guest, logged] = metrics({ vmstat: undefined });
   const text = guest.text();
   assert.doesNotMatch(text, /vm_stat/);

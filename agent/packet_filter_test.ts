@@ -44,7 +44,7 @@ Deno.test("rules are read and written by the program for the protocol, with its 
   assert.ok(programs.asked[0]?.includes("nf_tables"));
 });
 
-Deno.test("a program that is missing, fails or writes without end is told of", async () => {
+Deno.test("a program that is missing, fails or writes without end is an error", async () => {
   using programs = new Programs({
     "iptables-save": "while :; do echo x; done",
     "iptables-restore": "echo 'line 1 failed' >&2; exit 2",

@@ -73,7 +73,7 @@ Deno.test("an annotation of the hypervisor needs an expression of enable_annotat
   });
 });
 
-Deno.test("annotations that set nothing known are left aside, and told", async () => {
+Deno.test("unknown annotations are ignored with a warning", async () => {
   await inFolder(ALL, async (dir) => {
     const annotations = {
       [`${HYPERVISOR}no_such_key`]: "x",
@@ -246,7 +246,7 @@ Deno.test("ports for devices of the host are of one kind: the annotation's", asy
   });
 });
 
-Deno.test("all mistakes of annotations are told at once", async () => {
+Deno.test("all mistakes of annotations are reported at once", async () => {
   await inFolder(ALL, async (dir) => {
     const { report } = await examineConfig({
       explicit: join(dir, "configuration.toml"),

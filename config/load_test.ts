@@ -159,7 +159,7 @@ Deno.test("the usual files are those of the system, then the one beside the exec
   assert.deepEqual(fallbackFiles("/opt/kata"), [...DEFAULT_FILES, "/opt/kata/configuration.toml"]);
 });
 
-Deno.test("a file that is named must exist; when none is there, all places are told", async () => {
+Deno.test("a file that is named must exist; when there is none, all paths are listed", async () => {
   await inFolder({}, async (dir) => {
     assert.equal(
       await failure(dir, { explicit: join(dir, "x.toml") }),
@@ -235,7 +235,7 @@ Deno.test("drop-ins must be readable, valid, and set keys that exist", async () 
   );
 });
 
-Deno.test("unknown keys and tables of the main file are left aside, and told", async () => {
+Deno.test("unknown keys and tables of the main file are ignored with a warning", async () => {
   const text = `
 no_such_key = 1
 [runtime]

@@ -91,7 +91,7 @@ const CASES: readonly (readonly [string, string])[] = [
   ['[runtime]\nsandbox_bind_mounts = ["/etc", "/usr/etc"]', "error: runtime.sandbox_bind_mounts = "],
 ];
 
-Deno.test("keys that exclude, need or undo each other are told, each with its value", async (t) => {
+Deno.test("keys that exclude, need or undo each other are reported, each with its value", async (t) => {
   for (const [text, beginning] of CASES) {
     await t.step(text.replaceAll("\n", "; "), async () => {
       const found = await mistakes(text);
@@ -127,7 +127,7 @@ Deno.test("templates and waiting machines go with files that are shared by 9p, o
   }
 });
 
-Deno.test("all mistakes of a file are told at once, with lines and near spellings", async () => {
+Deno.test("all mistakes of a file are reported at once, with lines and near spellings", async () => {
   const text = `[hypervisor.qemu]
 path = "qemu"
 kernel = 5

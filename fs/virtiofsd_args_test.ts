@@ -51,7 +51,7 @@ Deno.test("cache modes that a program does not have are refused", () => {
   );
 });
 
-Deno.test("a virtiofsd is told its limit of open files only where raising it would fail", () => {
+Deno.test("virtiofsd gets a limit of open files only where raising it would fail", () => {
   const limits = (hard: string) =>
     `Limit                     Soft Limit           Hard Limit           Units     \n` +
     `Max open files            1024                 ${hard}               files     \n`;

@@ -27,7 +27,7 @@ const WHOLE = {
   }],
 };
 
-Deno.test("a description has all that a guest is told of a link", () => {
+Deno.test("a description has all settings of a link in the guest", () => {
   const { netns, devices } = parseDan(JSON.stringify(WHOLE));
   const [device] = devices;
   assert(device !== undefined);

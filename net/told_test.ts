@@ -6,7 +6,7 @@ import { ToldNetwork } from "./told.ts";
 const address = (text: string) => ({ family: IPFamily.v4, address: text, mask: "24" });
 const route = (dest: string, gateway: string) => ({ dest, gateway, device: "eth0", family: IPFamily.v4 });
 
-Deno.test("what is not there any longer is gone, until the guest has been told", async () => {
+Deno.test("a removal is pending until the guest has got it", async () => {
   const told = new ToldNetwork();
   const eth0 = testLink();
   const gone: unknown[] = [];
@@ -24,7 +24,7 @@ Deno.test("what is not there any longer is gone, until the guest has been told",
   assert.deepEqual(gone, [[], [address("10.0.0.2")], [address("10.0.0.3")], []]);
 });
 
-Deno.test("a route to the same place takes the place of the other; without news nothing is told", async () => {
+Deno.test("a route to the same destination replaces the other; without changes nothing is sent", async () => {
   const told = new ToldNetwork();
   const calls: unknown[] = [];
   const tell = (now: unknown[], gone: unknown[]) => {

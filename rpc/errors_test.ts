@@ -21,7 +21,7 @@ Deno.test("any thrown value becomes an RpcError with a fitting code", () => {
   }
 });
 
-Deno.test("when the clean-up fails too, the first failure counts and both are told", async () => {
+Deno.test("when the cleanup fails too, the first failure counts and both are reported", async () => {
   const thrown = await (async () => {
     await using stack = new AsyncDisposableStack();
     stack.defer(() => Promise.reject(new Error("cannot unmount")));

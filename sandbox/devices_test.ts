@@ -27,7 +27,7 @@ Deno.test("disks that the host does not use are plugged in, other nodes are the 
   assert.deepEqual(plan.dropped, []);
 });
 
-Deno.test("a disk that cannot be given away is not in the container, and why is told", () => {
+Deno.test("a disk that the host uses is not in the container, and the reason is logged", () => {
   const devices = [block("/dev/sda", 8, 0), block("/dev/fd0", 2, 0), block("/dev/x", 99, 1)];
   const plan = planDevices(devices, USE, HOST);
   assert.deepEqual([plan.nodes, plan.disks], [[], []]);
@@ -60,7 +60,7 @@ Deno.test("a disk that another process serves is reached at its socket, where su
   assert.match(planDevices(devices, USE, HOST).dropped[0] ?? "", /there is no disk 241:1/);
 });
 
-Deno.test("nodes of a store are told apart by their numbers, and need a socket of their name", async () => {
+Deno.test("nodes of a store are recognised by their numbers, and need a socket of their name", async () => {
   await using cleanup = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "kata-store-" });
   cleanup.defer(() => Deno.remove(folder, { recursive: true }));

@@ -105,7 +105,7 @@ Deno.test("a machine is booted with the devices of the container that it is made
   });
 });
 
-Deno.test("the guest is told of a link that is a device of the host when it can have its driver", async () => {
+Deno.test("a link that is a device of the host is configured in the guest once its driver can be there", async () => {
   const memory = { prefetchable: 0, other: 0 };
   const device = { kind: "host-device", device: { address: NIC, iommufd: false, memory } } as const;
   const tap = { kind: "tap", fds: [], vhostFds: [] } as const;

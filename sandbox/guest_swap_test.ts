@@ -47,7 +47,7 @@ Deno.test("how much swap containers need together", () => {
   assert.equal(sum({ swappiness: 1 }, { swappiness: 1 }, { limit: 1, swappiness: 1 }), 1001);
 });
 
-Deno.test("annotations about swap, and what of it the guest is told", () => {
+Deno.test("annotations about swap, and the specification for the guest", () => {
   const spec = wish({ limit: 10 }, { [SWAPPINESS]: "0x3c", [SWAP_BYTES]: "20" });
   assert.deepEqual(withSwapAnnotations(spec).linux?.resources?.memory, {
     limit: 10,

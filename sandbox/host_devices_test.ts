@@ -46,7 +46,7 @@ Deno.test("a group is plugged in once, whoever uses it, and goes with its last u
   assert.equal(again.paths.size, 2);
 });
 
-Deno.test("a group that does not come whole does not come; one that the guest keeps is told", async () => {
+Deno.test("a group is plugged in whole or not at all; one that the guest does not release is logged", async () => {
   const { steps, refused, devices } = scene();
   refused.add("+0000:3b:00.1");
   await assert.rejects(devices.use(GPU), {

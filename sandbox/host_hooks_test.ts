@@ -31,7 +31,7 @@ async function make(host: FakeHost, hooks: Hooks, netns?: string) {
 
 const hook = (script: string): Hook => ({ path: "/bin/sh", args: ["sh", "-c", script] });
 
-Deno.test("hooks run on the host at their time, and are told of the virtual machine", async () => {
+Deno.test("hooks run on the host at their time, with the pid of the virtual machine", async () => {
   await using host = new FakeHost();
   const log = `${host.bundle}/log`;
   const report = (kind: string) => hook(`read -r state; echo ${kind} "$PWD" "$state" >> ${log}`);

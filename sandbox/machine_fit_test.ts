@@ -76,7 +76,7 @@ Deno.test("memory comes in rounds, as its book-keeping has to fit what is there"
   ]);
 });
 
-Deno.test("less than is asked for is told, and is no error", async () => {
+Deno.test("less than is asked for is logged, and is no error", async () => {
   const bench = new Bench({ vcpus: 2, memoryMiB: 512 });
   await bench.fit.want("a", { ...NO_WORKLOAD, cpus: 7, memoryMiB: 1024 });
   assert.deepEqual([bench.vcpus, bench.memoryMiB], [2, 512]);

@@ -104,7 +104,7 @@ async function until(what: () => boolean): Promise<void> {
   }
 }
 
-Deno.test("the guest is told of the links at boot, of what comes later, and of what goes", async () => {
+Deno.test("the guest gets the links at boot, later links, and removals", async () => {
   await using scene = new Scene();
   const { space } = scene;
   await scene.cable("eth0", 1, "10.9.0.2/24");
@@ -132,7 +132,7 @@ Deno.test("the guest is told of the links at boot, of what comes later, and of w
   assert.deepEqual(await scene.links(), ["lo", "eth0"]);
 });
 
-Deno.test("the guest is told of addresses, routes and neighbours that go", async () => {
+Deno.test("the guest gets removals of addresses, routes and neighbours", async () => {
   await using scene = new Scene();
   const { space } = scene;
   await scene.cable("eth0", 1, "10.9.0.2/24");
@@ -201,7 +201,7 @@ Deno.test("a pod whose client makes no namespace has one of its own, which hooks
   assert.deepEqual(scene.interfaces.map(({ name }) => name), ["eth0"]);
 });
 
-Deno.test("a described network is told in the place of the namespace's, and the rest of it with its devices", async () => {
+Deno.test("a described network replaces the namespace's, and its links come with their devices", async () => {
   await using scene = new Scene();
   const { space } = scene;
   using folder = tempDir();
@@ -239,7 +239,7 @@ Deno.test("a described network is told in the place of the namespace's, and the 
   assert.deepEqual(await scene.links(), ["lo", "eth0", "tap0"]);
 });
 
-Deno.test("a model without a connection is told of; loopback alone is no network", async () => {
+Deno.test("a network model that connects nothing is logged; loopback alone is no network", async () => {
   await using scene = new Scene();
   await (await scene.open("none"))[Symbol.asyncDispose]();
   assert.deepEqual(scene.log, []);

@@ -250,7 +250,7 @@ for (
   });
 }
 
-Deno.test("execs end, and are told to have ended, before their container", async () => {
+Deno.test("execs end, and are reported as ended, before their container", async () => {
   await using host = new FakeHost();
   await using sandbox = await create(host);
   const c = await container(sandbox, host);

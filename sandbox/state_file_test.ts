@@ -38,7 +38,7 @@ function sleeper(): Deno.ChildProcess {
   return new Deno.Command("sleep", { args: ["1000"], stdin: "null", stdout: "null", stderr: "null" }).spawn();
 }
 
-Deno.test("state is replaced as a whole, by whoever may write last", async () => {
+Deno.test("state is replaced as a whole, by the last writer", async () => {
   await withFolder(async (folder) => {
     await using file = await StateFile.acquire(folder, "s1", nothing, silentLog);
     await Promise.all(

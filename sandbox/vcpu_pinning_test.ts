@@ -50,7 +50,7 @@ Deno.test("a machine that has grown is bound anew", async () => {
   assert.deepEqual(bench.taken(), ["11: 0", "12: 1", "13: 2"]);
 });
 
-Deno.test("a thread that has gone is not missed, and what the host refuses is told", async () => {
+Deno.test("a thread that has ended is no error, and what the host refuses is logged", async () => {
   const bench = new Bench();
   bench.refuses = new SysError("sched_setaffinity", 3, "11");
   await bench.pinning.set("a", "0,1");

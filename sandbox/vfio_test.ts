@@ -135,7 +135,7 @@ Deno.test("what cannot be handed to a machine is refused by name", () => {
   }
 });
 
-Deno.test("a host without an IOMMU, and a configuration without ports, are told from each other", () => {
+Deno.test("a host without an IOMMU and a configuration without ports are different errors", () => {
   using taken = new DisposableStack();
   const host = testHost(taken);
   const none = { ...POLICY, later: false };

@@ -19,7 +19,7 @@ import {
 } from "./file.ts";
 import { run, tempDir } from "./test_helpers.ts";
 
-Deno.test("files of all types are made and told apart", () => {
+Deno.test("files of all types are created and recognised", () => {
   using folder = tempDir();
   using parent = new OwnedFd(openFd(folder.path, O.PATH | O.DIRECTORY));
   mkdirAt(parent.fd, "folder", 0o750);
@@ -64,7 +64,7 @@ Deno.test("stat tells what coreutils tell", async () => {
   assert.deepEqual([statFd(file.fd).uid, statFd(file.fd).gid], [1, 5678]);
 });
 
-Deno.test("the mount of a file is told", () => {
+Deno.test("statx() reports the mount of a file", () => {
   assert.notEqual(statAt(AT.FDCWD, "/proc").mountId, statAt(AT.FDCWD, "/").mountId);
 });
 

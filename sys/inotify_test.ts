@@ -4,7 +4,7 @@ import { IN, Inotify } from "./inotify.ts";
 
 const HOW_MANY_FOR_SURE = 200;
 
-Deno.test("changes in a folder are told in their order, with names, up to its end", async () => {
+Deno.test("changes in a folder are reported in order, with names, up to its removal", async () => {
   const folder = await Deno.makeTempDir({ prefix: "kata-inotify-test-" });
   using changes = new Inotify();
   const watch = changes.add(folder, IN.CREATE | IN.CLOSE_WRITE | IN.MOVED_TO | IN.DELETE | IN.ONLYDIR);

@@ -5,7 +5,7 @@ import { pciTree } from "./testdata/pci_tree.ts";
 
 const [NIC, TWIN, BRIDGE] = ["0000:05:10.0", "0000:05:10.1", "0000:00:1c.0"] as const;
 
-Deno.test("addresses of PCI devices are told from other texts", () => {
+Deno.test("addresses of PCI devices are distinguished from other texts", () => {
   const texts = [NIC, "10000:e1:00.0", "05:10.0", "0000:05:10.8", "virtio0", ""];
   assert.deepEqual(texts.map(isPciAddress), [true, true, false, false, false, false]);
 });

@@ -220,7 +220,7 @@ Deno.test("readable and writable resolve when a call would not wait", async () =
   await filled;
 });
 
-Deno.test("a hang-up is told even while data is left to read", async () => {
+Deno.test("a hang-up is reported even while data is left to read", async () => {
   await using ends = asyncPipe();
   await ends.writer.write(encode("left"));
   let gone = false;

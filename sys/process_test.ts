@@ -15,7 +15,7 @@ const exists = (pid: number) => {
   }
 };
 
-Deno.test("an exit code is told, to all who wait", async () => {
+Deno.test("an exit code is reported to all waiters", async () => {
   const child = shell("exit 7");
   const [first, second] = await Promise.all([child.wait(), child.wait()]);
   assert.deepEqual(first, { code: 7, signal: 0 });
@@ -34,7 +34,7 @@ Deno.test("a child that ended long before it is waited for is not lost", async (
   assert.deepEqual(await child.wait(), { code: 3, signal: 0 });
 });
 
-Deno.test("a signal that ended a child is told", async () => {
+Deno.test("a signal that ended a child is reported", async () => {
   const child = shell("exec sleep 1000");
   const ended = child.wait();
   child.signal(SIGNALS.SIGTERM);

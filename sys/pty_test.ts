@@ -98,7 +98,7 @@ Deno.test("raw mode is what stty calls raw", async () => {
   }
 });
 
-Deno.test("the window's size is set and told at both ends", async () => {
+Deno.test("the window's size is set and read at both ends", async () => {
   const { master, slave, slavePath } = openPty();
   assert.deepEqual(getWindowSize(slave), { rows: 0, columns: 0 });
   setWindowSize(master.fd, { rows: 50, columns: 132 });

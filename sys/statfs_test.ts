@@ -13,7 +13,7 @@ Deno.test("statfs tells what coreutils tell", async () => {
   assert.ok(root.filesFree <= root.files);
 });
 
-Deno.test("an open file's system is told", () => {
+Deno.test("fstatfs reports the file system of an open file", () => {
   const fd = openFd("/proc/version", O.RDONLY);
   assert.equal(fstatfs(fd).type, FS_MAGIC.proc);
   closeFd(fd);

@@ -80,7 +80,7 @@ Deno.test("a macvtap's node is opened if it is that of the link", async () => {
   await loopIdle();
 });
 
-Deno.test("a change of a namespace is told, that of another is not", async () => {
+Deno.test("a change in the namespace is reported, one in another namespace is not", async () => {
   using space = new TestNamespace();
   using other = new TestNamespace();
   {

@@ -18,7 +18,7 @@ Deno.test("a program that takes too long is ended, also where it hid in a sessio
   assert.deepEqual(await withArgument(marker), []);
 });
 
-Deno.test("told to end, it takes along what it started", async () => {
+Deno.test("on SIGTERM it ends everything that it started", async () => {
   const marker = `${600 + Math.random()}`;
   const module = new URL("./bounded.ts", import.meta.url).href;
   const script =

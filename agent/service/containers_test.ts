@@ -219,7 +219,7 @@ Deno.test("a container that was never started can be killed, and a wait that cam
   );
 });
 
-Deno.test("two starts, two pauses, or a removal in between are told apart", async () => {
+Deno.test("concurrent starts, pauses and removals are refused by name", async () => {
   await using agent = new TestAgent();
   await agent.createSandbox();
   await agent.create("c1", ["sleep", "100"]);

@@ -93,7 +93,7 @@ class Bench implements AsyncDisposable {
   }
 }
 
-Deno.test("a volume's new version becomes the copy's, and who watches the copy is told", async () => {
+Deno.test("a volume's new version becomes the copy's, and watchers of the copy are notified", async () => {
   await using bench = new Bench();
   bench.publish("one", { key: "first", other: "gone soon" });
   Deno.chmodSync(`${bench.source}/..one/key`, 0o640);
@@ -121,7 +121,7 @@ Deno.test("a volume's new version becomes the copy's, and who watches the copy i
   assert.deepEqual(bench.storages.references, new Map());
 });
 
-Deno.test("whoever reads while versions come and go finds one of them, whole", async () => {
+Deno.test("a reader finds one whole version while versions come and go", async () => {
   await using bench = new Bench();
   bench.publish("0", { key: "0", same: "0" });
   using used = await bench.acquire();

@@ -68,7 +68,7 @@ Deno.test("a server ends when its client vanishes while the pod boots", async ()
   assert.deepEqual(host.left(), []);
 });
 
-Deno.test("a pod whose machine dies is told to have ended", async () => {
+Deno.test("a pod whose machine dies is reported as ended", async () => {
   await using bench = new Bench();
   const { sandbox, task, host } = bench;
   await sandbox.createSandbox(request(bench));
@@ -83,7 +83,7 @@ Deno.test("a pod whose machine dies is told to have ended", async () => {
   await sandbox.stopSandbox({ sandboxId: "s1" });
 });
 
-Deno.test("a pod that cannot be started leaves nothing, and is told to have ended", async () => {
+Deno.test("a pod that cannot be started leaves nothing, and is reported as ended", async () => {
   await using bench = new Bench();
   const { sandbox, host } = bench;
   host.failing.add("vm");

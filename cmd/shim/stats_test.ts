@@ -68,7 +68,7 @@ Deno.test("counters that are not there stay away", () => {
   });
 });
 
-Deno.test("hosts with cgroups of version 1 are told the same under other names, times in nanoseconds", async () => {
+Deno.test("hosts with cgroup version 1 get the same counters under other names, times in nanoseconds", async () => {
   const memory = {
     usage: 100n,
     usageLimit: 200n,

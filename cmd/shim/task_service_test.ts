@@ -7,7 +7,7 @@ import { Bench, code, execSpec } from "./testing/bench.ts";
 import { hostCgroupVersion } from "./stats.ts";
 import { countersIn } from "./testing/metrics.ts";
 
-Deno.test("a container's life, and what is told of it", async () => {
+Deno.test("a container's life, and its events", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   const { pid } = await bench.create();
@@ -40,7 +40,7 @@ Deno.test("a container's life, and what is told of it", async () => {
   ]);
 });
 
-Deno.test("the end of a process that dies before its start is answered is told after its start", async () => {
+Deno.test("the exit of a process that dies before its start is answered is published after its start", async () => {
   await using bench = new Bench();
   await bench.create();
   bench.host.guest.before.set("startContainer", async () => {
@@ -59,7 +59,7 @@ Deno.test("the end of a process that dies before its start is answered is told a
   ]);
 });
 
-Deno.test("an exec that ends with its container is told before it, whoever was first", async () => {
+Deno.test("the exit of an exec that ends with its container is published first, in whatever order they end", async () => {
   for (const execFirst of [true, false]) {
     await using bench = new Bench();
     const { task, host } = bench;
@@ -90,7 +90,7 @@ Deno.test("an exec that ends with its container is told before it, whoever was f
   }
 });
 
-Deno.test("an exec whose start is under way when its container ends is told completely, and first", async () => {
+Deno.test("all events of an exec that is starting when its container ends are published, and first", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   await bench.create();
@@ -120,7 +120,7 @@ Deno.test("an exec whose start is under way when its container ends is told comp
   ]);
 });
 
-Deno.test("a start that fails is told to nobody but its caller", async () => {
+Deno.test("a start that fails publishes no event", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   await bench.create();
@@ -138,7 +138,7 @@ Deno.test("a start that fails is told to nobody but its caller", async () => {
   assert.deepEqual(bench.told, ["/tasks/create c1", "/tasks/delete c1 255"]);
 });
 
-Deno.test("the death of the machine is told once for every process, and the rest of the life goes on", async () => {
+Deno.test("the machine's death is published as one exit per process, and containers can still be deleted", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   await bench.create();
@@ -156,7 +156,7 @@ Deno.test("the death of the machine is told once for every process, and the rest
   assert.deepEqual(host.left(), []);
 });
 
-Deno.test("that a process was killed for want of memory is told before its end", async () => {
+Deno.test("an out-of-memory event is published before the exit", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   await bench.create();
@@ -210,7 +210,7 @@ Deno.test("signals go to the init alone, or to all if asked", async () => {
   assert.equal(await code(task.kill({ id: "c1", execId: "e1", signal: 9 })), Code.FailedPrecondition);
 });
 
-Deno.test("pausing and resuming are told, and shown as the state", async () => {
+Deno.test("pausing and resuming are published, and shown as the state", async () => {
   await using bench = new Bench();
   const { task, host } = bench;
   await bench.create();

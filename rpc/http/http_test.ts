@@ -85,7 +85,7 @@ Deno.test("requests that break the rules are refused with the status that says s
   assert.match(await answer("GET /fail HTTP/1.1\r\n\r\n"), /it failed\n$/);
 });
 
-Deno.test("a client that stalls in its head, in its body, or while it should read is hung up on", async () => {
+Deno.test("a client that stalls in its head, in its body, or while it should read is disconnected", async () => {
   for (const stalled of ["GET / HTTP/1.1\r\n", "PUT / HTTP/1.1\r\ncontent-length: 5\r\n\r\nab"]) {
     const [client, server] = streamPair();
     const served = serveHttp(server, echo, { transferMs: 30 });
@@ -101,7 +101,7 @@ Deno.test("a client that stalls in its head, in its body, or while it should rea
   client.close();
 });
 
-Deno.test("any bytes are answered or hung up on", async () => {
+Deno.test("any bytes get an answer or a disconnect", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.uint8Array({ maxLength: 200 }),
@@ -195,7 +195,7 @@ Deno.test("answers of other servers are understood: in chunks, without a length,
   }
 });
 
-Deno.test("a server that is silent, absent or talks nonsense is told of in a sentence", async () => {
+Deno.test("a server that is silent, absent or sends garbage is one clear error", async () => {
   await using silent = new Canned(() => {});
   await assert.rejects(
     requestUnix({ socket: silent.path, path: "/", timeoutMs: 30 }),

@@ -267,7 +267,7 @@ Deno.test("handlers see metadata by lower-case key, and the time that is left", 
   assert.equal(seen[1]?.metadata.size, 0);
 });
 
-Deno.test("a passed deadline is answered at once, the handler is told, and its late result dropped", async () => {
+Deno.test("a passed deadline is answered at once, the handler is aborted, and its late result dropped", async () => {
   const late = Promise.withResolvers<Uint8Array>();
   const reasons: unknown[] = [];
   let started = 0;
@@ -292,7 +292,7 @@ Deno.test("a passed deadline is answered at once, the handler is told, and its l
   assert.equal((reasons[0] as RpcError).code, Code.DeadlineExceeded);
 });
 
-Deno.test("when the connection ends, running handlers are told", async () => {
+Deno.test("when the connection ends, running handlers are aborted", async () => {
   const ended = Promise.withResolvers<unknown>();
   const started = Promise.withResolvers<void>();
   const wait = unary((_, { signal }) => {

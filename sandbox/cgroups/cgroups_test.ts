@@ -164,7 +164,7 @@ const NOWHERE = {
   isSupervised: false,
 };
 
-Deno.test("what cannot be had is done without, which is told once; sandbox_cgroup_only is refused", async () => {
+Deno.test("a missing cgroup is logged once and done without; sandbox_cgroup_only is refused", async () => {
   await using shell = new Shell();
   await withOwn(async (own) => {
     if (own.hierarchies.version === 2) return;
@@ -279,7 +279,7 @@ Deno.test("sandboxes that come and go at the same time do not take each other's 
   });
 });
 
-Deno.test("what a dead owner left is removed by the saved state, whoever is in it, and once more", async () => {
+Deno.test("what a dead owner left is removed by the saved state, whatever processes are in it, and once more", async () => {
   await using process = await spawn({ argv: ["/bin/sleep", "1000"] });
   await withOwn(async (own) => {
     for (const only of [false, true]) {

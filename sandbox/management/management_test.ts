@@ -163,7 +163,7 @@ Deno.test("a request to resize that makes no sense is refused with what is wrong
   }
 });
 
-Deno.test("what concerns the program itself is told where that was switched on", async () => {
+Deno.test("profiling data are served only if enable_pprof is set", async () => {
   await using managed = new Managed({}, { profiling: true });
   const [status, text] = await managed.ask("GET", "/debug/vars");
   const variables = JSON.parse(text);

@@ -109,7 +109,7 @@ Deno.test("links are made, changed, moved, and removed", async () => {
   await assert.rejects(netlink.deleteLink(bridge.index), { code: "ENODEV", subject: `link ${bridge.index}` });
 });
 
-Deno.test("addresses are added, replaced, told, and removed", async () => {
+Deno.test("addresses are added, replaced, listed and removed", async () => {
   await using space = await emptyNamespace();
   const { netlink } = space;
   await netlink.addLink({ name: "d0", kind: "bridge" });
@@ -142,7 +142,7 @@ Deno.test("addresses are added, replaced, told, and removed", async () => {
   assert.ok(!(await netlink.addresses()).some((item) => item.address === four.address));
 });
 
-Deno.test("routes of both families are added, replaced, told, and removed", async () => {
+Deno.test("routes of both families are added, replaced, listed and removed", async () => {
   await using space = await emptyNamespace();
   const { netlink } = space;
   await netlink.addLink({ name: "d0", kind: "bridge" });
@@ -196,7 +196,7 @@ Deno.test("routes of both families are added, replaced, told, and removed", asyn
   await assert.rejects(netlink.deleteRoute({ destination: "10.0.0.0/8", link }), { code: "ESRCH" });
 });
 
-Deno.test("neighbours are added, replaced, and told", async () => {
+Deno.test("neighbours are added, replaced and listed", async () => {
   await using space = await emptyNamespace();
   const { netlink } = space;
   await netlink.addLink({ name: "d0", kind: "bridge" });

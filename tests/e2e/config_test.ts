@@ -70,7 +70,7 @@ dial_timeout = 120
   }),
 );
 
-Deno.test("mistakes of the configuration are told by every command that uses it, without a stack", async () => {
+Deno.test("mistakes of the configuration are reported by every command that uses it, without a stack", async () => {
   const folder = await Deno.makeTempDir({ prefix: "kata-e2e-" });
   try {
     const file = `${folder}/configuration.toml`;

@@ -44,7 +44,7 @@ async function listing(root: string): Promise<string[]> {
     .map((line) => line.replace(/^(\S+ d \d+) \d+/, "$1")).sort();
 }
 
-Deno.test("every engine in a folder is told in its own way, from a kernel that is named, and forgets again", async () => {
+Deno.test("every engine in a staging folder is registered in its own way, from a named kernel, and unregistered again", async () => {
   await using stage = await staged(FILES, PROGRAMS);
   const { root } = stage;
   const before = await listing(root);

@@ -204,7 +204,7 @@ Deno.test("a pod whose parts are killed leaves nothing in its namespace; one tha
   });
 });
 
-Deno.test("a network that cannot be had is named to the client, and nothing is left of the pod", async (t) => {
+Deno.test("a network that cannot be set up is an error for the client, and nothing is left of the pod", async (t) => {
   const before = await traces();
   {
     await using rootfs = await temporaryRootfs();

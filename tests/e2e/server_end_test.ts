@@ -65,7 +65,7 @@ Deno.test("a server that does not answer any more is cleaned up with all that it
   }
 });
 
-Deno.test("a machine that stands still is noticed, and its processes are told to have ended", async () => {
+Deno.test("a machine that hangs is noticed, and its processes are reported as ended", async () => {
   await using rootfs = await temporaryRootfs();
   const left = await traces();
   {
@@ -84,7 +84,7 @@ Deno.test("a machine that stands still is noticed, and its processes are told to
   assert.deepEqual(await leaksSince(left), []);
 });
 
-Deno.test("a container that needs more memory than it may have is told of", async () => {
+Deno.test("an out-of-memory kill is published", async () => {
   await using rootfs = await temporaryRootfs();
   const left = await traces();
   {

@@ -179,7 +179,7 @@ Deno.test("a sealed executable without any environment has none inside either", 
   });
 });
 
-Deno.test("a sealed executable's exit status is the program's, and an error is told", async () => {
+Deno.test("a sealed executable's exit status is the program's, and an error is printed", async () => {
   await withFolder(async (folder) => {
     const program = await sealedProgram(folder);
     const plain = await new Deno.Command(program).output();

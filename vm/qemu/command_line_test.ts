@@ -138,7 +138,7 @@ Deno.test("the DAX window and the system call filter are left out where they are
   assert.equal(buildCommandLine(unfiltered).args.includes("-sandbox"), false);
 });
 
-Deno.test("an agent on a serial port is told so, but a configured address wins", () => {
+Deno.test("an agent on a serial port gets its address, but a configured address wins", () => {
   const input: CommandLineInput = {
     ...INPUT,
     channel: { kind: "virtio-serial" },

@@ -120,7 +120,7 @@ Deno.test("kvm asked for is not replaced by anything", () =>
     );
   }));
 
-Deno.test("an agent transport that was named and cannot be had is an error, not another transport", () =>
+Deno.test("an agent transport that was named and does not work is an error, not another transport", () =>
   withTinyVm(async (tiny) => {
     const agentTransport = "vhost-user-vsock";
     assert.match(

@@ -142,7 +142,7 @@ Deno.test("what is missing is an error for --strict, and otherwise a warning, al
   );
 });
 
-Deno.test("as root modules are loaded, and what cannot be loaded is told with its package", async () => {
+Deno.test("as root, modules are loaded; for one that cannot be loaded its package is named", async () => {
   const machine: Machine = {
     ...AMD,
     files: {
@@ -266,7 +266,7 @@ Deno.test("a machine that nothing can be said of, or without its monitor, is not
   assert.deepEqual([lenient.error, lenient.lines[0]], [undefined, "warning: Unknow CPU Type"]);
 });
 
-Deno.test("a user who may not open KVM is told how to be allowed to", async () => {
+Deno.test("a user who may not open KVM learns how to get access", async () => {
   const { findings, error } = await checked({ ...INTEL, uid: 1000, kvm: "EACCES" });
   assert.equal(error, undefined);
   const last = findings.at(-1);

@@ -31,7 +31,7 @@ exit $failed
   }
 }
 
-Deno.test("modules are loaded by one call, and each failure is told of its own module", async () => {
+Deno.test("modules are loaded by one call, and each failure names its module", async () => {
   await withModprobe(["kvm", "vhost"], async (root) => {
     const failed = await thisHost(root).modprobe(["kvm", "kvm_amd", "vhost", "vhost_net"]);
     assert.deepEqual(

@@ -87,7 +87,7 @@ Deno.test("containerd: a drop-in where one is imported without replacing what is
   assert.equal(old?.change?.path, MAIN);
 });
 
-Deno.test("containerd: what cannot be added to is left alone, and told", async () => {
+Deno.test("containerd: a file that cannot be extended is left alone and reported", async () => {
   const table: [string, RegExp][] = [
     ["version = = 2", /no valid TOML/],
     ["version = 9", /version 9, newer than 3/],
@@ -150,7 +150,7 @@ Deno.test("Docker: the runtime joins what daemon.json has, in its indentation, a
   }
 });
 
-Deno.test("Docker: old daemons, which would start no machine in silence, are not told; nor is what cannot be read", async () => {
+Deno.test("Docker: old daemons, which would silently run containers without a VM, and unreadable files are left alone", async () => {
   const table: [string, string | undefined, RegExp][] = [
     [
       "Docker version 20.10.24+dfsg1, build 297e128",
@@ -172,7 +172,7 @@ Deno.test("Docker: old daemons, which would start no machine in silence, are not
   assert.equal(withoutDockerRuntime('{"runtimes": {"kata": {"path": "/x"}}}'), undefined);
 });
 
-Deno.test("Podman is told of, and not registered with", () => {
+Deno.test("Podman is reported, and not registered with", () => {
   assert.match(
     registerPodman(machine({}, { podman: "" }))?.notes.join() ?? "",
     /^not registered: Podman needs/,
