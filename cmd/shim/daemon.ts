@@ -53,12 +53,12 @@ export async function serve(flags: ShimFlags): Promise<number> {
 
   await shim.exitRequested;
   listener.close();
+  if (socket !== undefined) await Deno.remove(socket).catch(() => {});
   await shim[Symbol.asyncDispose]();
   await server.shutdown(DRAIN_MS);
   if (swept !== undefined) await within(swept, DRAIN_MS);
   if (!await events.flush(FLUSH_MS)) log.write("warning", "events are lost: containerd cannot be reached");
   events.close();
-  if (socket !== undefined) await Deno.remove(socket).catch(() => {});
   log.write("info", "bye");
   return 0;
 }
