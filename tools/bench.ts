@@ -5,6 +5,7 @@
  */
 
 import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
+import { fileRows } from "../tests/bench/files.ts";
 import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
 import { networkRows } from "../tests/bench/network.ts";
 import { coldSandboxRow, guestProcessRows } from "../tests/bench/sandbox.ts";
@@ -34,6 +35,7 @@ try {
   await measure("idle daemon", () => idleMemoryRow(rootfs));
   await measure("cold sandbox", () => coldSandboxRow(bench));
   await measure("processes in a guest", () => guestProcessRows(bench));
+  await measure("files", () => fileRows(bench));
   await measure("network", () => networkRows(bench));
   console.log(format(rows));
 } finally {
