@@ -214,7 +214,7 @@ Deno.test("an operator looks at a sandbox, and into its guest", async (t) => {
         await complaint("logs", "--agent-level", "loud", ID),
         /status 500: the log's level must be one of trace, .*: it is "loud"$/,
       );
-      assert.match(await complaint("logs", "no-such"), /^sandbox "no-such" has no log: there is no "/);
+      assert.match(await complaint("logs", "no-such"), /^there is no sandbox "no-such": "/);
     });
 
     await t.step("a sandbox whose owner stands still is told of in a sentence", async () => {

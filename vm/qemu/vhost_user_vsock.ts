@@ -5,7 +5,7 @@ import { removeFile } from "./files.ts";
 import { delay } from "../../sys/timer.ts";
 
 /** How long the program may take to listen, in milliseconds, and how often that is looked at. */
-const READY_MS = 5000;
+const READY_MS = 15_000;
 const POLL_MS = 2;
 
 /** The guest's context id. It is local to the device, so all guests have the same. */

@@ -25,6 +25,7 @@ export async function logs({ follow, tail, agentLevel }: LogsFlags, typed: strin
   using changes = follow ? watch(folder) : undefined;
   using current = open(`${folder}/${LOG_NAME}`);
   if (current === undefined) {
+    if (!isFolder(folder)) throw new Error(`there is no sandbox "${id}": "${folder}" does not exist`);
     throw new Error(`sandbox "${id}" has no log: there is no "${folder}/${LOG_NAME}"`);
   }
   print(lastLines(older(folder) + read(current), tail));
