@@ -7,25 +7,24 @@
 import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { Durations } from "../rpc/metrics_text.ts";
-import { Code, RpcError } from "../rpc/errors.ts";
-import { dirname } from "../sys/path.ts";
-import type { HostDevice, Vm } from "../vm/vmm.ts";
-import { AgentClient, CALL_TIMEOUT_MS } from "./agent_client.ts";
+import type { HostDevice, HostUser, Vm, VmConfig } from "../vm/vmm.ts";
+import { CALL_TIMEOUT_MS } from "./agent_client.ts";
+import { boot, type Booted } from "./boot.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { CopiedFiles, CopiedFilesOptions } from "./copied_files.ts";
 import { isVfio } from "./devices.ts";
 import { SandboxDisks } from "./disks.ts";
 import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
 import type { SandboxHostDevices } from "./host_devices.ts";
-import type { Helper, Host, Share } from "./host.ts";
+import type { Host, Share } from "./host.ts";
 import { HostCpus } from "./host_cpus.ts";
 import { validateId } from "./ids.ts";
 import { LocalVolumes } from "./local_volumes.ts";
 import { type Log, reason, withFields } from "./log.ts";
 import { MachineFit } from "./machine_fit.ts";
-import { planMachine } from "./machine_plan.ts";
-import { giveFolder, newMonitorUser } from "./monitor_user.ts";
-import type { NetworkOptions } from "./network.ts";
+import { type MachinePlan, planMachine } from "./machine_plan.ts";
+import { newMonitorUser } from "./monitor_user.ts";
+import type { NetworkOptions, SandboxNetwork } from "./network.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
 import type { PodLoopbackOptions } from "./pod_loopback.ts";
@@ -36,7 +35,6 @@ import { Sandbox, type SandboxParts } from "./sandbox.ts";
 import { SandboxLog } from "./sandbox_log.ts";
 import { makeFolder } from "./state_file.ts";
 import { sandboxRequest } from "./sandbox_request.ts";
-import { within } from "./timing.ts";
 import type { VfioGroup } from "./vfio.ts";
 import type { VcpuPinning } from "./vcpu_pinning.ts";
 import { vmConfig } from "./vm_config.ts";
@@ -62,9 +60,6 @@ export interface CreateSandboxOptions {
   readonly host?: Host;
 }
 
-/** When virtiofsd ends: how long to wait for the machine's end, which would be the cause, in milliseconds. */
-const MACHINE_END_MS = 1_000;
-
 /**
  * Boots a virtual machine and makes it ready for containers.
  *
@@ -72,104 +67,154 @@ const MACHINE_END_MS = 1_000;
  * @throws {Error} whatever a step says; when the machine ended while it booted, with the last lines of its console
  */
 export async function createSandbox(options: CreateSandboxOptions): Promise<Sandbox> {
-  const { id, spec, config, paths = HOST_PATHS } = options;
+  const order = await ordered(options);
+  await using taken = new AsyncDisposableStack();
+  const place = await reserve(order, taken);
+  const network = taken.use(await order.host.openNetwork(networkNeeds(order, place)));
+  const machine = { ...place.machine, netns: network.path, nics: network.nics };
+  // processes that this one starts from now on are in its cgroups
+  await place.entered;
+  const running = { network, ...await boot({ ...order, ...place, machine }, taken) };
+  const share = await introduce(order, place, running, taken);
+  await place.record.update({ state: "running" });
+  const management = taken.use(
+    ManagementSocket.listen(managementSocketPath(order.paths, order.id), place.log),
+  );
+  const parts = await assemble(order, place, running);
+  const sandbox = new Sandbox({ ...parts, share, taken: taken.move() });
+  serveManagement(management, sandbox, {
+    ...running,
+    taskDurations: order.taskDurations,
+    profiling: order.config.runtime.enable_pprof,
+    volumes: parts.disks.volumes,
+  });
+  return sandbox;
+}
+
+/** What sandbox to create, with everything decided that needs nothing of the host. */
+interface Order extends CreateSandboxOptions {
+  readonly bundle: string;
+  readonly isPod: boolean;
+  readonly paths: HostPaths;
+  readonly host: Host;
+  /** of the front end, with the sandbox's id in each line */
+  readonly front: Log;
+  readonly policy: SandboxPolicy;
+  readonly plan: MachinePlan;
+  /** devices of the host that the machine boots with */
+  readonly atBoot: readonly VfioGroup[];
+}
+
+async function ordered(options: CreateSandboxOptions): Promise<Order> {
+  const { id, spec, config, paths = HOST_PATHS, bundle = "", isPod = false } = options;
   validateId("sandbox id", id);
-  const front = withFields(options.log, { sandbox: id });
   const host = options.host ?? await realHost();
   const policy = sandboxPolicy(config);
   const atBoot = spec.linux?.devices?.some(isVfio) ? await groupsAtBoot(spec, policy, host) : [];
-  const cgroups = planCgroups(options, host, front);
-  const saved = { folders: [`${paths.vm}/${id}`, `${paths.shared}/${id}`], cgroups: cgroups.folders };
+  const front = withFields(options.log, { sandbox: id });
+  return { ...options, bundle, isPod, paths, host, front, policy, plan: planMachine(config, spec), atBoot };
+}
 
-  await using taken = new AsyncDisposableStack();
-  const bundle = options.bundle ?? "";
+/** What a sandbox has on the host before anything of it runs. */
+interface Place {
+  readonly record: SavedRecord;
+  readonly log: SandboxLog;
+  readonly cgroups: SandboxCgroups;
+  /** when the owner is in them: that waits for other processors, and something else can be done meanwhile */
+  readonly entered: Promise<void>;
+  readonly dir: string;
+  readonly share: Share;
+  /** who the monitor runs as; undefined: as the owner */
+  readonly user: HostUser | undefined;
+  /** without its network */
+  readonly machine: VmConfig;
+}
+
+/** First of all the record: a clean-up finds by it what the steps after it have acquired. */
+async function reserve(order: Order, taken: AsyncDisposableStack): Promise<Place> {
+  const { id, spec, config, paths, host, policy, plan, front, bundle } = order;
+  const cgroupsPath = spec.linux?.cgroupsPath;
+  const cgroups = host.planCgroups({ id, cgroupsPath, only: config.runtime.sandbox_cgroup_only, log: front });
+  const saved = { folders: [`${paths.vm}/${id}`, `${paths.shared}/${id}`], cgroups: cgroups.folders };
   const record = taken.use(await SavedRecord.open(paths, { id, bundle }, saved, front));
   const log = taken.use(SandboxLog.open(front, `${paths.state}/${id}`, { sandbox: id }));
   // whatever the releases further down could not undo
   taken.defer(() => record.replay());
   taken.use(cgroups);
-  // that waits for other processors, and is over before anything is started
   const entered = cgroups.enter();
-  entered.catch(() => {});
+  entered.catch(() => {}); // whoever waits for it is told
   const dir = taken.adopt(await makeFolder(`${paths.vm}/${id}`, 0o750), removeRunFolder);
   const share = taken.use(await host.prepareShare(id, paths.shared));
   if (policy.sharesFiles) await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
-  const plan = planMachine(config, spec);
-  const onConsole = (line: string) => log.guestLine(line);
-  const hostDevices = atBoot.flatMap(({ devices }) => devices);
-  const portRoom = policy.hostDevices.later ? await roomForDevices(host) : undefined;
-  const made = { id, dir, plan, spec, config, share: share.exported, log, onConsole, user };
-  const machine = vmConfig({ ...made, hostDevices, portRoom });
-  const network = taken.use(await host.openNetwork(networkNeeds(options, machine.vcpus, record, log)));
-  // processes that this one starts from now on are in its cgroups
-  await entered;
-  const shareServer = await startShareServer({ config, dir, share, host, log, netns: network.path });
-  if (shareServer) taken.use(shareServer);
-  if (shareServer) await record.addHelper("virtiofsd", shareServer.pid);
-  // with the sockets in it that the monitor connects to
-  if (user !== undefined) await giveFolder(dir, user, [dirname(paths.vm), paths.vm]);
-  const vm = taken.use(await host.startVm({ ...machine, netns: network.path, nics: network.nics }));
-  await record.addHelper("vmm", vm.pid);
-  cgroups.confine();
-  const client = taken.adopt(await connect(vm, shareServer, options, log), (client) => client.close());
+  const machine = vmConfig({
+    ...{ id, dir, plan, spec, config, share: share.exported, log, user },
+    onConsole: (line) => log.guestLine(line),
+    hostDevices: order.atBoot.flatMap(({ devices }) => devices),
+    portRoom: policy.hostDevices.later ? await roomForDevices(host) : undefined,
+  });
+  return { record, log, cgroups, entered, dir, share, user, machine };
+}
+
+/** What runs, and its network. */
+interface Running extends Booted {
+  readonly network: SandboxNetwork;
+}
+
+/** Tells the agent what sandbox it is of. @returns how containers get files of the host */
+async function introduce(
+  { id, spec, config, policy, isPod }: Order,
+  { share, log }: Place,
+  { vm, client, network }: Running,
+  taken: AsyncDisposableStack,
+): Promise<Share> {
   const { agent } = client;
-  const files = policy.sharesFiles
-    ? share
+  const copied = policy.sharesFiles
+    ? undefined
     : taken.use(await copiedFiles({ agent, log, memoryMiB: vm.memoryMiB }));
-  if (!policy.sharesFiles) await files.addSandboxMounts(config.runtime.sandbox_bind_mounts);
+  await copied?.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   // a device of the host takes a driver, which the guest may be told of with the sandbox
   const needsDrivers = network.nics.some(({ backend }) => backend.kind === "host-device");
   if (!needsDrivers) await network.attach({ vm, client });
-  await client.agent.createSandbox(sandboxRequest(options.isPod ? id : "", spec, config), {
-    timeoutMs: CALL_TIMEOUT_MS,
-  });
+  await agent.createSandbox(sandboxRequest(isPod ? id : "", spec, config), { timeoutMs: CALL_TIMEOUT_MS });
   if (needsDrivers) await network.attach({ vm, client });
-  if (options.isPod && network.path !== undefined) {
+  if (isPod && network.path !== undefined) {
     await openLoopback({ namespace: network.path, client, log }, taken);
   }
-  await record.update({ state: "running" });
+  return copied ?? share;
+}
 
-  const management = taken.use(ManagementSocket.listen(managementSocketPath(paths, id), log));
-  const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent, ...plan, log });
-  const isPod = options.isPod ?? false;
-  const hostCpus = new HostCpus({
-    vm,
-    cgroups,
-    pinning: policy.pinVcpus ? await vcpuPinning(vm, log) : undefined,
-    log,
-  });
+/** What the sandbox works with. Nothing of it has to be released. */
+async function assemble(
+  order: Order,
+  place: Place,
+  running: Running,
+): Promise<Omit<SandboxParts, "share" | "taken">> {
+  const { id, paths, host, policy, plan, atBoot, isPod } = order;
+  const { record, log, cgroups, dir, user } = place;
+  const { vm, client, network } = running;
+  const fit = plan.isStatic ? undefined : new MachineFit({ machine: vm, agent: client.agent, ...plan, log });
+  const pinning = policy.pinVcpus ? await vcpuPinning(vm, log) : undefined;
+  const hostCpus = new HostCpus({ vm, cgroups, pinning, log });
   await hostCpus.place();
   const disks = new SandboxDisks(vm, log, cgroups);
   const folder = user === undefined ? `${paths.shared}/${id}` : dir;
-  const swapNeeds = { folder, owner: user, disks, agent, defaultMiB: plan.defaults.memoryMiB, log };
-  const swap = policy.guestSwap && fit ? await guestSwap(swapNeeds) : undefined;
-  const parts = {
-    id,
-    vm,
-    shareServer,
-    share: files,
-    client,
-    fit,
-    swap,
-    cgroups,
-    hostCpus,
+  const swapNeeds = {
+    folder,
+    owner: user,
     disks,
-    hostDevices: await devicesFor({ vm, policy, network, atBoot, log }),
-    local: new LocalVolumes(),
-    host,
-    network,
-    record,
+    agent: client.agent,
+    defaultMiB: plan.defaults.memoryMiB,
     log,
-    isPod,
-    policy,
   };
-  const sandbox = new Sandbox({ ...parts, taken: taken.move() });
-  const { taskDurations } = options;
-  const profiling = config.runtime.enable_pprof;
-  const { volumes } = disks;
-  serveManagement(management, sandbox, { vm, shareServer, client, taskDurations, profiling, volumes });
-  return sandbox;
+  const swap = policy.guestSwap && fit ? await guestSwap(swapNeeds) : undefined;
+  const hostDevices = await devicesFor({ vm, policy, network, atBoot, log });
+  const local = new LocalVolumes();
+  return {
+    ...{ id, isPod, policy, host, record, log, cgroups },
+    ...running,
+    ...{ fit, swap, hostCpus, disks, hostDevices, local },
+  };
 }
 
 async function vcpuPinning(vm: Vm, log: Log): Promise<VcpuPinning> {
@@ -208,12 +253,6 @@ async function guestSwap(options: GuestSwapOptions): Promise<GuestSwap> {
   return new (await import("./guest_swap.ts")).GuestSwap(options);
 }
 
-/** They are decided about before anything is taken: what is saved of the sandbox names them. */
-function planCgroups({ id, spec, config }: CreateSandboxOptions, host: Host, log: Log): SandboxCgroups {
-  const only = config.runtime.sandbox_cgroup_only;
-  return host.planCgroups({ id, cgroupsPath: spec.linux?.cgroupsPath, only, log });
-}
-
 /** A failure of port forwarding does not fail the sandbox. */
 async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableStack): Promise<void> {
   try {
@@ -224,71 +263,11 @@ async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableS
   }
 }
 
-function networkNeeds(
-  { id, spec, config }: CreateSandboxOptions,
-  queues: number,
-  record: SavedRecord,
-  log: Log,
-): NetworkOptions {
-  return { id, spec, config, queues, log, save: (network) => record.update({ network }) };
-}
-
-/** The agent's first answer is the end of the boot; so is the end of anything that the boot needs. */
-async function connect(
-  vm: Vm,
-  shareServer: Helper | undefined,
-  { config, signal }: CreateSandboxOptions,
-  log: Log,
-): Promise<AgentClient> {
-  const broken = new AbortController();
-  const giveUp = (message: string) => broken.abort(new RpcError(Code.Unavailable, message));
-  vm.exited.then((exit) => giveUp(`the virtual machine ended while it booted: ${exit.message}`));
-  shareServer?.exited.then(async () => {
-    // it also ends when the machine does, and sometimes is noticed first; the machine has the better reason
-    await within(vm.exited, MACHINE_END_MS);
-    giveUp("the shared folder's server ended while the virtual machine booted");
-  });
-  const signals = signal === undefined ? [broken.signal] : [broken.signal, signal];
-  const { dialTimeoutMs } = sandboxPolicy(config);
-  try {
-    return await AgentClient.connect(vm, { dialTimeoutMs, signal: AbortSignal.any(signals), log });
-  } catch (error) {
-    if (!(error instanceof RpcError) || error.code !== Code.DeadlineExceeded) throw error;
-    throw new RpcError(error.code, `${error.message}; ${consoleEnd(vm.consoleTail)}`, { cause: error });
-  }
-}
-
-/** Number of console lines in an error message. */
-const CONSOLE_LINES = 20;
-
-/** What the guest's kernel had to say last. */
-function consoleEnd(tail: readonly string[]): string {
-  const lines = tail.map((line) => line.trim()).filter((line) => line !== "").slice(-CONSOLE_LINES);
-  return lines.length === 0 ? "its console is empty" : `its console ends with:\n${lines.join("\n")}`;
-}
-
-interface ShareServerNeeds {
-  readonly config: Config;
-  readonly dir: string;
-  readonly share: Share;
-  readonly host: Host;
-  readonly log: Log;
-  readonly netns: string | undefined;
-}
-
-/** Only virtio-fs needs a process of its own. */
-async function startShareServer(needs: ShareServerNeeds): Promise<Helper | undefined> {
-  const { hypervisor } = needs.config;
-  if (hypervisor.shared_fs !== "virtio-fs") return undefined;
-  return await needs.host.startShareServer({
-    path: hypervisor.virtio_fs_daemon,
-    sharedDir: needs.share.exported,
-    socketPath: `${needs.dir}/vhost-fs.sock`,
-    cache: hypervisor.virtio_fs_cache,
-    extraArgs: [...hypervisor.virtio_fs_extra_args, ...(hypervisor.disable_guest_selinux ? [] : ["--xattr"])],
-    netns: needs.netns,
-    onLog: (line) => needs.log.write("debug", line, { source: "virtiofsd" }),
-  });
+function networkNeeds({ id, spec, config }: Order, { record, log, machine }: Place): NetworkOptions {
+  return {
+    ...{ id, spec, config, queues: machine.vcpus, log },
+    save: (network) => record.update({ network }),
+  };
 }
 
 /** What is left in it are sockets and a pid file. */
