@@ -7,16 +7,16 @@
 import type { Process as ProcessSpec, Resources } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { CgroupStats } from "../rpc/gen/agent_pb.ts";
-import { type Exit, KILLED_STATUS } from "./exit.ts";
-import type { GuestContainer } from "./guest_container.ts";
-import type { HostHooks } from "./host_hooks.ts";
-import { validateId } from "./ids.ts";
-import type { IoSource } from "./io.ts";
-import { type Log, reason, withFields } from "./log.ts";
-import { Process } from "./process.ts";
 import { SIGNALS } from "../sys/signals.ts";
-import { merged } from "./sizing.ts";
-import type { SavedContainer } from "./state.ts";
+import { type Exit, KILLED_STATUS } from "./exit.ts";
+import type { GuestContainer } from "./guest/container.ts";
+import type { HostHooks } from "./host_hooks.ts";
+import type { IoSource } from "./io/streams.ts";
+import { type Log, reason, withFields } from "./log/log.ts";
+import { merged } from "./machine/sizing.ts";
+import { Process } from "./process.ts";
+import { validateId } from "./state/ids.ts";
+import type { SavedContainer } from "./state/state.ts";
 import { within } from "./timing.ts";
 
 /** How long execs may take to be reported after their container's init, in milliseconds. */

@@ -6,16 +6,16 @@
 
 import { specToWire } from "../oci/wire.ts";
 import { Container, type ContainerContext } from "./container.ts";
-import { type Bundle, equip, existingFolder, rootPathOf } from "./equip.ts";
-import { guestSpec } from "./guest_spec.ts";
-import { HostHooks, refuseHooks } from "./host_hooks.ts";
 import { UNKNOWN_STATUS } from "./exit.ts";
-import { AgentContainer } from "./guest_container.ts";
-import type { IoSource } from "./io.ts";
-import { MOUNT_HOST } from "./mount_host.ts";
-import { type MountPlan, planMounts } from "./mounts.ts";
+import { AgentContainer } from "./guest/container.ts";
+import { guestSpec } from "./guest/spec.ts";
+import { HostHooks, refuseHooks } from "./host_hooks.ts";
+import type { IoSource } from "./io/streams.ts";
 import { PauseContainer } from "./pause_container.ts";
 import type { SandboxParts } from "./sandbox.ts";
+import { type Bundle, equip, existingFolder, rootPathOf } from "./storage/equip.ts";
+import { MOUNT_HOST } from "./storage/mount_host.ts";
+import { type MountPlan, planMounts } from "./storage/mounts.ts";
 
 /** What container to create. */
 export interface CreateContainerOptions extends Bundle {

@@ -8,36 +8,36 @@ import type { Config } from "../config/schema.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { Durations } from "../rpc/metrics_text.ts";
 import type { HostDevice, HostUser, Vm, VmConfig } from "../vm/vmm.ts";
-import { CALL_TIMEOUT_MS } from "./agent_client.ts";
-import { boot, type Booted } from "./boot.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
-import type { CopiedFiles, CopiedFilesOptions } from "./copied_files.ts";
-import { isVfio } from "./devices.ts";
-import { SandboxDisks } from "./disks.ts";
-import type { GuestSwap, GuestSwapOptions } from "./guest_swap.ts";
-import type { SandboxHostDevices } from "./host_devices.ts";
+import { isVfio } from "./devices/devices.ts";
+import type { SandboxHostDevices } from "./devices/host_devices.ts";
+import type { VfioGroup } from "./devices/vfio.ts";
+import { CALL_TIMEOUT_MS } from "./guest/agent_client.ts";
+import { sandboxRequest } from "./guest/sandbox_request.ts";
 import type { Host, Share } from "./host.ts";
-import { HostCpus } from "./host_cpus.ts";
-import { validateId } from "./ids.ts";
-import { LocalVolumes } from "./local_volumes.ts";
-import { type Log, reason, withFields } from "./log.ts";
-import { MachineFit } from "./machine_fit.ts";
-import { type MachinePlan, planMachine } from "./machine_plan.ts";
-import { newMonitorUser } from "./monitor_user.ts";
-import type { NetworkOptions, SandboxNetwork } from "./network.ts";
+import { type Log, reason, withFields } from "./log/log.ts";
+import { SandboxLog } from "./log/sandbox_log.ts";
+import { boot, type Booted } from "./machine/boot.ts";
+import { MachineFit } from "./machine/fit.ts";
+import type { GuestSwap, GuestSwapOptions } from "./machine/guest_swap.ts";
+import { HostCpus } from "./machine/host_cpus.ts";
+import { newMonitorUser } from "./machine/monitor_user.ts";
+import { type MachinePlan, planMachine } from "./machine/plan.ts";
+import type { VcpuPinning } from "./machine/vcpu_pinning.ts";
+import { vmConfig } from "./machine/vm_config.ts";
 import { serveManagement } from "./management/serve.ts";
 import { ManagementSocket } from "./management/socket.ts";
-import type { PodLoopbackOptions } from "./pod_loopback.ts";
-import { HOST_PATHS, type HostPaths, managementSocketPath } from "./paths.ts";
+import type { PodLoopbackOptions } from "./network/loopback.ts";
+import type { NetworkOptions, SandboxNetwork } from "./network/network.ts";
 import { type SandboxPolicy, sandboxPolicy } from "./policy.ts";
-import { SavedRecord } from "./record.ts";
 import { Sandbox, type SandboxParts } from "./sandbox.ts";
-import { SandboxLog } from "./sandbox_log.ts";
-import { makeFolder } from "./state_file.ts";
-import { sandboxRequest } from "./sandbox_request.ts";
-import type { VfioGroup } from "./vfio.ts";
-import type { VcpuPinning } from "./vcpu_pinning.ts";
-import { vmConfig } from "./vm_config.ts";
+import { validateId } from "./state/ids.ts";
+import { HOST_PATHS, type HostPaths, managementSocketPath } from "./state/paths.ts";
+import { SavedRecord } from "./state/record.ts";
+import { makeFolder } from "./state/state_file.ts";
+import type { CopiedFiles, CopiedFilesOptions } from "./storage/copied_files.ts";
+import { SandboxDisks } from "./storage/disks.ts";
+import { LocalVolumes } from "./storage/local_volumes.ts";
 
 /** What sandbox to create. */
 export interface CreateSandboxOptions {
@@ -218,16 +218,16 @@ async function assemble(
 }
 
 async function vcpuPinning(vm: Vm, log: Log): Promise<VcpuPinning> {
-  return new (await import("./vcpu_pinning.ts")).VcpuPinning(() => vm.vcpuThreads(), log);
+  return new (await import("./machine/vcpu_pinning.ts")).VcpuPinning(() => vm.vcpuThreads(), log);
 }
 
 /** Few pods have devices of the host. */
 async function groupsAtBoot(spec: Spec, policy: SandboxPolicy, host: Host): Promise<VfioGroup[]> {
-  return (await import("./equip_vfio.ts")).bootGroups(spec, policy.hostDevices, host.vfio);
+  return (await import("./devices/equip_vfio.ts")).bootGroups(spec, policy.hostDevices, host.vfio);
 }
 
 async function roomForDevices(host: Host): Promise<HostDevice["memory"]> {
-  return (await import("./equip_vfio.ts")).roomForDevices(host.vfio);
+  return (await import("./devices/equip_vfio.ts")).roomForDevices(host.vfio);
 }
 
 interface DeviceNeeds extends Pick<SandboxParts, "vm" | "policy" | "network" | "log"> {
@@ -239,24 +239,24 @@ async function devicesFor(
 ): Promise<SandboxHostDevices | undefined> {
   const { atBoot: cold, later } = policy.hostDevices;
   if (!cold && !later) return undefined;
-  const { SandboxHostDevices } = await import("./host_devices.ts");
+  const { SandboxHostDevices } = await import("./devices/host_devices.ts");
   return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
 }
 
 /** Few guests see no files. */
 async function copiedFiles(options: CopiedFilesOptions): Promise<CopiedFiles> {
-  return new (await import("./copied_files.ts")).CopiedFiles(options);
+  return new (await import("./storage/copied_files.ts")).CopiedFiles(options);
 }
 
 /** Few pods swap, and only they load what it takes. */
 async function guestSwap(options: GuestSwapOptions): Promise<GuestSwap> {
-  return new (await import("./guest_swap.ts")).GuestSwap(options);
+  return new (await import("./machine/guest_swap.ts")).GuestSwap(options);
 }
 
 /** A failure of port forwarding does not fail the sandbox. */
 async function openLoopback(options: PodLoopbackOptions, taken: AsyncDisposableStack): Promise<void> {
   try {
-    const { PodLoopback } = await import("./pod_loopback.ts");
+    const { PodLoopback } = await import("./network/loopback.ts");
     taken.use(PodLoopback.open(options));
   } catch (error) {
     options.log.write("info", `ports of the pod's loopback cannot be forwarded: ${reason(error)}`);

@@ -6,13 +6,13 @@ import { type SectionName, SECTIONS, tableName } from "../config/schema.ts";
 import { failure, inFolder, load } from "../config/test_files.ts";
 import { virtiofsdArguments } from "../fs/virtiofsd_args.ts";
 import { buildCommandLine } from "../vm/qemu/command_line.ts";
-import { silentLog } from "./log.ts";
-import { planMachine } from "./machine_plan.ts";
+import { sandboxRequest } from "./guest/sandbox_request.ts";
+import { silentLog } from "./log/log.ts";
+import { planMachine } from "./machine/plan.ts";
+import { vmConfig } from "./machine/vm_config.ts";
 import { sandboxPolicy } from "./policy.ts";
-import { sandboxRequest } from "./sandbox_request.ts";
 import { type Effect, EFFECTS } from "./testing/effects.ts";
 import { testSpec } from "./testing/fake_host.ts";
-import { vmConfig } from "./vm_config.ts";
 
 const SECTION_NAMES = Object.keys(SECTIONS) as SectionName[];
 

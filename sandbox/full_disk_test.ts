@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { run } from "../tools/process.ts";
 import { createSandbox } from "./create_sandbox.ts";
-import { silentLog } from "./log.ts";
+import { silentLog } from "./log/log.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 
 /** What is full, and what is said then. */

@@ -9,8 +9,8 @@
 import type { Rootfs, RootfsMount } from "../fs/rootfs.ts";
 import type { Vm, VmConfig } from "../vm/vmm.ts";
 import type { CgroupOptions, SandboxCgroups } from "./cgroups/cgroups.ts";
-import type { NetworkOptions, SandboxNetwork } from "./network.ts";
-import type { VfioHost } from "./vfio.ts";
+import type { VfioHost } from "./devices/vfio.ts";
+import type { NetworkOptions, SandboxNetwork } from "./network/network.ts";
 
 /** A file or folder that a container sees. */
 export interface SharedSource {

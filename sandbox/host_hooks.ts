@@ -5,15 +5,15 @@
  * @module
  */
 
+import { identityOf } from "../net/namespace.ts";
 import { hasHooks, type HookKind } from "../oci/hooks.ts";
 import type { HookState } from "../oci/run_hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
-import { identityOf } from "../net/namespace.ts";
-import { type Log, reason } from "./log.ts";
-import type { SavedRecord } from "./record.ts";
-import type { SavedHooks } from "./state.ts";
+import { type Log, reason } from "./log/log.ts";
+import type { SavedRecord } from "./state/record.ts";
+import type { SavedHooks } from "./state/state.ts";
 
 /** Kinds that concern the host; a `startContainer` hook is a file of the container, and the guest's to run. */
 const KINDS: readonly HookKind[] = ["prestart", "createRuntime", "poststart", "poststop"];

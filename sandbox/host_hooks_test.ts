@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import type { Hook, Hooks } from "../oci/spec.ts";
 import { TestNamespace } from "../sys/test_helpers.ts";
 import { createSandbox } from "./create_sandbox.ts";
-import { replay } from "./cleanup.ts";
 import { refuseHooks } from "./host_hooks.ts";
-import { noIo } from "./io.ts";
-import { type Log, silentLog } from "./log.ts";
-import type { SavedSandbox } from "./state.ts";
-import { readState } from "./state_file.ts";
+import { noIo } from "./io/streams.ts";
+import { type Log, silentLog } from "./log/log.ts";
+import { replay } from "./state/cleanup.ts";
+import type { SavedSandbox } from "./state/state.ts";
+import { readState } from "./state/state_file.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 
 /** A sandbox whose containers are made of these hooks; what is logged is kept. */

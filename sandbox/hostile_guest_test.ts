@@ -8,8 +8,8 @@ import { encodeFrame, FrameReader, FrameType } from "../rpc/ttrpc/frame.ts";
 import { decodeRequest } from "../rpc/ttrpc/messages.ts";
 import { delay } from "../sys/timer.ts";
 import { createSandbox } from "./create_sandbox.ts";
-import { noIo } from "./io.ts";
-import { silentLog } from "./log.ts";
+import { noIo } from "./io/streams.ts";
+import { silentLog } from "./log/log.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 import { within } from "./timing.ts";
 

@@ -10,8 +10,8 @@
 import { Code, RpcError } from "../rpc/errors.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { KILLED_STATUS } from "./exit.ts";
-import type { GuestContainer, GuestExec } from "./guest_container.ts";
-import type { GuestProcess } from "./guest_process.ts";
+import type { GuestContainer, GuestExec } from "./guest/container.ts";
+import type { GuestProcess } from "./guest/process.ts";
 
 /** Signals that end the pause program with exit status 0. */
 const ENDING: ReadonlySet<number> = new Set([SIGNALS.SIGINT, SIGNALS.SIGTERM]);

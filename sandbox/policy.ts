@@ -5,8 +5,8 @@
  */
 
 import type { Config } from "../config/schema.ts";
-import type { ServedDisks } from "./devices.ts";
-import type { HostDevicePolicy } from "./vfio.ts";
+import type { ServedDisks } from "./devices/devices.ts";
+import type { HostDevicePolicy } from "./devices/vfio.ts";
 
 const MS = 1000;
 

@@ -5,13 +5,13 @@
  */
 
 import { Code, RpcError } from "../rpc/errors.ts";
-import { StreamCopier } from "./copy.ts";
-import { type Exit, KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
-import type { GuestProcess } from "./guest_process.ts";
-import { closeIo, type IoSource, type ProcessIo, type StdioNames } from "./io.ts";
-import { type Log, reason } from "./log.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { Timer } from "../sys/timer.ts";
+import { type Exit, KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
+import type { GuestProcess } from "./guest/process.ts";
+import { StreamCopier } from "./io/copy.ts";
+import { closeIo, type IoSource, type ProcessIo, type StdioNames } from "./io/streams.ts";
+import { type Log, reason } from "./log/log.ts";
 import { within } from "./timing.ts";
 
 /**

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { GuestProcess } from "./guest_process.ts";
-import { noIo } from "./io.ts";
-import type { Log } from "./log.ts";
+import type { GuestProcess } from "./guest/process.ts";
+import { noIo } from "./io/streams.ts";
+import type { Log } from "./log/log.ts";
 import { Process } from "./process.ts";
 
 /** A process of a guest that answers nothing but signals. */

@@ -10,7 +10,7 @@ import { startVirtiofsd } from "../fs/virtiofsd.ts";
 import { qemu } from "../vm/qemu/qemu.ts";
 import { planCgroups } from "./cgroups/cgroups.ts";
 import type { Host } from "./host.ts";
-import { SandboxNetwork } from "./network.ts";
+import { SandboxNetwork } from "./network/network.ts";
 
 /** What sandboxes are made from, unless a test says otherwise. */
 export const realHost: Host = {

@@ -9,29 +9,29 @@
  */
 
 import { Code, RpcError } from "../rpc/errors.ts";
+import { SIGNALS } from "../sys/signals.ts";
 import type { Vm } from "../vm/vmm.ts";
-import { type AgentClient, CHECK_TIMEOUT_MS } from "./agent_client.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import type { Container, ContainerContext } from "./container.ts";
 import { createContainer, type CreateContainerOptions, createPauseContainer } from "./create_container.ts";
-import type { SandboxDisks } from "./disks.ts";
+import type { SandboxHostDevices } from "./devices/host_devices.ts";
 import { KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
-import type { GuestSwap } from "./guest_swap.ts";
-import type { SandboxHostDevices } from "./host_devices.ts";
+import { type AgentClient, CHECK_TIMEOUT_MS } from "./guest/agent_client.ts";
+import { MemoryWatch } from "./guest/memory_watch.ts";
 import type { Helper, Host, Share } from "./host.ts";
-import type { HostCpus } from "./host_cpus.ts";
-import { validateId } from "./ids.ts";
-import type { LocalVolumes } from "./local_volumes.ts";
-import { type Log, reason } from "./log.ts";
-import type { MachineFit } from "./machine_fit.ts";
-import { MemoryWatch } from "./memory_watch.ts";
-import { SIGNALS } from "../sys/signals.ts";
-import type { SandboxNetwork } from "./network.ts";
+import { type Log, reason } from "./log/log.ts";
+import type { MachineFit } from "./machine/fit.ts";
+import type { GuestSwap } from "./machine/guest_swap.ts";
+import type { HostCpus } from "./machine/host_cpus.ts";
+import { workloadOf } from "./machine/sizing.ts";
+import type { SandboxNetwork } from "./network/network.ts";
 import type { SandboxPolicy } from "./policy.ts";
-import { workloadOf } from "./sizing.ts";
-import type { SavedContainer } from "./state.ts";
+import { validateId } from "./state/ids.ts";
+import type { SavedRecord } from "./state/record.ts";
+import type { SavedContainer } from "./state/state.ts";
+import type { SandboxDisks } from "./storage/disks.ts";
+import type { LocalVolumes } from "./storage/local_volumes.ts";
 import { pause, within } from "./timing.ts";
-import type { SavedRecord } from "./record.ts";
 
 /** Pause between two checks that the agent is alive, in milliseconds (host.md I: 5 s). */
 const MONITOR_MS = 5_000;

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { createSandbox } from "./create_sandbox.ts";
-import { type IoSource, noIo, type OutputEnd } from "./io.ts";
-import { silentLog } from "./log.ts";
+import { type IoSource, noIo, type OutputEnd } from "./io/streams.ts";
+import { silentLog } from "./log/log.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 

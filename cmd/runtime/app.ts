@@ -1,25 +1,25 @@
 import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } from "@stricli/core";
-import { reason } from "../../sandbox/log.ts";
-import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
+import { nearest } from "../../config/nearest.ts";
+import { reason } from "../../sandbox/log/log.ts";
 import { checkCommand } from "./check/command.ts";
-import { configRoutes } from "./config/command.ts";
 import { completionRoutes } from "./completion/command.ts";
+import { configRoutes } from "./config/command.ts";
+import { directVolumeRoutes } from "./direct_volume/command.ts";
 import { envCommand } from "./env/command.ts";
+import { execCommand } from "./exec/command.ts";
 import { explainCommand } from "./explain/command.ts";
+import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
 import { installCommand, uninstallCommand } from "./install/command.ts";
-import { withLog } from "./log_file.ts";
-import { directVolumeRoutes } from "./direct_volume/command.ts";
-import { execCommand } from "./exec/command.ts";
 import { iptablesRoutes } from "./iptables/command.ts";
 import { listCommand } from "./list/command.ts";
+import { withLog } from "./log_file.ts";
 import { logsCommand } from "./logs/command.ts";
 import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
-import { nearest } from "../../config/nearest.ts";
 import { versionCommand } from "./version_command.ts";
 
 /** Context of a command besides its flags: the streams it writes to, and its exit code. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason } from "../../sandbox/log.ts";
+import { reason } from "../../sandbox/log/log.ts";
 import { type CommandLine, type Globals, readCommandLine } from "./globals.ts";
 import { print, printError } from "./output.ts";
 

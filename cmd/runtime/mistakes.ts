@@ -15,7 +15,7 @@ import {
   UnsatisfiedFlagError,
   UnsatisfiedPositionalError,
 } from "@stricli/core";
-import { reason } from "../../sandbox/log.ts";
+import { reason } from "../../sandbox/log/log.ts";
 import { didYouMean } from "./spelling.ts";
 
 /**

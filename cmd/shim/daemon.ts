@@ -4,18 +4,18 @@
  * @module
  */
 
-import type { AsyncFd } from "../../sys/poll.ts";
-import { Timer } from "../../sys/timer.ts";
-import { connectUnix, Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
-import { type Log, reason } from "../../sandbox/log.ts";
+import { type Log, reason } from "../../sandbox/log/log.ts";
 import { within } from "../../sandbox/timing.ts";
+import type { AsyncFd } from "../../sys/poll.ts";
+import { connectUnix, Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
+import { Timer } from "../../sys/timer.ts";
 import { pathOfAddress } from "./address.ts";
 import { EventPublisher } from "./events.ts";
 import type { ShimFlags } from "./flags.ts";
 import { FifoLog } from "./log_fifo.ts";
-import { Shim } from "./shim.ts";
 import { sandboxService } from "./sandbox_service.ts";
+import { Shim } from "./shim.ts";
 import { taskServices } from "./task_service.ts";
 
 const INHERITED_LISTENER_FD = 3;
@@ -77,8 +77,8 @@ async function sweep(flags: ShimFlags, log: Log): Promise<void> {
 
 async function removeDead({ address, namespace }: ShimFlags, log: Log): Promise<void> {
   const [{ sweepDeadSandboxes }, { HOST_PATHS }, { socketPath }] = await Promise.all([
-    import("../../sandbox/cleanup.ts"),
-    import("../../sandbox/paths.ts"),
+    import("../../sandbox/state/cleanup.ts"),
+    import("../../sandbox/state/paths.ts"),
     import("./address.ts"),
   ]);
   for (const { id } of await sweepDeadSandboxes(HOST_PATHS, log)) {

@@ -7,15 +7,15 @@
  * @module
  */
 
+import { unmountRootfs } from "../../fs/rootfs.ts";
 import { timestamp } from "../../rpc/any.ts";
 import { DeleteResponseSchema } from "../../rpc/gen/task_pb.ts";
 import { toBinary } from "../../rpc/message.ts";
-import { unmountRootfs } from "../../fs/rootfs.ts";
-import { destroySandbox, endProcess } from "../../sandbox/cleanup.ts";
-import { validateId } from "../../sandbox/ids.ts";
-import { type Log, reason } from "../../sandbox/log.ts";
-import { HOST_PATHS } from "../../sandbox/paths.ts";
-import { identify, type ProcessIdentity } from "../../sandbox/process_identity.ts";
+import { type Log, reason } from "../../sandbox/log/log.ts";
+import { destroySandbox, endProcess } from "../../sandbox/state/cleanup.ts";
+import { validateId } from "../../sandbox/state/ids.ts";
+import { HOST_PATHS } from "../../sandbox/state/paths.ts";
+import { identify, type ProcessIdentity } from "../../sandbox/state/process_identity.ts";
 import { pathOfAddress } from "./address.ts";
 import type { ShimFlags } from "./flags.ts";
 import { type Group, groupOf, readAnnotations } from "./grouping.ts";

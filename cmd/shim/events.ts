@@ -14,7 +14,7 @@ import type { Init, Schema } from "../../rpc/message.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
 import { serviceClient } from "../../rpc/ttrpc/typed.ts";
-import { type Log, reason } from "../../sandbox/log.ts";
+import { type Log, reason } from "../../sandbox/log/log.ts";
 import { pause, within } from "../../sandbox/timing.ts";
 
 /** How long containerd may take to take one event, in milliseconds. */

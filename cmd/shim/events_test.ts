@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { Code, RpcError } from "../../rpc/errors.ts";
-import { Events } from "../../rpc/gen/events_ttrpc_pb.ts";
-import { TaskStartSchema } from "../../rpc/gen/events_pb.ts";
 import { unpackAny } from "../../rpc/any.ts";
+import { Code, RpcError } from "../../rpc/errors.ts";
+import { TaskStartSchema } from "../../rpc/gen/events_pb.ts";
+import { Events } from "../../rpc/gen/events_ttrpc_pb.ts";
 import { type ByteStream, streamPair } from "../../rpc/stream.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
 import { implement } from "../../rpc/ttrpc/typed.ts";
-import { type Log, silentLog } from "../../sandbox/log.ts";
+import { type Log, silentLog } from "../../sandbox/log/log.ts";
 import { EventPublisher } from "./events.ts";
 
 /** containerd's side: it can be away, refuse, or vanish in the middle of a call. */

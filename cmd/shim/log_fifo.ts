@@ -6,10 +6,10 @@
  * @module
  */
 
+import type { Log, LogFields, LogLevel } from "../../sandbox/log/log.ts";
+import { encodeLine, formatLine } from "../../sandbox/log/log_line.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { closeFd, O, openFd, writeFd } from "../../sys/fd.ts";
-import type { Log, LogFields, LogLevel } from "../../sandbox/log.ts";
-import { encodeLine, formatLine } from "../../sandbox/log_line.ts";
 
 /** Up to this length a write to a pipe is all or nothing, and lines of several writers do not mix. */
 const PIPE_BUF = 4096;

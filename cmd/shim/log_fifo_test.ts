@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
+import { formatLine } from "../../sandbox/log/log_line.ts";
 import { AT, mknodAt, O, openFd, readFd, S } from "../../sys/fd.ts";
 import { closeFd } from "../../sys/fd.ts";
-import { formatLine } from "../../sandbox/log_line.ts";
 import { FifoLog } from "./log_fifo.ts";
 
 const time = new Date(Date.UTC(2026, 0, 2, 3, 4, 5, 678));

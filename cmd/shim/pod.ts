@@ -6,11 +6,11 @@
 
 import type { Mount } from "../../oci/spec.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
-import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
 import type { Metrics } from "../../rpc/gen/cgroups_v2_pb.ts";
+import type { CreateSandboxRequest } from "../../rpc/gen/sandbox_pb.ts";
 import type { Init } from "../../rpc/message.ts";
 import { type Exit, UNKNOWN_STATUS } from "../../sandbox/exit.ts";
-import { reason } from "../../sandbox/log.ts";
+import { reason } from "../../sandbox/log/log.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { podConfigOf, podFiles, podSpec } from "./pod_spec.ts";
 import type { Shim } from "./shim.ts";

@@ -6,8 +6,8 @@
 
 import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
-import { parseSpec } from "../../oci/validate.ts";
 import type { Spec } from "../../oci/spec.ts";
+import { parseSpec } from "../../oci/validate.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { TaskCreateSchema, TaskOOMSchema } from "../../rpc/gen/events_pb.ts";
 import type { Any } from "../../rpc/gen/google/protobuf/any_pb.ts";
@@ -18,11 +18,11 @@ import { checkContainer } from "../../sandbox/create_container.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
 import type { Exit } from "../../sandbox/exit.ts";
 import type { Host } from "../../sandbox/host.ts";
-import { validateId } from "../../sandbox/ids.ts";
-import { clientIo } from "../../sandbox/io_open.ts";
-import { type Log, reason } from "../../sandbox/log.ts";
-import { HOST_PATHS, type HostPaths, managementSocketPath } from "../../sandbox/paths.ts";
+import { clientIo } from "../../sandbox/io/open.ts";
+import { type Log, reason } from "../../sandbox/log/log.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { validateId } from "../../sandbox/state/ids.ts";
+import { HOST_PATHS, type HostPaths, managementSocketPath } from "../../sandbox/state/paths.ts";
 import { Timer } from "../../sys/timer.ts";
 import type { EventPublisher } from "./events.ts";
 import { ExitReports } from "./exit_reports.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { validateId } from "../../sandbox/ids.ts";
+import { validateId } from "../../sandbox/state/ids.ts";
 import { isErrno } from "../../sys/errors.ts";
 import { connectUnix, type Listener, listenUnix } from "../../sys/socket.ts";
 import { spawn } from "../../sys/spawn.ts";

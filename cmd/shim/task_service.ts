@@ -20,7 +20,7 @@ import { type DeleteRequest, type DeleteResponse, type StartRequest, Task } from
 import type { Init } from "../../rpc/message.ts";
 import type { ServiceDefinition } from "../../rpc/ttrpc/server.ts";
 import { implement } from "../../rpc/ttrpc/typed.ts";
-import { clientIo } from "../../sandbox/io_open.ts";
+import { clientIo } from "../../sandbox/io/open.ts";
 import type { Process } from "../../sandbox/process.ts";
 import { stateOf, type TaskHandlers, withStatus } from "./answers.ts";
 import type { Shim, ShimContainer } from "./shim.ts";

@@ -17,8 +17,8 @@
 
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { dirname } from "../../sys/path.ts";
-import { type Log, reason } from "../log.ts";
-import { cpuNumbers } from "../sizing.ts";
+import { type Log, reason } from "../log/log.ts";
+import { cpuNumbers } from "../machine/sizing.ts";
 import { Confinement, type Place, prepareCgroup } from "./confinement.ts";
 import { makeCgroup, moveProcess, moveThread, processesIn, removeCgroups } from "./folders.ts";
 import { type Hierarchies, type Hierarchy, hostHierarchies } from "./hierarchies.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { spawn } from "../../sys/spawn.ts";
-import { replay } from "../cleanup.ts";
 import { createSandbox } from "../create_sandbox.ts";
-import { type Log, silentLog } from "../log.ts";
-import { bootId, identify } from "../process_identity.ts";
+import { type Log, silentLog } from "../log/log.ts";
+import { replay } from "../state/cleanup.ts";
+import { bootId, identify } from "../state/process_identity.ts";
 import { FakeHost, testConfig, testSpec } from "../testing/fake_host.ts";
 import { type CgroupOptions, planCgroups, type SandboxCgroups } from "./cgroups.ts";
 import type { Hierarchies } from "./hierarchies.ts";

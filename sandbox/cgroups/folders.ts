@@ -9,7 +9,7 @@ import { AT, O, openFd, OwnedFd, writeAllFd } from "../../sys/fd.ts";
 import { mkdirAt } from "../../sys/file.ts";
 import { dirname } from "../../sys/path.ts";
 import { delay } from "../../sys/timer.ts";
-import { type Log, reason } from "../log.ts";
+import { type Log, reason } from "../log/log.ts";
 
 /** How long the processes of cgroups may take to be gone, in milliseconds. */
 const EMPTY_TIMEOUT_MS = 1_000;

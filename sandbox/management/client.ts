@@ -7,7 +7,7 @@
 import { type ClientAnswer, type ClientRequest, requestUnix, upgradeUnix } from "../../rpc/http/client.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
 import { isErrno } from "../../sys/errors.ts";
-import { HOST_PATHS, managementSocketPath } from "../paths.ts";
+import { HOST_PATHS, managementSocketPath } from "../state/paths.ts";
 
 /** Where sandboxes of Kata Containers' runtime in Rust have their sockets. */
 const OTHER_STATE = "/run/kata";

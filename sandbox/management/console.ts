@@ -10,7 +10,7 @@ import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import type { ByteStream } from "../../rpc/stream.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
 import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
-import { CALL_TIMEOUT_MS } from "../agent_client.ts";
+import { CALL_TIMEOUT_MS } from "../guest/agent_client.ts";
 import type { ManagedSandbox } from "./managed.ts";
 
 const LIMIT = { timeoutMs: CALL_TIMEOUT_MS };

@@ -5,8 +5,8 @@
  */
 
 import type { Durations } from "../../rpc/metrics_text.ts";
-import type { AgentClient } from "../agent_client.ts";
-import type { Log } from "../log.ts";
+import type { AgentClient } from "../guest/agent_client.ts";
+import type { Log } from "../log/log.ts";
 
 /** A process of the sandbox on the host. */
 export interface ManagedProcess {

@@ -16,7 +16,7 @@ import {
 } from "../../rpc/process_metrics.ts";
 import { parseColonLines, parseProcessStat, TICKS_PER_SECOND } from "../../sys/proc.ts";
 import { delay } from "../../sys/timer.ts";
-import { reason } from "../log.ts";
+import { reason } from "../log/log.ts";
 import type { ManagedSandbox } from "./managed.ts";
 
 /** How long the guest may take to tell its metrics; a scraper waits for 3 s in all. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-import type { HttpAnswer, HttpHandler, HttpRequest, HttpUpgrade } from "../../rpc/http/server.ts";
-import { HttpError } from "../../rpc/http/message.ts";
 import { GuestConsole } from "../../rpc/gen/console_pb.ts";
-import { CALL_TIMEOUT_MS } from "../agent_client.ts";
-import { reason } from "../log.ts";
+import { HttpError } from "../../rpc/http/message.ts";
+import type { HttpAnswer, HttpHandler, HttpRequest, HttpUpgrade } from "../../rpc/http/server.ts";
+import { CALL_TIMEOUT_MS } from "../guest/agent_client.ts";
+import { reason } from "../log/log.ts";
 import { serveConsole } from "./console.ts";
 import { CONSOLE_PATH, CONSOLE_PROTOCOL } from "./console_path.ts";
 import type { ManagedSandbox, MountedVolume } from "./managed.ts";

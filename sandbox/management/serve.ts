@@ -6,7 +6,7 @@
 
 import type { Durations } from "../../rpc/metrics_text.ts";
 import type { Vm } from "../../vm/vmm.ts";
-import type { AgentClient } from "../agent_client.ts";
+import type { AgentClient } from "../guest/agent_client.ts";
 import type { Helper } from "../host.ts";
 import type { Sandbox } from "../sandbox.ts";
 import type { ManagedProcess, ManagedSandbox } from "./managed.ts";

@@ -9,7 +9,7 @@
 import type { HttpHandler } from "../../rpc/http/server.ts";
 import type { AsyncFd } from "../../sys/poll.ts";
 import { type Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
-import { type Log, reason } from "../log.ts";
+import { type Log, reason } from "../log/log.ts";
 
 const SOCKET_MODE = 0o600;
 

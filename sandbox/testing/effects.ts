@@ -29,7 +29,7 @@ export interface Effect {
 
 const shown = (value: string, file: string, test: string): Effect => ({ value, shown: [file, test] });
 
-const MACHINE_PARTS = "sandbox/machine_parts_test.ts";
+const MACHINE_PARTS = "sandbox/machine/parts_test.ts";
 const ANNOTATIONS = "config/annotations_test.ts";
 const LOADING = "config/load_test.ts";
 
@@ -316,8 +316,8 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       adds: ["-sandbox on"],
       removes: ["-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny"],
     },
-    rootless: shown("true", "sandbox/monitor_user_test.ts", "QEMU runs as a user of its own"),
-    disable_selinux: shown("true", "sandbox/machine_parts_test.ts", "SELinux label"),
+    rootless: shown("true", "sandbox/machine/monitor_user_test.ts", "QEMU runs as a user of its own"),
+    disable_selinux: shown("true", "sandbox/machine/parts_test.ts", "SELinux label"),
     disable_guest_selinux: {
       value: "false",
       adds: ["append: selinux=1"],
@@ -375,7 +375,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       policy: { hostDevices: { asVfio: true, atBoot: false, later: false } },
     },
     disable_guest_empty_dir: { value: "true", policy: { guestEmptyDirs: false } },
-    guest_selinux_label: shown('"a:b:c"', "sandbox/guest_spec_test.ts", "SELinux label"),
+    guest_selinux_label: shown('"a:b:c"', "sandbox/guest/spec_test.ts", "SELinux label"),
     create_container_timeout: { value: "7", policy: { createTimeoutMs: 7000 } },
     experimental_force_guest_pull: missing("true"),
     experimental: shown('["x"]', "config/rules_test.ts", "exclude, need or undo"),

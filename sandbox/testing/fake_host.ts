@@ -9,10 +9,10 @@ import { Settings } from "../../config/settings.ts";
 import type { Spec } from "../../oci/spec.ts";
 import type { Disk, HostDevice, Vm, VmConfig, VmExit } from "../../vm/vmm.ts";
 import type { SandboxCgroups } from "../cgroups/cgroups.ts";
+import type { VfioHost } from "../devices/vfio.ts";
 import type { Helper, Host } from "../host.ts";
-import { type NetworkOptions, SandboxNetwork } from "../network.ts";
-import type { HostPaths } from "../paths.ts";
-import type { VfioHost } from "../vfio.ts";
+import { type NetworkOptions, SandboxNetwork } from "../network/network.ts";
+import type { HostPaths } from "../state/paths.ts";
 import { FakeGuest } from "./fake_guest.ts";
 
 /** A pid that no process has. */

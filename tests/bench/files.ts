@@ -10,13 +10,13 @@ import { isolateMounts } from "../../cmd/runtime/run/mount_namespace.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Spec } from "../../oci/spec.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
-import { noIo } from "../../sandbox/io.ts";
-import { silentLog } from "../../sandbox/log.ts";
+import { noIo } from "../../sandbox/io/streams.ts";
+import { silentLog } from "../../sandbox/log/log.ts";
+import { planMachine } from "../../sandbox/machine/plan.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
+import { makeRootfs } from "../../tools/rootfs.ts";
 import { chooseAccelerator } from "../../vm/qemu/accelerator.ts";
 import { MachineByHand } from "./machine_by_hand.ts";
-import { makeRootfs } from "../../tools/rootfs.ts";
-import { planMachine } from "../../sandbox/machine_plan.ts";
 import type { SandboxBench } from "./sandbox.ts";
 import type { Row } from "./table.ts";
 

@@ -7,14 +7,14 @@
  */
 
 import assert from "node:assert/strict";
+import { specOf } from "../../agent/container/testing/harness.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Device, Spec } from "../../oci/spec.ts";
-import { specOf } from "../../agent/container/testing/harness.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
-import type { IoSource, OutputEnd } from "../../sandbox/io.ts";
+import type { IoSource, OutputEnd } from "../../sandbox/io/streams.ts";
+import { SandboxNetwork } from "../../sandbox/network/network.ts";
 import { realHost } from "../../sandbox/real_host.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { SandboxNetwork } from "../../sandbox/network.ts";
 import { PciBus } from "../../sys/pci.ts";
 import { type PciTree, pciTree } from "../../sys/testdata/pci_tree.ts";
 import { createQemu } from "../../vm/qemu/qemu.ts";

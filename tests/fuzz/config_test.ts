@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { ConfigError, Report } from "../../config/error.ts";
 import { type Examined, examineLayers, loadConfig } from "../../config/load.ts";
 import { layerOf } from "../../config/source.ts";
-import { silentLog } from "../../sandbox/log.ts";
-import { planMachine } from "../../sandbox/machine_plan.ts";
+import { silentLog } from "../../sandbox/log/log.ts";
+import { planMachine } from "../../sandbox/machine/plan.ts";
+import { vmConfig } from "../../sandbox/machine/vm_config.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
-import { vmConfig } from "../../sandbox/vm_config.ts";
 import { buildCommandLine } from "../../vm/qemu/command_line.ts";
 import { annotations, brokenFile, likelyFile, noise } from "./config_inputs.ts";
 

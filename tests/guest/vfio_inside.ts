@@ -9,7 +9,7 @@ import { PodNamespace } from "../../net/namespace.ts";
 import { PodNetwork } from "../../net/pod_network.ts";
 import { type SavedNetwork, undoNetwork } from "../../net/saved.ts";
 import type { Device } from "../../oci/spec.ts";
-import { planVfio } from "../../sandbox/vfio.ts";
+import { planVfio } from "../../sandbox/devices/vfio.ts";
 import { newNetworkNamespace } from "../../sys/host.ts";
 import { PciBus } from "../../sys/pci.ts";
 import { delay } from "../../sys/timer.ts";

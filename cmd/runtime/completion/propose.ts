@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HOST_PATHS } from "../../../sandbox/paths.ts";
+import { HOST_PATHS } from "../../../sandbox/state/paths.ts";
 import { proposeWords, targetOf } from "../app.ts";
 import { GLOBAL_OPTIONS, type GlobalOption } from "../globals.ts";
 import { print } from "../output.ts";

@@ -5,8 +5,8 @@
  */
 
 import { addVolume, findVolume, removeVolume, sandboxOfVolume } from "../../../fs/direct_volume.ts";
-import { checkSandboxId } from "../../../sandbox/listing.ts";
 import { askSandbox } from "../../../sandbox/management/client.ts";
+import { checkSandboxId } from "../../../sandbox/state/listing.ts";
 import { textOf } from "../answer_text.ts";
 import { print } from "../output.ts";
 import type { AddFlags, ResizeFlags, VolumeFlags } from "./command.ts";

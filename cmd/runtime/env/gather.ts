@@ -1,5 +1,5 @@
 import type { Loaded } from "../../../config/load.ts";
-import { agentParams } from "../../../sandbox/agent_params.ts";
+import { agentParams } from "../../../sandbox/guest/agent_params.ts";
 import { checkCapability } from "../check/capability.ts";
 import { thisHost } from "../check/host.ts";
 import type { EnvFacts } from "./tree.ts";

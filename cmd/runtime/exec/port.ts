@@ -6,7 +6,7 @@
  */
 
 import type { ByteStream } from "../../../rpc/stream.ts";
-import { FdInput, FdOutput } from "../../../sandbox/io_fd.ts";
+import { FdInput, FdOutput } from "../../../sandbox/io/fd.ts";
 import { askSandbox } from "../../../sandbox/management/client.ts";
 import { connectVsock } from "../../../sys/socket.ts";
 import { delay } from "../../../sys/timer.ts";

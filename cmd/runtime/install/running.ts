@@ -1,4 +1,4 @@
-import { HOST_PATHS } from "../../../sandbox/paths.ts";
+import { HOST_PATHS } from "../../../sandbox/state/paths.ts";
 
 /** Ids of sandboxes whose owners run from a program's file. */
 export function runningSandboxes(program: string): string[] {

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { reason } from "../../../sandbox/log.ts";
-import { resolveSandboxId } from "../../../sandbox/listing.ts";
+import { reason } from "../../../sandbox/log/log.ts";
 import { askSandbox } from "../../../sandbox/management/client.ts";
+import { resolveSandboxId } from "../../../sandbox/state/listing.ts";
 import { textOf } from "../answer_text.ts";
 import { print } from "../output.ts";
 import type { TableFlags } from "./command.ts";

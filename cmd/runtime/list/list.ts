@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ListedSandbox, listSandboxes } from "../../../sandbox/listing.ts";
+import { type ListedSandbox, listSandboxes } from "../../../sandbox/state/listing.ts";
 import { print } from "../output.ts";
 import type { ListFlags } from "./command.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { resolveSandboxId } from "../../../sandbox/listing.ts";
+import { LOG_NAME, OLDER_LOG_NAME } from "../../../sandbox/log/sandbox_log.ts";
 import { askSandbox } from "../../../sandbox/management/client.ts";
-import { HOST_PATHS } from "../../../sandbox/paths.ts";
-import { LOG_NAME, OLDER_LOG_NAME } from "../../../sandbox/sandbox_log.ts";
+import { resolveSandboxId } from "../../../sandbox/state/listing.ts";
+import { HOST_PATHS } from "../../../sandbox/state/paths.ts";
 import { isErrno } from "../../../sys/errors.ts";
 import { isFolder } from "../../../sys/exists.ts";
 import { O, openFd, OwnedFd, readAllFd, statFd } from "../../../sys/fd.ts";

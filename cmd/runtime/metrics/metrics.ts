@@ -4,10 +4,10 @@
  * @module
  */
 
-import { resolveSandboxId } from "../../../sandbox/listing.ts";
 import { askSandbox } from "../../../sandbox/management/client.ts";
-import { print } from "../output.ts";
+import { resolveSandboxId } from "../../../sandbox/state/listing.ts";
 import { textOf } from "../answer_text.ts";
+import { print } from "../output.ts";
 
 /** Prints what the sandbox answers. */
 export async function metrics(_flags: unknown, typed: string): Promise<void> {

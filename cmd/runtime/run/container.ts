@@ -1,8 +1,8 @@
 import type { Config } from "../../../config/schema.ts";
 import type { Container } from "../../../sandbox/container.ts";
 import { createSandbox } from "../../../sandbox/create_sandbox.ts";
-import type { IoSource } from "../../../sandbox/io.ts";
-import type { Log } from "../../../sandbox/log.ts";
+import type { IoSource } from "../../../sandbox/io/streams.ts";
+import type { Log } from "../../../sandbox/log/log.ts";
 import type { RunBundle } from "./bundle.ts";
 import { CallerSignals } from "./caller_signals.ts";
 import { CallerTerminal } from "./caller_terminal.ts";

@@ -1,4 +1,4 @@
-import { reason } from "../../../sandbox/log.ts";
+import { reason } from "../../../sandbox/log/log.ts";
 
 /** The container could not be run (as docker and podman have it). */
 const CANNOT_RUN = 125;

@@ -5,18 +5,18 @@
  */
 
 import { loadConfig } from "../../../config/load.ts";
-import { fdIo } from "../../../sandbox/io_fd.ts";
-import type { Log } from "../../../sandbox/log.ts";
-import { reason } from "../../../sandbox/log.ts";
-import { sweepDeadSandboxes } from "../../../sandbox/cleanup.ts";
-import { HOST_PATHS } from "../../../sandbox/paths.ts";
+import { fdIo } from "../../../sandbox/io/fd.ts";
+import type { Log } from "../../../sandbox/log/log.ts";
+import { reason } from "../../../sandbox/log/log.ts";
+import { sweepDeadSandboxes } from "../../../sandbox/state/cleanup.ts";
+import { HOST_PATHS } from "../../../sandbox/state/paths.ts";
 import type { AppContext } from "../app.ts";
 import { bundleFromDisk, bundleFromFlags, type RunBundle } from "./bundle.ts";
 import type { RunFlags } from "./command.ts";
 import { runInSandbox } from "./container.ts";
 import { exitCodeOfFailure } from "./exit_code.ts";
-import { stderrLog } from "./stderr_log.ts";
 import { isolateMounts } from "./mount_namespace.ts";
+import { stderrLog } from "./stderr_log.ts";
 
 /** Runs the command and leaves its exit code with the application. */
 export async function run(this: AppContext, flags: RunFlags, ...args: string[]): Promise<void> {

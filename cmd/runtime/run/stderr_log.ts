@@ -1,4 +1,4 @@
-import type { Log, LogLevel } from "../../../sandbox/log.ts";
+import type { Log, LogLevel } from "../../../sandbox/log/log.ts";
 
 const QUIET: readonly LogLevel[] = ["warning", "error"];
 

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { RpcError } from "../../../rpc/errors.ts";
-import { Events } from "../../../rpc/gen/events_ttrpc_pb.ts";
+import type { Envelope } from "../../../rpc/gen/envelope_pb.ts";
 import {
   TaskCreateSchema,
   TaskDeleteSchema,
@@ -15,7 +15,7 @@ import {
   TaskExitSchema,
   TaskStartSchema,
 } from "../../../rpc/gen/events_pb.ts";
-import type { Envelope } from "../../../rpc/gen/envelope_pb.ts";
+import { Events } from "../../../rpc/gen/events_ttrpc_pb.ts";
 import { Sandbox as SandboxService } from "../../../rpc/gen/sandbox_pb.ts";
 import { CreateTaskRequestSchema, Task } from "../../../rpc/gen/task_pb.ts";
 import { create, fromBinary, type Init, type Schema } from "../../../rpc/message.ts";
@@ -23,7 +23,7 @@ import { streamPair } from "../../../rpc/stream.ts";
 import { TtrpcClient } from "../../../rpc/ttrpc/client.ts";
 import { TtrpcServer } from "../../../rpc/ttrpc/server.ts";
 import { implement, type ServiceClient, serviceClient } from "../../../rpc/ttrpc/typed.ts";
-import { silentLog } from "../../../sandbox/log.ts";
+import { silentLog } from "../../../sandbox/log/log.ts";
 import { FakeHost, testConfig, testSpec } from "../../../sandbox/testing/fake_host.ts";
 import { EventPublisher } from "../events.ts";
 import { sandboxService } from "../sandbox_service.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readMountinfo } from "../../../sys/mountinfo.ts";
-import { silentLog } from "../../log.ts";
+import { silentLog } from "../../log/log.ts";
 import { removeCgroups } from "../folders.ts";
 import { type Hierarchies, hierarchiesOf, type Hierarchy } from "../hierarchies.ts";
 

@@ -1,0 +1,102 @@
+/**
+ * Disks of the host in a sandbox's machine. One that several containers use is plugged in once, and taken out with its
+ * last user.
+ *
+ * @module
+ */
+
+import type { Disk, DiskAddress, PluggedDisk, Vm } from "../../vm/vmm.ts";
+import { type Log, reason } from "../log/log.ts";
+import type { MountedVolume } from "../management/managed.ts";
+
+/** A disk as a container uses it. Disposing of it ends the use. */
+export interface UsedDisk extends AsyncDisposable {
+  /** driver of the agent's storages and devices, and how it finds the disk */
+  readonly driver: "blk" | "scsi";
+  readonly source: string;
+  /** Tells the guest the size that the disk has by now, in bytes. */
+  resize(bytes: number): Promise<void>;
+}
+
+/** What says which devices of the host the machine may open. */
+export interface DeviceUse {
+  /** until the end of this; a path of something else does nothing */
+  useDevice(path: string): Disposable;
+}
+
+interface Entry {
+  users: number;
+  readonly plugged: Promise<PluggedDisk>;
+}
+
+/** The disks of one sandbox. */
+export class SandboxDisks {
+  /** Volumes that the guest mounts itself, by the paths of their disks on the host. */
+  readonly volumes = new Map<string, MountedVolume>();
+  readonly #vm: Pick<Vm, "addDisk">;
+  readonly #log: Log;
+  readonly #devices: DeviceUse;
+  readonly #entries = new Map<string, Entry>();
+
+  /** @param devices may be used by the machine as long as they are plugged in */
+  constructor(vm: Pick<Vm, "addDisk">, log: Log, devices: DeviceUse) {
+    this.#vm = vm;
+    this.#log = log;
+    this.#devices = devices;
+  }
+
+  /** @throws {Error} the machine has no place for it, or the monitor cannot open it */
+  async use(disk: Disk): Promise<UsedDisk> {
+    const key = `${disk.path}${disk.readonly ? " ro" : ""}`;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { users: 0, plugged: this.#plug(disk) };
+      this.#entries.set(key, entry);
+    }
+    const own = entry;
+    own.users++;
+    try {
+      const plugged = await own.plugged;
+      return {
+        ...nameOf(plugged.address),
+        resize: (bytes) => plugged.resize(bytes),
+        [Symbol.asyncDispose]: () => this.#release(key, own),
+      };
+    } catch (error) {
+      if (this.#entries.get(key) === own) this.#entries.delete(key);
+      throw new Error(`cannot give the disk "${disk.path}" to the machine: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #plug(disk: Disk): Promise<PluggedDisk> {
+    await using taken = new AsyncDisposableStack();
+    taken.use(this.#devices.useDevice(disk.path));
+    const plugged = taken.use(await this.#vm.addDisk(disk));
+    const parts = taken.move();
+    const { address } = plugged;
+    return {
+      address,
+      resize: (bytes) => plugged.resize(bytes),
+      [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    };
+  }
+
+  async #release(key: string, entry: Entry): Promise<void> {
+    if (--entry.users > 0) return;
+    this.#entries.delete(key);
+    try {
+      await (await entry.plugged)[Symbol.asyncDispose]();
+    } catch (error) {
+      // it goes with the machine
+      this.#log.write("warning", `the disk "${key}" stays in the machine: ${reason(error)}`);
+    }
+  }
+}
+
+function nameOf(address: DiskAddress): Pick<UsedDisk, "driver" | "source"> {
+  return address.kind === "pci"
+    ? { driver: "blk", source: address.path }
+    : { driver: "scsi", source: address.address };
+}
