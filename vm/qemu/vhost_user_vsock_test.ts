@@ -19,10 +19,10 @@ function fakeDevice({ folder }: TinyVm, body: string): string {
   return path;
 }
 
-/** Listens on both sockets, and answers the handshake on the second. */
+/** Listens on both sockets, in the real program's order, and answers the handshake on the first. */
 const WORKING = `
-  const device = Deno.listen({ transport: "unix", path: valueOf("socket") });
   const host = Deno.listen({ transport: "unix", path: valueOf("uds-path") });
+  const device = Deno.listen({ transport: "unix", path: valueOf("socket") });
   for await (const connection of host) {
     await connection.read(new Uint8Array(100));
     await connection.write(new TextEncoder().encode("OK 5\\n"));
