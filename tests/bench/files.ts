@@ -5,10 +5,9 @@
  * @module
  */
 
-import { defaultSpec } from "../../cmd/runtime/run/default_spec.ts";
 import { isolateMounts } from "../../cmd/runtime/run/mount_namespace.ts";
 import { loadConfig } from "../../config/load.ts";
-import type { Spec } from "../../oci/spec.ts";
+import type { Mount } from "../../oci/spec.ts";
 import { createSandbox } from "../../sandbox/create_sandbox.ts";
 import { noIo } from "../../sandbox/io/streams.ts";
 import { silentLog } from "../../sandbox/log/log.ts";
@@ -18,6 +17,7 @@ import { makeRootfs } from "../../tools/rootfs.ts";
 import { chooseAccelerator } from "../../vm/qemu/accelerator.ts";
 import { MachineByHand } from "./machine_by_hand.ts";
 import type { SandboxBench } from "./sandbox.ts";
+import { specOf } from "./spec.ts";
 import type { Row } from "./table.ts";
 
 const MIB = 1_048_576;
@@ -85,7 +85,7 @@ export async function fileRows(bench: SandboxBench): Promise<Row[]> {
   await makeRootfs(`${shared}/rootfs`);
   await Deno.mkdir(`${shared}/rootfs/data`);
   const id = "bench-files";
-  const spec = specOf(bench, id, ["true"], podFolder);
+  const spec = specOf(bench, id, ["true"], { mounts: [volume(podFolder)] });
   await using sandbox = await createSandbox({ id, spec, config, log: silentLog });
   await using machine = await MachineByHand.boot({
     folder: bench.folder,
@@ -165,7 +165,7 @@ async function inContainer(
   name: string,
 ): Promise<void> {
   const id = `work-${containers++}`;
-  const spec = specOf(bench, id, ["sh", "/data/work.sh", what, name], folder);
+  const spec = specOf(bench, id, ["sh", "/data/work.sh", what, name], { mounts: [volume(folder)] });
   const container = await sandbox.createContainer({ id, bundle: bench.rootfs, spec, rootfs: [], io: noIo() });
   await container.start();
   const { status } = await container.init.exited;
@@ -173,18 +173,6 @@ async function inContainer(
   await container.delete();
 }
 
-function specOf({ rootfs }: SandboxBench, id: string, args: string[], folder: string): Spec {
-  return defaultSpec({
-    id,
-    rootfs,
-    args,
-    env: [],
-    cwd: "/",
-    uid: 0,
-    gid: 0,
-    terminal: false,
-    readonlyRoot: false,
-    hostname: id,
-    mounts: [{ destination: "/data", type: "bind", source: folder, options: ["rbind", "rw"] }],
-  });
+function volume(source: string): Mount {
+  return { destination: "/data", type: "bind", source, options: ["rbind", "rw"] };
 }

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { defaultSpec } from "../../cmd/runtime/run/default_spec.ts";
 import { isolateMounts } from "../../cmd/runtime/run/mount_namespace.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Spec } from "../../oci/spec.ts";
@@ -20,6 +19,7 @@ import { TestNamespace } from "../../sys/test_helpers.ts";
 import { openTap } from "../../sys/tun.ts";
 import { median } from "./measure.ts";
 import type { SandboxBench } from "./sandbox.ts";
+import { specOf } from "./spec.ts";
 import type { Row } from "./table.ts";
 
 const MIB = 128;
@@ -123,24 +123,18 @@ async function tapByHand(bench: SandboxBench, outside: TestNamespace): Promise<E
 
 async function boot(bench: SandboxBench, id: string, host: Host, netns?: string): Promise<Sandbox> {
   const { config } = await loadConfig({ explicit: `${bench.dist}/configuration.toml` });
-  return await createSandbox({ id, spec: specOf(bench, id, ["true"], netns), config, log: silentLog, host });
+  return await createSandbox({
+    id,
+    spec: networkSpec(bench, id, ["true"], netns),
+    config,
+    log: silentLog,
+    host,
+  });
 }
 
-function specOf({ rootfs }: SandboxBench, id: string, args: string[], netns?: string): Spec {
-  const spec = defaultSpec({
-    id,
-    rootfs,
-    args,
-    env: [],
-    cwd: "/",
-    uid: 0,
-    gid: 0,
-    terminal: false,
-    readonlyRoot: false,
-    hostname: id,
-    mounts: [],
-    ...(netns && { netns }),
-  });
+/** One that may look at its links. */
+function networkSpec(bench: SandboxBench, id: string, args: readonly string[], netns?: string): Spec {
+  const spec = specOf(bench, id, args, { ...(netns !== undefined && { netns }) });
   const all = ["bounding", "effective", "permitted"].map((set) => [set, ["CAP_NET_ADMIN"]]);
   return { ...spec, process: { ...spec.process, capabilities: Object.fromEntries(all) } };
 }
@@ -154,7 +148,7 @@ async function script(bench: SandboxBench, sandbox: Sandbox, id: string, text: s
 }
 
 async function start(bench: SandboxBench, sandbox: Sandbox, id: string, text: string): Promise<Container> {
-  const spec = specOf(bench, id, ["sh", "-c", text]);
+  const spec = networkSpec(bench, id, ["sh", "-c", text]);
   const container = await sandbox.createContainer({ id, bundle: bench.rootfs, spec, rootfs: [], io: noIo() });
   await container.start();
   return container;

@@ -5,7 +5,6 @@
  */
 
 import { CONTAINERD } from "../../agent/container/seccomp/testing/profiles.ts";
-import { defaultSpec } from "../../cmd/runtime/run/default_spec.ts";
 import { isolateMounts } from "../../cmd/runtime/run/mount_namespace.ts";
 import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
@@ -19,6 +18,7 @@ import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { qemu } from "../../vm/qemu/qemu.ts";
 import { median } from "./measure.ts";
 import { REFERENCE_LINE, referenceInitrd } from "./reference_boot.ts";
+import { specOf } from "./spec.ts";
 import type { Row } from "./table.ts";
 
 const BOOTS = 5;
@@ -95,22 +95,6 @@ export async function guestProcessRows(bench: SandboxBench): Promise<Row[]> {
 
 async function configuration({ dist }: SandboxBench): Promise<Config> {
   return (await loadConfig({ explicit: `${dist}/configuration.toml` })).config;
-}
-
-function specOf({ rootfs }: SandboxBench, id: string, args: string[]): Spec {
-  return defaultSpec({
-    id,
-    rootfs,
-    args,
-    env: [],
-    cwd: "/",
-    uid: 0,
-    gid: 0,
-    terminal: false,
-    readonlyRoot: false,
-    hostname: id,
-    mounts: [],
-  });
 }
 
 /** From nothing to a process that has started. */
