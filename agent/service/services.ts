@@ -1,3 +1,4 @@
+import { Code } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { GuestConsole } from "../../rpc/gen/console_pb.ts";
 import { GuestPorts } from "../../rpc/gen/ports_pb.ts";
@@ -69,7 +70,9 @@ function guarded<H extends object>(handlers: H, log: Logger): H {
       return await handler(request, context);
     } catch (error) {
       const status = toStatus(error);
-      if (log.enabled("debug")) log.debug(`${name} failed`, { code: status.code, error: status.message });
+      // the end of a stream is told as an error, too
+      const what = status.code === Code.OutOfRange ? "ended" : "failed";
+      if (log.enabled("debug")) log.debug(`${name} ${what}`, { code: status.code, error: status.message });
       throw status;
     }
   };
