@@ -7,6 +7,7 @@
 import { Code, RpcError } from "../../rpc/errors.ts";
 import type { PluggedHostDevice, Vm } from "../../vm/vmm.ts";
 import { type Log, reason } from "../log/log.ts";
+import { SharedUse } from "../shared_use.ts";
 import type { VfioGroup } from "./vfio.ts";
 
 /** A group as a container uses it. Disposing of it ends the use. */
@@ -27,15 +28,15 @@ export interface HostDevicesOptions {
   onGone?(address: string): void;
 }
 
-interface Entry {
-  users: number;
-  readonly plugged: Promise<readonly [address: string, device: PluggedHostDevice][]>;
+/** The devices of a group, by their addresses on the host. */
+interface PluggedGroup extends AsyncDisposable {
+  readonly devices: ReadonlyMap<string, PluggedHostDevice>;
 }
 
 /** The devices of one sandbox. */
 export class SandboxHostDevices {
   readonly #options: HostDevicesOptions;
-  readonly #entries = new Map<string, Entry>();
+  readonly #plugged = new SharedUse<PluggedGroup>();
 
   constructor(options: HostDevicesOptions) {
     this.#options = options;
@@ -43,28 +44,17 @@ export class SandboxHostDevices {
 
   /** @throws {RpcError} `FAILED_PRECONDITION`: the machine cannot have them */
   async use(group: VfioGroup): Promise<UsedGroup> {
-    const key = keyOf(group);
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = { users: 0, plugged: this.#plug(group) };
-      this.#entries.set(key, entry);
-    }
-    const own = entry;
-    own.users++;
     try {
-      const plugged = await own.plugged;
-      return {
-        paths: new Map(plugged.map(([address, { path }]) => [address, path])),
-        [Symbol.asyncDispose]: () => this.#release(key, own),
-      };
+      const { value, ...use } = await this.#plugged.use(keyOf(group), () => this.#plug(group));
+      const paths = new Map([...value.devices].map(([address, { path }]) => [address, path]));
+      return { paths, ...use };
     } catch (cause) {
-      if (this.#entries.get(key) === own) this.#entries.delete(key);
       const message = `cannot give VFIO group ${group.id} to the machine: ${reason(cause)}`;
       throw new RpcError(Code.FailedPrecondition, message, { cause });
     }
   }
 
-  async #plug(group: VfioGroup): Promise<[string, PluggedHostDevice][]> {
+  async #plug(group: VfioGroup): Promise<PluggedGroup> {
     const { vm: { hostDevices: plugs }, atBoot, later } = this.#options;
     if (plugs === undefined) throw new Error("it has no ports for such devices");
     const isThere = atBoot.some((other) => keyOf(other) === keyOf(group));
@@ -72,21 +62,19 @@ export class SandboxHostDevices {
       throw new Error('it was not booted with it, and hot_plug_vfio is "no-port"');
     }
     await using undo = new AsyncDisposableStack();
-    const plugged: [string, PluggedHostDevice][] = [];
+    const devices = new Map<string, PluggedHostDevice>();
     for (const device of group.devices) {
       const one = isThere
         ? { path: await plugs.pathOf(device), [Symbol.asyncDispose]: () => Promise.resolve() }
         : undo.use(await plugs.add(device));
-      plugged.push([device.address, one]);
+      devices.set(device.address, one);
     }
     undo.move();
-    return plugged;
+    return { devices, [Symbol.asyncDispose]: () => this.#unplug(devices) };
   }
 
-  async #release(key: string, entry: Entry): Promise<void> {
-    if (--entry.users > 0) return;
-    this.#entries.delete(key);
-    for (const [address, device] of await entry.plugged) {
+  async #unplug(devices: PluggedGroup["devices"]): Promise<void> {
+    for (const [address, device] of devices) {
       this.#options.onGone?.(address);
       try {
         await device[Symbol.asyncDispose]();

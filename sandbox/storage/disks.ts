@@ -8,6 +8,7 @@
 import type { Disk, DiskAddress, PluggedDisk, Vm } from "../../vm/vmm.ts";
 import { type Log, reason } from "../log/log.ts";
 import type { MountedVolume } from "../management/managed.ts";
+import { SharedUse } from "../shared_use.ts";
 
 /** A disk as a container uses it. Disposing of it ends the use. */
 export interface UsedDisk extends AsyncDisposable {
@@ -24,11 +25,6 @@ export interface DeviceUse {
   useDevice(path: string): Disposable;
 }
 
-interface Entry {
-  users: number;
-  readonly plugged: Promise<PluggedDisk>;
-}
-
 /** The disks of one sandbox. */
 export class SandboxDisks {
   /** Volumes that the guest mounts itself, by the paths of their disks on the host. */
@@ -36,7 +32,7 @@ export class SandboxDisks {
   readonly #vm: Pick<Vm, "addDisk">;
   readonly #log: Log;
   readonly #devices: DeviceUse;
-  readonly #entries = new Map<string, Entry>();
+  readonly #plugged = new SharedUse<PluggedDisk>();
 
   /** @param devices may be used by the machine as long as they are plugged in */
   constructor(vm: Pick<Vm, "addDisk">, log: Log, devices: DeviceUse) {
@@ -48,29 +44,17 @@ export class SandboxDisks {
   /** @throws {Error} the machine has no place for it, or the monitor cannot open it */
   async use(disk: Disk): Promise<UsedDisk> {
     const key = `${disk.path}${disk.readonly ? " ro" : ""}`;
-    let entry = this.#entries.get(key);
-    if (entry === undefined) {
-      entry = { users: 0, plugged: this.#plug(disk) };
-      this.#entries.set(key, entry);
-    }
-    const own = entry;
-    own.users++;
     try {
-      const plugged = await own.plugged;
-      return {
-        ...nameOf(plugged.address),
-        resize: (bytes) => plugged.resize(bytes),
-        [Symbol.asyncDispose]: () => this.#release(key, own),
-      };
+      const { value: plugged, ...use } = await this.#plugged.use(key, () => this.#plug(disk, key));
+      return { ...nameOf(plugged.address), resize: (bytes) => plugged.resize(bytes), ...use };
     } catch (error) {
-      if (this.#entries.get(key) === own) this.#entries.delete(key);
       throw new Error(`cannot give the disk "${disk.path}" to the machine: ${reason(error)}`, {
         cause: error,
       });
     }
   }
 
-  async #plug(disk: Disk): Promise<PluggedDisk> {
+  async #plug(disk: Disk, key: string): Promise<PluggedDisk> {
     await using taken = new AsyncDisposableStack();
     taken.use(this.#devices.useDevice(disk.path));
     const plugged = taken.use(await this.#vm.addDisk(disk));
@@ -79,15 +63,13 @@ export class SandboxDisks {
     return {
       address,
       resize: (bytes) => plugged.resize(bytes),
-      [Symbol.asyncDispose]: () => parts.disposeAsync(),
+      [Symbol.asyncDispose]: () => this.#unplug(parts, key),
     };
   }
 
-  async #release(key: string, entry: Entry): Promise<void> {
-    if (--entry.users > 0) return;
-    this.#entries.delete(key);
+  async #unplug(parts: AsyncDisposableStack, key: string): Promise<void> {
     try {
-      await (await entry.plugged)[Symbol.asyncDispose]();
+      await parts.disposeAsync();
     } catch (error) {
       // it goes with the machine
       this.#log.write("warning", `the disk "${key}" stays in the machine: ${reason(error)}`);
