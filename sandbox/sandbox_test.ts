@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Code, RpcError } from "../rpc/errors.ts";
+import { code } from "../rpc/testing/failure.ts";
 import { createSandbox } from "./create_sandbox.ts";
 import { type IoSource, noIo, type OutputEnd } from "./io/streams.ts";
 import { silentLog } from "./log/log.ts";
@@ -39,16 +40,6 @@ function collecting(stdout: Collected): IoSource {
     names: { terminal: false, stdin: "", stdout: "x", stderr: "" },
     open: () => Promise.resolve({ stdout }),
   };
-}
-
-async function code(promise: Promise<unknown>): Promise<number> {
-  try {
-    await promise;
-  } catch (error) {
-    assert(error instanceof RpcError, String(error));
-    return error.code;
-  }
-  throw new assert.AssertionError({ message: "it did not fail" });
 }
 
 Deno.test("a sandbox takes its parts in order and gives them back in reverse", async () => {

@@ -1,6 +1,7 @@
 /** PCI devices of this host as sysfs has them: their drivers, groups and memory. */
 
 import { isErrno } from "./errors.ts";
+import { isEntry } from "./exists.ts";
 
 /** Where sysfs is mounted. */
 export const SYSFS = "/sys";
@@ -42,7 +43,7 @@ export class PciBus {
   }
 
   has(address: string): boolean {
-    return exists(this.folderOf(address));
+    return isEntry(this.folderOf(address));
   }
 
   /** Whether it leads to other devices, which it then is not handed through itself. */
@@ -111,7 +112,7 @@ export class PciBus {
 
   #unbind(address: string): void {
     const file = `${this.folderOf(address)}/driver/unbind`;
-    if (exists(file)) write(file, address);
+    if (isEntry(file)) write(file, address);
   }
 }
 
@@ -137,15 +138,6 @@ function readText(path: string): string | undefined {
     return Deno.readTextFileSync(path);
   } catch {
     return undefined;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

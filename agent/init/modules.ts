@@ -1,4 +1,5 @@
 import { isErrno } from "../../sys/errors.ts";
+import { isFolder } from "../../sys/exists.ts";
 import { closeFd, O, openFd } from "../../sys/fd.ts";
 import { initModule } from "../../sys/host.ts";
 import type { Logger } from "../log.ts";
@@ -198,9 +199,5 @@ function deviceTypes(folder: string): ReadonlySet<number> {
 
 /** Whether it is built in, or loaded by somebody else. */
 function isInKernel(name: string): boolean {
-  try {
-    return Deno.statSync(`/sys/module/${name}`).isDirectory;
-  } catch {
-    return false;
-  }
+  return isFolder(`/sys/module/${name}`);
 }

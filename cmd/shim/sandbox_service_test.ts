@@ -6,7 +6,8 @@ import { create, type Init } from "../../rpc/message.ts";
 import { CreateSandboxRequestSchema } from "../../rpc/gen/sandbox_pb.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
 import { podFiles, podSpec, withPodMounts } from "./pod_spec.ts";
-import { Bench, code } from "./testing/bench.ts";
+import { code } from "../../rpc/testing/failure.ts";
+import { Bench } from "./testing/bench.ts";
 import { countersIn } from "./testing/metrics.ts";
 
 const MEMBER = { "io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "s1" };

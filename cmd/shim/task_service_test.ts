@@ -3,7 +3,8 @@ import { Code, RpcError } from "../../rpc/errors.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import { testSpec } from "../../sandbox/testing/fake_host.ts";
 import { within } from "../../sandbox/timing.ts";
-import { Bench, code, execSpec } from "./testing/bench.ts";
+import { code } from "../../rpc/testing/failure.ts";
+import { Bench, execSpec } from "./testing/bench.ts";
 import { hostCgroupVersion } from "./stats.ts";
 import { countersIn } from "./testing/metrics.ts";
 

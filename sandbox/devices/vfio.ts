@@ -6,6 +6,7 @@
 
 import type { Device, DeviceRule, Spec } from "../../oci/spec.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
+import { exists } from "../../sys/exists.ts";
 import { isPciAddress, PciBus } from "../../sys/pci.ts";
 import type { HostDevice } from "../../vm/vmm.ts";
 import { isVfio, VFIO_FOLDER } from "./devices.ts";
@@ -170,14 +171,5 @@ function realPath(path: string): string | undefined {
     return Deno.realPathSync(path);
   } catch {
     return undefined;
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

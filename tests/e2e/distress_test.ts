@@ -6,8 +6,9 @@
  */
 
 import assert from "node:assert/strict";
-import { Code, RpcError } from "../../rpc/errors.ts";
+import { Code } from "../../rpc/errors.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
+import { code } from "../../rpc/testing/failure.ts";
 import { O, openFd } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import { writeConfiguration } from "./configuration.ts";
@@ -22,16 +23,6 @@ const SLEEP = ["sleep", "1000"];
 
 /** How long a machine stands still without being given up, in milliseconds. */
 const PAUSE_MS = 8_000;
-
-async function code(promise: Promise<unknown>): Promise<number> {
-  try {
-    await promise;
-  } catch (error) {
-    assert(error instanceof RpcError, String(error));
-    return error.code;
-  }
-  throw new assert.AssertionError({ message: "it did not fail" });
-}
 
 /** A pod, and what its engine does. */
 class Pod {

@@ -10,22 +10,13 @@ import { Code, RpcError } from "../../rpc/errors.ts";
 import { hostCgroupVersion } from "../../cmd/shim/stats.ts";
 import { countersIn } from "../../cmd/shim/testing/metrics.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
+import { code } from "../../rpc/testing/failure.ts";
 import { pause, until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 const SANDBOX = ownId("pod");
-
-async function code(promise: Promise<unknown>): Promise<number> {
-  try {
-    await promise;
-  } catch (error) {
-    assert(error instanceof RpcError, String(error));
-    return error.code;
-  }
-  throw new assert.AssertionError({ message: "it did not fail" });
-}
 
 /** A pod with a container that sleeps, and the means to add more. */
 class Pod implements AsyncDisposable {

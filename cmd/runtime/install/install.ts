@@ -7,7 +7,7 @@
 import { defaultFile } from "../../../config/texts/default_file.ts";
 import { qemuPath } from "../../../config/host.ts";
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
-import { isEntry } from "../../../sys/exists.ts";
+import { isEntry, isFile } from "../../../sys/exists.ts";
 import { uname } from "../../../sys/host.ts";
 import { basename, dirname, resolve } from "../../../sys/path.ts";
 import { runProgram } from "../../../sys/run.ts";
@@ -193,13 +193,6 @@ function stagingRoot(flags: UninstallFlags, command: string): string {
 
 /** The machine below a staging folder. */
 function machineAt(root: string): Machine {
-  const isFile = (path: string) => {
-    try {
-      return Deno.statSync(root + path).isFile;
-    } catch {
-      return false;
-    }
-  };
   return {
     read(path) {
       try {
@@ -210,7 +203,8 @@ function machineAt(root: string): Machine {
       }
     },
     exists: (path) => isEntry(root + path),
-    program: (name) => PROGRAM_FOLDERS.map((folder) => `${folder}/${name}`).find(isFile),
+    program: (name) =>
+      PROGRAM_FOLDERS.map((folder) => `${folder}/${name}`).find((path) => isFile(root + path)),
     async version(path) {
       try {
         return (await runProgram({ argv: [root + path, "--version"], timeoutMs: VERSION_TIMEOUT_MS })).stdout;

@@ -4,8 +4,6 @@
  * @module
  */
 
-import assert from "node:assert/strict";
-import { RpcError } from "../../../rpc/errors.ts";
 import type { Envelope } from "../../../rpc/gen/envelope_pb.ts";
 import {
   TaskCreateSchema,
@@ -131,15 +129,4 @@ export function execSpec(args = ["sh"]) {
   const json = JSON.stringify({ ...testSpec().process, args });
   const typeUrl = "types.containerd.io/opencontainers/runtime-spec/1/Process";
   return { typeUrl, value: new TextEncoder().encode(json) };
-}
-
-/** The status code that a call fails with. */
-export async function code(promise: Promise<unknown>): Promise<number> {
-  try {
-    await promise;
-  } catch (error) {
-    assert(error instanceof RpcError, String(error));
-    return error.code;
-  }
-  throw new assert.AssertionError({ message: "it did not fail" });
 }
