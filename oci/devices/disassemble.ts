@@ -1,11 +1,10 @@
 /** A filter of devices as text, for people: its rules, and its program an instruction a line. */
 
-import { ACCESS, type DeviceAccessRule } from "./rules.ts";
+import { type DeviceAccessRule, ruleLine } from "./rules.ts";
 
-/** As the file of version 1 of cgroups has it: `allow c 1:3 rwm`. */
-export function ruleText({ allow, type, major, minor, access }: DeviceAccessRule): string {
-  const letters = (["r", "w", "m"] as const).filter((letter) => access & ACCESS[letter]).join("");
-  return `${allow ? "allow" : "deny"} ${type ?? "a"} ${major ?? "*"}:${minor ?? "*"} ${letters}`;
+/** A rule with its verdict: `allow c 1:3 rwm`. */
+export function ruleText(rule: DeviceAccessRule): string {
+  return `${rule.allow ? "allow" : "deny"} ${ruleLine(rule)}`;
 }
 
 /** What comes between two operands, by the operation. */

@@ -89,6 +89,12 @@ function typeOf(type: string | undefined, path: string): "b" | "c" | undefined {
   }
 }
 
+/** A rule without its verdict, as the files of version 1 of cgroups take it: `c 1:3 rwm`. */
+export function ruleLine({ type, major, minor, access }: DeviceAccessRule): string {
+  const letters = (["r", "w", "m"] as const).filter((letter) => access & ACCESS[letter]).join("");
+  return `${type ?? "a"} ${major ?? "*"}:${minor ?? "*"} ${letters}`;
+}
+
 function known(number: number | undefined): number | undefined {
   return number === undefined || number < 0 ? undefined : number;
 }

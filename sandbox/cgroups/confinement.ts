@@ -5,10 +5,10 @@
  */
 
 import { DeviceFilter } from "../../oci/devices/filter.ts";
-import type { DeviceAccessRule } from "../../oci/devices/rules.ts";
+import { type DeviceAccessRule, ruleLine } from "../../oci/devices/rules.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { basename, dirname } from "../../sys/path.ts";
-import { deviceRule, ruleLine, sandboxDeviceRules } from "./devices.ts";
+import { deviceRule, sandboxDeviceRules } from "./devices.ts";
 import type { Hierarchy } from "./hierarchies.ts";
 
 /** A cgroup in one hierarchy. */

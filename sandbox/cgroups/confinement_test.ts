@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Confinement } from "./confinement.ts";
-import { ruleLine, sandboxDeviceRules } from "./devices.ts";
+import { ruleLine } from "../../oci/devices/rules.ts";
+import { sandboxDeviceRules } from "./devices.ts";
 
 Deno.test("version 2 of cgroups has CPUs below those that have switched them on, and takes nothing for all of them", () => {
   const root = Deno.makeTempDirSync({ prefix: "kata-test-" });

@@ -6,7 +6,6 @@
  */
 
 import { ACCESS, ANY_ACCESS, type DeviceAccessRule } from "../../oci/devices/rules.ts";
-import { ruleText } from "../../oci/devices/disassemble.ts";
 import { AT, S } from "../../sys/fd.ts";
 import { majorOf, minorOf, statAt } from "../../sys/file.ts";
 
@@ -61,11 +60,6 @@ export function deviceRule(path: string): DeviceAccessRule | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A rule as the files of version 1 take it: `c 1:3 rwm`. */
-export function ruleLine(rule: DeviceAccessRule): string {
-  return ruleText(rule).replace(/^\w+ /, "");
 }
 
 function kinds(): number[] {
