@@ -96,11 +96,6 @@ export class GuestContainer {
     return code;
   }
 
-  /** Process ids, as seen in the guest. */
-  pids(): readonly number[] {
-    return this.#container.pids();
-  }
-
   /** Changes limits. */
   update(resources: Resources): void {
     this.#alive("update").update(resources);

@@ -1,5 +1,4 @@
 import { isErrno } from "../sys/errors.ts";
-import type { WindowSize } from "../sys/pty.ts";
 import { exitCodeOf } from "../sys/signals.ts";
 import type { ExitStatus } from "../sys/process.ts";
 import type { ContainerProcess } from "./container/container.ts";
@@ -73,10 +72,6 @@ export class GuestProcess implements Disposable {
   /** The reader of one of its outputs; undefined if it has no such output. */
   output(stream: "stdout" | "stderr"): StreamReader | undefined {
     return stream === "stdout" ? this.io.stdout : this.io.stderr;
-  }
-
-  resize(size: WindowSize): void {
-    this.io.resize(size);
   }
 
   /** Closes its streams. The process itself belongs to its container. */

@@ -21,7 +21,7 @@ export type Architecture = keyof typeof MACHINE;
 export const PT = { LOAD: 1, DYNAMIC: 2, INTERP: 3, NOTE: 4 } as const;
 /** Segment permissions (`p_flags`). */
 export const PF = { X: 1, W: 2, R: 4 } as const;
-const DT = { NEEDED: 1, STRTAB: 5, SYMTAB: 6, RELA: 7, RELASZ: 8, RUNPATH: 29 } as const;
+const DT = { NEEDED: 1, STRTAB: 5, SYMTAB: 6, RELA: 7, RELASZ: 8 } as const;
 
 const HEADER_BYTES = 64;
 /** Size of a program header. */
@@ -101,13 +101,6 @@ export class Elf {
   needed(): string[] {
     const { values, strings } = this.#dynamic();
     return values.filter(([tag]) => tag === DT.NEEDED).map(([, value]) => this.#string(strings, value));
-  }
-
-  /** Folders it wants its libraries looked up in first (`DT_RUNPATH`), as written. */
-  runpath(): string[] {
-    const { values, strings } = this.#dynamic();
-    const entry = values.find(([tag]) => tag === DT.RUNPATH);
-    return entry ? this.#string(strings, entry[1]).split(":") : [];
   }
 
   /**

@@ -117,11 +117,6 @@ export class Sandbox implements AsyncDisposable {
     return [...this.#containers.values()].filter((container) => container !== "creating");
   }
 
-  /** Whether any container is there, or on its way. */
-  get isEmpty(): boolean {
-    return this.#containers.size === 0;
-  }
-
   container(id: string): Container | undefined {
     const container = this.#containers.get(id);
     return container === "creating" ? undefined : container;

@@ -4,7 +4,7 @@ import { isErrno } from "./errors.ts";
 import { isEntry } from "./exists.ts";
 
 /** Where sysfs is mounted. */
-export const SYSFS = "/sys";
+const SYSFS = "/sys";
 
 /** Driver that hands a device through. */
 export const VFIO_PCI = "vfio-pci";

@@ -55,7 +55,6 @@ export class AsyncFd implements Disposable {
   readonly #registration: Registration;
   readonly #reads = new Lane();
   readonly #writes = new Lane();
-  readonly #closed = Promise.withResolvers<void>();
   #fd: number;
 
   /**
@@ -73,11 +72,6 @@ export class AsyncFd implements Disposable {
   /** The descriptor; -1 after close or release. */
   get fd(): number {
     return this.#fd;
-  }
-
-  /** Resolves when this was closed or released here (not when the peer closes: see {@linkcode hungUp}). */
-  get closed(): Promise<void> {
-    return this.#closed.promise;
   }
 
   /**
@@ -158,7 +152,6 @@ export class AsyncFd implements Disposable {
     if (fd < 0) return -1;
     this.#registration.end(this.#error("wait", ERRNO.EBADF));
     this.#fd = -1;
-    this.#closed.resolve();
     return fd;
   }
 

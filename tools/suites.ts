@@ -44,7 +44,7 @@ export const SUITES = {
 } as const satisfies Record<string, Suite>;
 
 /** What is checked besides tests; each counts as one. */
-export const CHECKS: readonly { readonly name: string; readonly args: readonly string[] }[] = [
+const CHECKS: readonly { readonly name: string; readonly args: readonly string[] }[] = [
   { name: "fmt", args: ["fmt", "--check"] },
   { name: "lint", args: ["lint"] },
   { name: "check", args: ["check"] },

@@ -29,7 +29,7 @@ import { removeTree } from "./tree.ts";
 const MIB = 2 ** 20;
 
 /** What is copied at all; a new version stands beside the old one for a moment, so a volume may have half of it. */
-export const FIRST_LIMITS: TreeLimits = { files: 16, entries: 64, bytes: MIB, depth: 8 };
+const FIRST_LIMITS: TreeLimits = { files: 16, entries: 64, bytes: MIB, depth: 8 };
 /** What is copied of a folder that a container has a copy of already, as it can get nothing else any more. */
 const LATER_LIMITS: TreeLimits = { files: 512, entries: 2048, bytes: 4 * MIB, depth: 8 };
 

@@ -49,7 +49,7 @@ export interface Operations {
 /** Second word of a record; failures have minus the error number there. */
 export const CHECKPOINT = 0;
 export const BEFORE_EXECVE = 1;
-export const FINISHED = 2;
+const FINISHED = 2;
 /** Added to the id of a process that goes on in the place of the one that writes the record. */
 export const CONTINUED = 2 ** 40;
 

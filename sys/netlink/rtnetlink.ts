@@ -97,11 +97,6 @@ export class Rtnetlink implements Disposable {
     await this.#socket.request("RTM_DELLINK", RTM_LINK.DEL, 0, deleteLinkRequest(index), `link ${index}`);
   }
 
-  /** Brings the loopback link up, with its addresses. */
-  async loopbackUp(): Promise<void> {
-    await this.setLink({ index: 1, up: true }); // the first link of every network namespace
-  }
-
   /** All addresses, of all links. */
   async addresses(): Promise<Address[]> {
     const messages = await this.#socket.dump("RTM_GETADDR", RTM.GETADDR, addressListRequest());

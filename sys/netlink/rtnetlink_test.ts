@@ -49,7 +49,7 @@ Deno.test("loopback comes up, with its addresses and routes", async () => {
   ]);
   assert.ok(others.every(({ up }) => !up));
   assert.deepEqual(await netlink.addresses(), []);
-  await netlink.loopbackUp();
+  await netlink.setLink({ index: lo.index, up: true });
   assert.equal((await netlink.findLink("lo"))?.up, true);
   const addresses = (await netlink.addresses()).map(({ address, prefixLength }) =>
     `${address}/${prefixLength}`

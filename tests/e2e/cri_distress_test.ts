@@ -78,7 +78,11 @@ async function stopImpatiently(node: CriNode, pod: Pod, containerId: string): Pr
  * Asks for the pod's stop twice at once. CNI's plugins do not lock: one of two that take the same link away may find
  * it gone, and the engine then answers with that. A node agent asks again, and that has to succeed.
  */
-async function stopTwice({ runtime }: CriNode, podSandboxId: string, limit: { timeoutMs: number }): Promise<void> {
+async function stopTwice(
+  { runtime }: CriNode,
+  podSandboxId: string,
+  limit: { timeoutMs: number },
+): Promise<void> {
   const stop = () => runtime.stopPodSandbox({ podSandboxId }, limit);
   for (const outcome of await Promise.allSettled([stop(), stop()])) {
     if (outcome.status === "rejected") assert.match(String(outcome.reason), /failed to destroy network/);

@@ -57,7 +57,6 @@ export interface ConnectOptions {
 export class QmpClient {
   readonly #stream: ByteStream;
   readonly #greeting = handled(Promise.withResolvers<unknown>());
-  readonly #closed = Promise.withResolvers<void>();
   readonly #pending = new Map<number, Pending>();
   readonly #onEvent: (event: QmpEvent) => void;
   readonly #sendFd: ConnectOptions["sendFd"];
@@ -91,11 +90,6 @@ export class QmpClient {
       client.close();
       throw error;
     }
-  }
-
-  /** Resolves when the connection has ended, from whichever side. */
-  get closed(): Promise<void> {
-    return this.#closed.promise;
   }
 
   /**
@@ -183,7 +177,6 @@ export class QmpClient {
     this.#stream.close();
     this.#greeting.reject(reason);
     for (const { done } of this.#pending.values()) done.reject(reason);
-    this.#closed.resolve();
   }
 }
 

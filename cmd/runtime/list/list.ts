@@ -55,7 +55,7 @@ function row({ id, state, ageSeconds, pid, memoryBytes, containers }: ListedSand
 }
 
 /** `12s`, `5m`, `3h20m`, `2d`. */
-export function age(seconds: number): string {
+function age(seconds: number): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 1) return `${Math.floor(seconds)}s`;
   if (minutes < 60) return `${minutes}m`;

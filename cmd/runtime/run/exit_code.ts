@@ -5,7 +5,7 @@ const CANNOT_RUN = 125;
 /** The command was found but cannot be executed (as shells have it). */
 const CANNOT_EXECUTE = 126;
 /** The command was not found (as shells have it). */
-export const NOT_FOUND = 127;
+const NOT_FOUND = 127;
 
 /**
  * The exit code for a failure. What the guest says about the command arrives as text: the agent API has one code for
