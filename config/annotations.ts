@@ -3,7 +3,7 @@
 import type { Origin, Report } from "./error.ts";
 import { matchesGlob } from "./glob.ts";
 import { hostCpus } from "./host.ts";
-import { type AnnotationRule, type AnyRow, BadValue, checkValue, oneOf } from "./key.ts";
+import { type AnnotationRule, type AnyRow, BadValue, checkValue, oneOf, type Section } from "./key.ts";
 import { nearest } from "./nearest.ts";
 import { type SectionName, SECTIONS } from "./schema.ts";
 import type { Settings } from "./settings.ts";
@@ -47,13 +47,30 @@ export function applyAnnotations(
     if (short !== undefined && !allowed.some((expression) => expression.test(short))) {
       report.badKey(origin, "is not enabled: no expression of enable_annotations matches it");
     } else if (known !== undefined) found.push({ ...known, origin, value });
-    else if (name.startsWith(PREFIX)) {
-      const problem = "is not a known annotation and has no effect";
-      report.doubtfulKey(origin, problem, nearestName(name, [...NAMES.keys()]));
-    }
+    else if (isSetting(name)) reportUnknown(name, origin, report);
   }
   refuseTwoRoots(found, report);
   for (const setting of found) apply(settings, setting, report);
+}
+
+/** Tables of the file, which names of annotations have behind the prefix, or by mistake in its place. */
+const TABLE = new RegExp(`^io\\.katacontainers\\.(${Object.keys(SECTIONS).join("|")})\\.`);
+
+function isSetting(name: string): boolean {
+  return name.startsWith(PREFIX) || TABLE.test(name);
+}
+
+function reportUnknown(name: string, origin: Origin, report: Report): void {
+  const [section = "", key = ""] = name.slice(PREFIX.length).split(".");
+  const rows: Section = Object.hasOwn(SECTIONS, section) ? SECTIONS[section as SectionName] : {};
+  if (name.startsWith(PREFIX) && Object.hasOwn(rows, key)) {
+    report.doubtfulKey(origin, "has no effect: only a configuration file can set this key");
+    return;
+  }
+  const problem = "is not a known annotation and has no effect";
+  const full = name.replace(TABLE, `${PREFIX}$1.`);
+  const near = full !== name && NAMES.has(full) ? full : nearestName(full, [...NAMES.keys()]);
+  report.doubtfulKey(origin, problem, near);
 }
 
 /** What each annotation sets, by its name. */
@@ -129,6 +146,8 @@ function check(settings: Settings, { row, section, value }: Setting, rule: Annot
   if (rule.allowed !== undefined && !rule.allowed.includes(value)) {
     throw new BadValue(`must be ${oneOf(rule.allowed)}`, nearest(value, rule.allowed));
   }
+  // it would take away what the file has in its place
+  if (value === "" && rule.needed) throw new BadValue("must name a file");
   if (rule.within !== undefined) {
     requireValid(value, rule.within, settings.get(section, rule.within) as readonly string[]);
   } else if (row.path && value !== "" && !value.startsWith("/")) {
@@ -146,10 +165,12 @@ function parse(row: AnyRow, value: string): unknown {
       if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
       throw new BadValue('must be "true" or "false"');
     case "integer":
-      if (!/^[0-9]+$/.test(value)) throw new BadValue("must be a number without sign");
+      if (!/^[0-9]+$/.test(value)) throw new BadValue("must be a whole number in decimal digits");
       return Number(value);
     case "float":
-      if (!/^[0-9]+(\.[0-9]+)?$/.test(value)) throw new BadValue("must be a number without sign");
+      if (!/^[0-9]+(\.[0-9]+)?$/.test(value)) {
+        throw new BadValue('must be a number in decimal digits, such as "1.5"');
+      }
       return Number(value);
     case "array of strings":
       return row.annotation?.list === "json"

@@ -66,10 +66,107 @@ Deno.test("an annotation of the hypervisor needs an expression of enable_annotat
         annotations: { [`${HYPERVISOR}default_memory`]: "junk", [`${HYPERVISOR}unknown`]: "x" },
       }),
       `annotation "${HYPERVISOR}unknown" is not enabled: no expression of enable_annotations matches it; ` +
-        `annotation: ${HYPERVISOR}default_memory = "junk": must be a number without sign`,
+        `annotation: ${HYPERVISOR}default_memory = "junk": must be a whole number in decimal digits`,
       "what is not allowed is found before any value is looked at",
     );
     await load(dir, { annotations: { [`${RUNTIME}disable_guest_seccomp`]: "1" } });
+  });
+});
+
+/** What goes wrong more easily than a word does, as an annotation of each type. */
+const ODD_NUMBERS = [
+  " 5",
+  "5 ",
+  "5.0",
+  "0x10",
+  "",
+  "-1",
+  "+5",
+  "1e3",
+  "5_0",
+  "٥",
+  "5\n",
+  "5\0",
+  "1,5",
+  "inf",
+  "NaN",
+];
+
+Deno.test("numbers are decimal digits, and nothing around them", async () => {
+  await inFolder(ALL, async (dir) => {
+    for (const value of ODD_NUMBERS) {
+      const message = await failure(dir, { annotations: { [`${HYPERVISOR}memory_slots`]: value } });
+      assert.match(message, /memory_slots = ".*": must be a whole number in decimal digits$/);
+      if (value === "5.0") continue;
+      const other = await failure(dir, { annotations: { [`${HYPERVISOR}default_vcpus`]: value } });
+      assert.match(other, /default_vcpus = ".*": must be a number in decimal digits, such as "1.5"$/);
+    }
+    for (const value of ["99999999999999999999", "4294967296", "9".repeat(400)]) {
+      const message = await failure(dir, { annotations: { [`${HYPERVISOR}memory_slots`]: value } });
+      assert.match(message, /memory_slots = "\d+(\.\.\.)?.*: must be at most 255$/);
+    }
+  });
+});
+
+Deno.test("a switch is true or false, and a word one of those that there are, to the letter", async () => {
+  await inFolder(ALL, async (dir) => {
+    for (const value of ["true ", " true", "tRue", "yes", "on", "", "2", "true\n", "\u{ff54}rue"]) {
+      const message = await failure(dir, { annotations: { [`${HYPERVISOR}enable_iommu`]: value } });
+      assert.match(message, /enable_iommu = ".*": must be "true" or "false"$/);
+      assert.doesNotMatch(message, /\n/);
+    }
+    for (const value of ["native ", "", "Native", "native\0"]) {
+      const message = await failure(dir, { annotations: { [`${HYPERVISOR}block_device_aio`]: value } });
+      assert.match(message, /block_device_aio = ".*": must be "io_uring", "native" or "threads"/);
+    }
+  });
+});
+
+Deno.test("an annotation cannot take the kernel, the initrd or the image away", async () => {
+  await inFolder(ALL, async (dir) => {
+    for (const key of ["kernel", "initrd", "image"]) {
+      assert.equal(
+        await failure(dir, { annotations: { [`${HYPERVISOR}${key}`]: "" } }),
+        `annotation: ${HYPERVISOR}${key} = "": must name a file`,
+      );
+    }
+  });
+});
+
+Deno.test("a prefix that lacks a part is reported with the whole name", async () => {
+  await inFolder(ALL, async (dir) => {
+    const names = ["hypervisor.kernel", "runtime.vfio_mode", "agent.kernel_modules"];
+    const annotations = Object.fromEntries(names.map((name) => [`io.katacontainers.${name}`, "/x"]));
+    const { warnings, config } = await load(dir, { annotations });
+    assert.deepEqual(
+      warnings,
+      names.map((name) =>
+        `annotation "io.katacontainers.${name}" is not a known annotation and has no effect: ` +
+        `did you mean "io.katacontainers.config.${name}"?`
+      ),
+    );
+    assert.equal(config.hypervisor.kernel, join(dir, "vmlinux"));
+  });
+});
+
+Deno.test("keys of the administrator's have no effect as annotations, which is said", async () => {
+  await inFolder(ALL, async (dir) => {
+    const annotations = {
+      [`${HYPERVISOR}seccompsandbox`]: "off",
+      [`${HYPERVISOR}enable_annotations`]: "x",
+      [`${HYPERVISOR}accelerator`]: "tcg",
+      [`${RUNTIME}enable_debug`]: "true",
+      "io.katacontainers.config.factory.enable_template": "true",
+    };
+    const { config, warnings } = await load(dir, { annotations });
+    assert.deepEqual(
+      warnings,
+      Object.keys(annotations).map((name) =>
+        `annotation "${name}" has no effect: only a configuration file can set this key`
+      ),
+    );
+    assert.equal(config.hypervisor.accelerator, "auto");
+    assert.equal(config.runtime.enable_debug, false);
   });
 });
 
@@ -77,31 +174,27 @@ Deno.test("unknown annotations are ignored with a warning", async () => {
   await inFolder(ALL, async (dir) => {
     const annotations = {
       [`${HYPERVISOR}no_such_key`]: "x",
-      [`${HYPERVISOR}seccompsandbox`]: "off",
-      [`${HYPERVISOR}enable_annotations`]: "x",
-      [`${HYPERVISOR}accelerator`]: "tcg",
-      [`${RUNTIME}enable_debug`]: "true",
+      [`${HYPERVISOR}jailer_path`]: "/x",
+      [`${HYPERVISOR}toString`]: "/x",
       "io.katacontainers.config.toString.x": "x",
     };
-    const { config, warnings } = await load(dir, { annotations });
+    const { warnings } = await load(dir, { annotations });
     const unknown = "is not a known annotation and has no effect";
     assert.deepEqual(
       warnings.map((text) => text.replace(/: did you mean .*/, "")),
       Object.keys(annotations).map((name) => `annotation "${name}" ${unknown}`),
     );
-    assert.equal(config.hypervisor.accelerator, "auto");
-    assert.equal(config.runtime.enable_debug, false);
   });
 });
 
 Deno.test("values that a key cannot have are refused with name, value and what is allowed", async () => {
   const cases: [string, string, string][] = [
     [`${HYPERVISOR}default_memory`, "100", "must be at least 256 MiB"],
-    [`${HYPERVISOR}default_memory`, "1G", "must be a number without sign"],
-    [`${HYPERVISOR}default_memory`, "-1", "must be a number without sign"],
+    [`${HYPERVISOR}default_memory`, "1G", "must be a whole number in decimal digits"],
+    [`${HYPERVISOR}default_memory`, "-1", "must be a whole number in decimal digits"],
     [`${HYPERVISOR}default_memory`, "99999999999", "must be at most 4294967295 MiB"],
-    [`${HYPERVISOR}default_vcpus`, "", "must be a number without sign"],
-    [`${HYPERVISOR}default_vcpus`, "1e3", "must be a number without sign"],
+    [`${HYPERVISOR}default_vcpus`, "", 'must be a number in decimal digits, such as "1.5"'],
+    [`${HYPERVISOR}default_vcpus`, "1e3", 'must be a number in decimal digits, such as "1.5"'],
     [`${HYPERVISOR}disable_vhost_net`, "yes", 'must be "true" or "false"'],
     [`${HYPERVISOR}shared_fs`, "none", 'must be "virtio-fs" or "virtio-9p"'],
     [`${HYPERVISOR}machine_type`, "pc", 'must be "q35", "microvm" or "virt"'],

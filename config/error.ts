@@ -162,6 +162,6 @@ function show(value: unknown): string {
   // JSON knows neither large nor infinite numbers
   const text = typeof value === "number" || typeof value === "bigint"
     ? String(value)
-    : name(JSON.stringify(value) ?? "?");
+    : name(JSON.stringify(value, (_, part) => typeof part === "bigint" ? String(part) : part) ?? "?");
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
 }

@@ -15,6 +15,8 @@ export interface AnnotationRule {
   readonly alias?: string;
   /** An empty value leaves the key as it is. */
   readonly ignoreEmpty?: boolean;
+  /** An empty value is not allowed. */
+  readonly needed?: boolean;
   /** "0" leaves the key as it is. */
   readonly ignoreZero?: boolean;
   /** The value that means the default in the file is not allowed here. */
@@ -45,6 +47,8 @@ interface RowOptions {
   readonly annotation?: AnnotationRule;
   /** The key exists as an annotation only. */
   readonly annotationOnly?: boolean;
+  /** The value is not for everyone who sees messages. */
+  readonly secret?: boolean;
   /** The value is a path in the host; a relative one starts at the configuration file's folder. */
   readonly path?: boolean;
 }
@@ -117,6 +121,11 @@ export function list(
   return { type: "array of strings", default: initial, ...options };
 }
 
+/** A value as it may be shown. */
+export function shownValue(row: AnyRow, value: unknown): unknown {
+  return row.secret && value !== "" ? "***" : value;
+}
+
 /** The default of a row. */
 export function defaultOf(row: AnyRow): unknown {
   const initial = row.default;
@@ -141,8 +150,13 @@ export class BadValue extends Error {
  * @throws {BadValue}
  */
 export function readValue(row: AnyRow, raw: unknown): unknown {
-  if (!hasType(row, raw)) throw new BadValue(`must be ${article(row.type)}, not ${typeName(raw)}`);
-  return checkValue(row, raw);
+  // a whole number that is too large for a number is beyond every limit
+  const value = typeof raw === "bigint" && isNumeric(row) ? Number(raw) : raw;
+  if (!hasType(row, value)) {
+    const wanted = row.type === "float" ? "a number" : article(row.type);
+    throw new BadValue(`must be ${wanted}, not ${typeName(value)}`);
+  }
+  return checkValue(row, value);
 }
 
 /** Checks a value of the right type. @returns the value, or what it stands for */
@@ -185,12 +199,16 @@ function checkRange({ min, max, unit }: AnyRow, value: number): void {
   if (max !== undefined && value > max) throw new BadValue(`must be at most ${max}${suffix}`);
 }
 
+function isNumeric({ type }: AnyRow): boolean {
+  return type === "integer" || type === "float";
+}
+
 function hasType({ type }: AnyRow, raw: unknown): boolean {
   switch (type) {
     case "array of strings":
       return Array.isArray(raw) && raw.every((item) => typeof item === "string");
     case "integer":
-      return Number.isSafeInteger(raw);
+      return Number.isInteger(raw);
     case "float":
       return typeof raw === "number" && Number.isFinite(raw);
     case "string":
@@ -204,8 +222,9 @@ function typeName(raw: unknown): string {
   if (Array.isArray(raw)) {
     return raw.every((item) => typeof item === "string") ? "an array of strings" : "an array of other values";
   }
-  if (typeof raw === "number" && !Number.isFinite(raw)) return "an infinite or undefined number";
-  if (typeof raw === "number") return Number.isInteger(raw) ? "an integer" : "a float";
+  if (typeof raw === "number" && !Number.isFinite(raw)) return "inf or nan";
+  if (typeof raw === "bigint" || Number.isInteger(raw)) return "an integer";
+  if (typeof raw === "number") return "a number with a fraction";
   if (typeof raw === "object") return raw instanceof Date ? "a date" : "a table";
   return article(typeof raw);
 }

@@ -264,7 +264,7 @@ old = 1
 Deno.test("values of the wrong type are refused with file, line, key and value", async () => {
   const cases: [string, string][] = [
     ['default_memory = "2G"', 'default_memory = "2G": must be an integer, not a string'],
-    ["default_memory = 1.5", "default_memory = 1.5: must be an integer, not a float"],
+    ["default_memory = 1.5", "default_memory = 1.5: must be an integer, not a number with a fraction"],
     ['kernel_params = ["a"]', 'kernel_params = ["a"]: must be a string, not an array of strings'],
     ["kernel_params = 1979-05-27", 'kernel_params = "1979-05-27": must be a string, not a date'],
     ["enable_debug = 1", "enable_debug = 1: must be a boolean, not an integer"],
@@ -273,7 +273,7 @@ Deno.test("values of the wrong type are refused with file, line, key and value",
       "virtio_fs_extra_args = [1]",
       "virtio_fs_extra_args = [1]: must be an array of strings, not an array of other values",
     ],
-    ["default_vcpus = nan", "default_vcpus = NaN: must be a float, not an infinite or undefined number"],
+    ["default_vcpus = nan", "default_vcpus = NaN: must be a number, not inf or nan"],
     ["kernel_params = { a = 1 }", 'kernel_params = {"a":1}: must be a string, not a table'],
   ];
   for (const [line, message] of cases) {
@@ -321,6 +321,31 @@ Deno.test("a file that is no TOML is refused with the line", async () => {
   );
 });
 
+Deno.test("numbers beyond what a number holds exactly are out of range, and no other type's", async () => {
+  const beginning = "DIR/configuration.toml:7: hypervisor.qemu";
+  assert.equal(
+    await problem("rx_rate_limiter_max_rate = 9223372036854775807"),
+    `${beginning}.rx_rate_limiter_max_rate = 9223372036854775807: must be at most 9007199254740991 bits per second`,
+  );
+  assert.equal(
+    await problem("kernel_params = 9223372036854775807"),
+    `${beginning}.kernel_params = 9223372036854775807: must be a string, not an integer`,
+  );
+  assert.equal(
+    await problem("kernel_params = { a = 9223372036854775807 }"),
+    `${beginning}.kernel_params = {"a":"9223372036854775807"}: must be a string, not a table`,
+  );
+});
+
+Deno.test("tables that a table's name implies have its line", async () => {
+  await inFolder(main("[hypervisr.qemu]\npath = 1"), async (dir) => {
+    const { warnings } = await load(dir);
+    assert.deepEqual(warnings, [
+      `${dir}/configuration.toml:7: hypervisr is not a known table and has no effect: did you mean "hypervisor"?`,
+    ]);
+  });
+});
+
 Deno.test("only one hypervisor may be configured, and one that is known", async () => {
   assert.equal(
     await problem("[hypervisor.clh]\n"),
@@ -344,7 +369,7 @@ Deno.test("programs and guest files must be there", async () => {
   );
   assert.equal(
     await problem("", { "configuration.toml": without("initrd") }),
-    "DIR/configuration.toml: hypervisor.qemu.initrd is not set: must name a file",
+    "DIR/configuration.toml: hypervisor.qemu.initrd is not set: it or image must name a file",
   );
   assert.equal(
     await problem("", { "configuration.toml": MINIMAL.replace('"vmlinux"', '"sub/vmlinux"') }),

@@ -58,9 +58,6 @@ function rulesOfBlockDevices(rules: Rules): void {
       'must be false with shared_fs "none": roots of containers are disks then',
     );
   }
-  if (driver === "nvdimm" && hypervisor.memory_offset === 0) {
-    doubt(rules, "block_device_driver", "needs a memory_offset as large as the devices, which is 0");
-  }
   if (hypervisor.enable_iothreads && driver !== "virtio-scsi") {
     doubt(rules, "enable_iothreads", `has no effect: block_device_driver is "${driver}", not "virtio-scsi"`);
   }

@@ -1,7 +1,7 @@
 /** From the tables of files to settings. */
 
 import type { Origin, Report } from "./error.ts";
-import { type AnyRow, BadValue, oneOf, readValue, type Section } from "./key.ts";
+import { type AnyRow, BadValue, oneOf, readValue, type Section, shownValue } from "./key.ts";
 import { nearest } from "./nearest.ts";
 import { type HypervisorName, HYPERVISORS, type SectionName, SECTIONS } from "./schema.ts";
 import { Settings, type Table } from "./settings.ts";
@@ -85,7 +85,7 @@ function readKey({ settings, report, section, key, row, raw, origin }: KeyReadin
     settings.set(section, key, readValue(row, raw), origin);
   } catch (error) {
     if (!(error instanceof BadValue)) throw error;
-    report.bad(origin(), raw, error.message, error.near);
+    report.bad(origin(), shownValue(row, raw), error.message, error.near);
     settings.breakKey(section, key);
   }
 }

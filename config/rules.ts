@@ -12,7 +12,7 @@ import {
   qemuPath,
   VIRTIOFSD_PATHS,
 } from "./host.ts";
-import { defaultOf, type Section } from "./key.ts";
+import { defaultOf, type Section, shownValue } from "./key.ts";
 import { rulesOfDevices, rulesOfMemory, rulesOfRuntime, rulesOfTemplates } from "./pair_rules.ts";
 import { type Config, type SectionName, SECTIONS } from "./schema.ts";
 import { bad, type HypervisorKey, type Rules } from "./rule.ts";
@@ -55,7 +55,7 @@ function reportMissing(settings: Settings, report: Report): void {
       const value = settings.get(section, key);
       if (missing.when?.(value) ?? String(value) !== String(defaultOf(row))) {
         const say = missing.say === "refuse" ? "bad" : "doubtful";
-        report[say](settings.origin(section, key), value, missing.why);
+        report[say](settings.origin(section, key), shownValue(row, value), missing.why);
       }
     }
   }
@@ -202,7 +202,9 @@ function requireFile({ settings, report }: Rules, key: HypervisorKey, path: stri
   if (settings.isBroken("hypervisor", key)) return undefined;
   const origin = settings.origin("hypervisor", key);
   if (path === "") {
-    if (!report.lacksText) report.badKey(origin, "is not set: must name a file");
+    const other = key === "initrd" ? "it or image must name a file" : "must name a file";
+    if (settings.isSet("hypervisor", key)) report.bad(origin, path, other);
+    else if (!report.lacksText) report.badKey(origin, `is not set: ${other}`);
     return undefined;
   }
   const size = fileSize(path);

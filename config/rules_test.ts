@@ -55,7 +55,16 @@ const CASES: readonly (readonly [string, string])[] = [
   ],
   ["pcie_root_port = 2", "warning: pcie_root_port = 2: has no effect: neither hot_plug_vfio nor"],
   ["pcie_switch_port = 2", "warning: pcie_switch_port = 2: has no effect: neither hot_plug_vfio nor"],
-  ['block_device_driver = "nvdimm"', 'warning: block_device_driver = "nvdimm": needs a memory_offset'],
+  ['block_device_driver = "nvdimm"', 'warning: block_device_driver = "nvdimm": counts as "virtio-blk": '],
+  [
+    'block_device_driver = "virtio-mmio"',
+    'warning: block_device_driver = "virtio-mmio": counts as "virtio-blk"',
+  ],
+  ['[runtime]\njaeger_password = "secret"', 'warning: runtime.jaeger_password = "***": traces'],
+  [
+    "[runtime]\njaeger_password = 1234",
+    'error: runtime.jaeger_password = "***": must be a string, not an integer',
+  ],
   [
     'block_device_driver = "virtio-blk"\nenable_iothreads = true',
     "warning: enable_iothreads = true: has no effect",

@@ -130,9 +130,9 @@ export function layerOf(file: string, text: string, dropIn: boolean, report: Rep
 
 function readLayer(file: string, dropIn: boolean, report: Report): Layer | undefined {
   const kind = dropIn ? "drop-in" : "file";
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = Deno.readTextFileSync(file);
+    bytes = readBytes(file);
   } catch (cause) {
     if (!dropIn) {
       throw new ConfigError(`cannot read the configuration file "${file}": ${reason(cause)}`, { cause });
@@ -140,11 +140,50 @@ function readLayer(file: string, dropIn: boolean, report: Report): Layer | undef
     report.badFile({ kind, where: file, file }, `cannot read the file: ${reason(cause)}`);
     return undefined;
   }
-  return layerOf(file, text, dropIn, report);
+  try {
+    return layerOf(file, new TextDecoder("utf-8", { fatal: true }).decode(bytes), dropIn, report);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const line = lineThatIsNoText(bytes);
+    report.badFile(
+      { kind, where: `${file}:${line}`, file, line },
+      "must be UTF-8 text, which this line is not",
+    );
+    return undefined;
+  }
+}
+
+/** Largest file that is read, in bytes: a hundred times what all keys with their documentation take. */
+const MAX_BYTES = 4_194_304;
+
+/** @throws {Error} what the file cannot be: reading a pipe, or a device, might never end */
+function readBytes(file: string): Uint8Array {
+  const { isDirectory, isFile, size } = Deno.statSync(file);
+  if (isDirectory) throw new Deno.errors.IsADirectory();
+  if (!isFile) throw new Error("it is no regular file");
+  if (size > MAX_BYTES) throw new Error(`it is larger than ${MAX_BYTES} bytes: it has ${size}`);
+  return Deno.readFileSync(file);
+}
+
+/** The first line that is no UTF-8, counted from 1: no character has the byte of a line's end in it. */
+function lineThatIsNoText(bytes: Uint8Array): number {
+  for (let line = 1, start = 0;; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(start, end < 0 ? undefined : end));
+    } catch {
+      return line;
+    }
+    if (end < 0) return line;
+    start = end + 1;
+  }
 }
 
 function reason(cause: unknown): string {
   if (cause instanceof Deno.errors.NotFound) return "it does not exist";
   if (cause instanceof Deno.errors.IsADirectory) return "it is a folder";
+  if (cause instanceof Deno.errors.NotADirectory) return "it, or what its path leads through, is no folder";
+  if (cause instanceof Deno.errors.FilesystemLoop) return "its links lead in a circle";
+  if (cause instanceof Deno.errors.PermissionDenied) return "this user may not";
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -30,7 +30,8 @@ export function parseLines(text: string): Parsed {
   const lines = text.split("\n");
   for (let tries = 0; tries < MAX_PROBLEMS; tries++) {
     try {
-      return { tables: parse(tries === 0 ? text : lines.join("\n")), problems };
+      const rest = tries === 0 ? text : lines.join("\n");
+      return { tables: parse(rest, { integersAsBigInt: "asNeeded" }), problems };
     } catch (error) {
       if (!(error instanceof TomlError)) throw error;
       const line = Math.min(Math.max(error.line, 1), lines.length);
@@ -83,7 +84,10 @@ function note(found: Map<string, number>, table: string, line: string, number: n
   const dotted = (header ?? name)?.replace(/["'\s]/g, "");
   if (dotted === undefined) return table;
   const path = header === undefined && table !== "" ? `${table}.${dotted}` : dotted;
-  if (!found.has(path)) found.set(path, number);
+  // with the tables that it makes by being in them
+  for (let known = path; known !== "" && !found.has(known); known = known.replace(/\.?[^.]*$/, "")) {
+    found.set(known, number);
+  }
   return header === undefined ? table : path;
 }
 

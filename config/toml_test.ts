@@ -20,10 +20,12 @@ x=1
 `);
   assert.deepEqual(Object.fromEntries(lines), {
     top: 1,
+    a: 2,
     "a.b": 2,
     "a.b.x": 3,
     "a.b.y": 7,
     "a.b.z": 8,
+    "a.b.deep": 12,
     "a.b.deep.er": 12,
     "a.c": 13,
     "a.c.x": 14,

@@ -85,7 +85,7 @@ export async function createSandbox(options: CreateSandboxOptions): Promise<Sand
   serveManagement(management, sandbox, {
     ...running,
     taskDurations: order.taskDurations,
-    profiling: order.config.runtime.enable_pprof,
+    profiling: order.policy.profiling,
     volumes: parts.disks.volumes,
   });
   return sandbox;

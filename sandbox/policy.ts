@@ -31,8 +31,25 @@ export interface SandboxPolicy {
   readonly hostDevices: HostDevicePolicy;
   /** whether containers with a swappiness get swap space in the guest */
   readonly guestSwap: boolean;
+  readonly network: NetworkPolicy;
+  /** whether the management socket tells about this process */
+  readonly profiling: boolean;
   /** the SELinux label of processes in the guest, for one of the host's; `undefined` = the guest has none */
   guestLabel(hostLabel: string): string | undefined;
+}
+
+/** How a pod's network becomes the machine's. */
+export interface NetworkPolicy {
+  /** how its links are joined to the machine; "none": they are not */
+  readonly model: Config["runtime"]["internetworking_model"];
+  /** whether the host's own namespace is left; else there is no network but what a file describes */
+  readonly leavesHost: boolean;
+  /** folder of such files; "" = there are none */
+  readonly described: string;
+  /** whether the host's kernel moves the packets, and not the monitor */
+  readonly vhost: boolean;
+  /** in bits per second; 0 = no limit */
+  readonly limits: { readonly rx: number; readonly tx: number };
 }
 
 /** The policy of a configuration. */
@@ -54,6 +71,14 @@ export function sandboxPolicy({ hypervisor, runtime, agent }: Config): SandboxPo
       later: hypervisor.hot_plug_vfio !== "no-port",
     },
     guestSwap: hypervisor.enable_guest_swap,
+    network: {
+      model: runtime.internetworking_model,
+      leavesHost: !runtime.disable_new_netns,
+      described: runtime.dan_conf,
+      vhost: !hypervisor.disable_vhost_net,
+      limits: { rx: hypervisor.rx_rate_limiter_max_rate, tx: hypervisor.tx_rate_limiter_max_rate },
+    },
+    profiling: runtime.enable_pprof,
     guestLabel(hostLabel) {
       if (hypervisor.disable_guest_selinux) return undefined;
       return runtime.guest_selinux_label || ofContainer(hostLabel);

@@ -28,9 +28,9 @@ const HASH = { annotation: {}, annotationOnly: true, check: badHash } as const;
 
 export const HYPERVISOR = {
   path: text("", { path: true, annotation: { within: "valid_hypervisor_paths" } }),
-  kernel: text("", { path: true, annotation: {} }),
-  image: text("", { path: true, annotation: {} }),
-  initrd: text("", { path: true, annotation: {} }),
+  kernel: text("", { path: true, annotation: { needed: true } }),
+  image: text("", { path: true, annotation: { needed: true } }),
+  initrd: text("", { path: true, annotation: { needed: true } }),
   rootfs_type: choice(["ext4", "xfs", "erofs"], {}),
   machine_type: choice(MACHINES, {
     default: () => MACHINE,
@@ -89,6 +89,11 @@ export const HYPERVISOR = {
 
   block_device_driver: choice(["virtio-scsi", "virtio-blk", "virtio-mmio", "nvdimm", "virtio-blk-ccw"], {
     annotation: {},
+    missing: {
+      say: "warn",
+      when: (value) => value === "virtio-mmio" || value === "nvdimm",
+      why: 'counts as "virtio-blk": this version attaches no disks by "virtio-mmio" or "nvdimm"',
+    },
   }),
   block_device_aio: choice(["io_uring", "native", "threads"], { annotation: {} }),
   block_device_cache_set: flag(false, { annotation: {} }),
@@ -154,7 +159,11 @@ export const HYPERVISOR = {
   enable_debug: flag(false),
   extra_monitor_socket: choice(["", "hmp", "qmp", "qmp-pretty"], {}),
   use_legacy_serial: flag(false, { annotation: {} }),
-  hypervisor_loglevel: integer(1, { unset: 0, cap: 3 }),
+  hypervisor_loglevel: integer(1, {
+    unset: 0,
+    cap: 3,
+    missing: { say: "warn", why: "has no effect: QEMU has no levels" },
+  }),
 
   enable_annotations: list([], { check: badExpression }),
   hypervisor_hash: text("", HASH),

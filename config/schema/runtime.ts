@@ -47,7 +47,7 @@ export const RUNTIME = {
   enable_tracing: flag(false, { missing: NO_TRACES }),
   jaeger_endpoint: text("", { missing: NO_TRACES }),
   jaeger_user: text("", { missing: NO_TRACES }),
-  jaeger_password: text(""),
+  jaeger_password: text("", { secret: true, missing: NO_TRACES }),
   enable_pprof: flag(false, { annotation: {} }),
 } as const;
 
@@ -71,7 +71,11 @@ export const AGENT = {
 /** `[factory]` */
 export const FACTORY = {
   enable_template: flag(false, { missing: NO_TEMPLATES }),
-  template_path: text("/run/vc/vm/template", { path: true, unset: "" }),
+  template_path: text("/run/vc/vm/template", { path: true, unset: "", missing: NO_TEMPLATES }),
   vm_cache_number: integer(0, { missing: NO_TEMPLATES }),
-  vm_cache_endpoint: text("/var/run/kata-containers/cache.sock", { path: true, unset: "" }),
+  vm_cache_endpoint: text("/var/run/kata-containers/cache.sock", {
+    path: true,
+    unset: "",
+    missing: NO_TEMPLATES,
+  }),
 } as const;

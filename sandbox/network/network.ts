@@ -91,11 +91,11 @@ export class SandboxNetwork implements AsyncDisposable {
    */
   static async open(options: NetworkOptions): Promise<SandboxNetwork> {
     const { spec, config, queues, log, save } = options;
-    const { disable_new_netns: stay, internetworking_model: model } = config.runtime;
+    const { hostDevices, network: { model, leavesHost, vhost, limits } } = sandboxPolicy(config);
     await using taken = new AsyncDisposableStack();
     const described = await openDescribed(options);
     if (described) taken.use(described);
-    if (stay) {
+    if (!leavesHost) {
       taken.move();
       return new SandboxNetwork(options, { described });
     }
@@ -114,16 +114,14 @@ export class SandboxNetwork implements AsyncDisposable {
       import("../../net/pod_network.ts"),
       import("../../sys/netlink/changes.ts"),
     ]);
-    const { disable_vhost_net: noVhost, rx_rate_limiter_max_rate: rx, tx_rate_limiter_max_rate: tx } =
-      config.hypervisor;
     const network = taken.use(
       new PodNetwork({
         namespace,
         model,
         queues,
-        vhost: !noVhost,
-        limits: { rx, tx },
-        hostDevices: sandboxPolicy(config).hostDevices,
+        vhost,
+        limits,
+        hostDevices,
         ...options.hardware,
         save,
       }),
@@ -341,14 +339,14 @@ export class SandboxNetwork implements AsyncDisposable {
 
 /** The devices that a file describes, if there is one for the sandbox. */
 async function openDescribed({ id, config, log }: NetworkOptions): Promise<DanNetwork | undefined> {
-  const { dan_conf: folder } = config.runtime;
+  const { described: folder, vhost } = sandboxPolicy(config).network;
   if (folder === "") return undefined;
   const { readDan } = await import("../../net/dan.ts");
   const dan = await readDan(folder, id);
   if (dan === undefined) return undefined;
   const { DanNetwork } = await import("../../net/dan_network.ts");
   const onLog = (line: string) => log.write("warning", line);
-  return await DanNetwork.open({ dan, vhost: !config.hypervisor.disable_vhost_net, onLog });
+  return await DanNetwork.open({ dan, vhost, onLog });
 }
 
 /** Says, once per sandbox, that a network which was set up for it does not reach into the guest. */

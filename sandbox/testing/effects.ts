@@ -16,7 +16,8 @@ export interface Effect {
   readonly request?: Readonly<Record<string, unknown>>;
   readonly policy?: Readonly<Record<string, unknown>>;
   readonly missing?: true;
-  readonly kept?: true;
+  /** No value but the default can be. */
+  readonly refused?: true;
   /** Where the effect is shown, if not here: a file and a part of a test's name. */
   readonly shown?: readonly [file: string, test: string];
   /** Whether it counts with KVM only. */
@@ -36,8 +37,14 @@ const LOADING = "config/load_test.ts";
 /** This version refuses the value, or warns of it. */
 const missing = (value: string): Effect => ({ value, missing: true });
 
-/** The value is there for a part that is not about machines; the key's text says which. */
-const kept = (value: string): Effect => ({ value, kept: true });
+/** The policy for a pod's network by default. */
+const NETWORK = {
+  model: "tcfilter",
+  leavesHost: true,
+  described: "",
+  vhost: true,
+  limits: { rx: 0, tx: 0 },
+} as const;
 
 const PROTECTION = "vm/qemu/protection_test.ts";
 const protection = (value: string): Effect => shown(value, PROTECTION, "confidential guests");
@@ -214,7 +221,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     block_device_cache_set: shown("true", MACHINE_PARTS, "disks"),
     block_device_cache_direct: shown("true", MACHINE_PARTS, "disks"),
     block_device_cache_noflush: shown("true", MACHINE_PARTS, "disks"),
-    disable_block_device_use: kept("true"),
+    disable_block_device_use: { value: "true", policy: { useDisks: false } },
     enable_iothreads: shown("true", MACHINE_PARTS, "disks"),
     disable_image_nvdimm: {
       value: "true",
@@ -231,7 +238,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       with: "enable_hugepages = true",
       adds: ["-object memory-backend-file,id=dimm1,size=2048M,mem-path=/dev/hugepages,share=on,prealloc=on"],
     },
-    vhost_user_store_path: shown('"/x"', "sandbox/policy_test.ts", "disks that other processes serve"),
+    vhost_user_store_path: shown('"folder"', "sandbox/policy_test.ts", "disks that other processes serve"),
     valid_vhost_user_store_paths: shown("[]", ANNOTATIONS, "paths that a list guards"),
     vhost_user_reconnect_timeout_sec: {
       value: "7",
@@ -296,9 +303,9 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
         "-device virtio-9p-pci,fsdev=fsdev0,mount_tag=kataShared,disable-modern=true",
       ],
     },
-    disable_vhost_net: kept("true"),
-    rx_rate_limiter_max_rate: kept("1"),
-    tx_rate_limiter_max_rate: kept("1"),
+    disable_vhost_net: { value: "true", policy: { network: { ...NETWORK, vhost: false } } },
+    rx_rate_limiter_max_rate: { value: "1", policy: { network: { ...NETWORK, limits: { rx: 1, tx: 0 } } } },
+    tx_rate_limiter_max_rate: { value: "1", policy: { network: { ...NETWORK, limits: { rx: 0, tx: 1 } } } },
     entropy_source: {
       value: '"random"',
       adds: ["-object rng-random,id=rng0,filename=DIR/random"],
@@ -316,7 +323,10 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       adds: ["-sandbox on"],
       removes: ["-sandbox on,obsolete=deny,spawn=deny,resourcecontrol=deny"],
     },
-    rootless: shown("true", "sandbox/machine/monitor_user_test.ts", "QEMU runs as a user of its own"),
+    rootless: {
+      ...shown("true", "sandbox/machine/monitor_user_test.ts", "QEMU runs as a user of its own"),
+      with: 'shared_fs = "none"',
+    },
     disable_selinux: shown("true", "sandbox/machine/parts_test.ts", "SELinux label"),
     disable_guest_selinux: {
       value: "false",
@@ -336,7 +346,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       adds: ["-monitor unix:path=DIR/extra-monitor.sock,server=on,wait=off"],
     },
     use_legacy_serial: { value: "true", adds: [], removes: [] },
-    hypervisor_loglevel: { value: "3", adds: [], removes: [] },
+    hypervisor_loglevel: missing("3"),
     enable_annotations: shown("[]", ANNOTATIONS, "needs an expression of enable_annotations"),
     hypervisor_hash: shown('""', ANNOTATIONS, "hashes of files"),
     kernel_hash: shown('""', ANNOTATIONS, "hashes of files"),
@@ -354,9 +364,13 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
   },
   runtime: {
     enable_debug: shown("true", "cmd/shim/log_fifo_test.ts", "debug lines are for those"),
-    internetworking_model: kept('"macvtap"'),
-    disable_new_netns: kept('true\ninternetworking_model = "none"'),
-    dan_conf: shown('"/x"', "net/dan_network_test.ts", "a file describes"),
+    internetworking_model: { value: '"macvtap"', policy: { network: { ...NETWORK, model: "macvtap" } } },
+    disable_new_netns: {
+      value: "true",
+      with: '[runtime]\ninternetworking_model = "none"',
+      policy: { network: { ...NETWORK, model: "none", leavesHost: false } },
+    },
+    dan_conf: { value: '"/x"', policy: { network: { ...NETWORK, described: "/x" } } },
     disable_guest_seccomp: { value: "true", policy: { disableSeccomp: true } },
     sandbox_cgroup_only: shown("true", "sandbox/cgroups/cgroups_test.ts", "its processes are born there"),
     static_sandbox_resource_mgmt: {
@@ -378,12 +392,12 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     guest_selinux_label: shown('"a:b:c"', "sandbox/guest/spec_test.ts", "SELinux label"),
     create_container_timeout: { value: "7", policy: { createTimeoutMs: 7000 } },
     experimental_force_guest_pull: missing("true"),
-    experimental: shown('["x"]', "config/rules_test.ts", "exclude, need or undo"),
+    experimental: { ...shown('["x"]', "config/rules_test.ts", "exclude, need or undo"), refused: true },
     enable_tracing: missing("true"),
     jaeger_endpoint: missing('"http://x"'),
     jaeger_user: missing('"x"'),
-    jaeger_password: kept('"x"'),
-    enable_pprof: kept("true"),
+    jaeger_password: missing('"x"'),
+    enable_pprof: { value: "true", policy: { profiling: true } },
   },
   agent: {
     enable_debug: { value: "true", adds: ["append: agent.log=debug"] },
@@ -407,9 +421,9 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
   },
   factory: {
     enable_template: missing("true"),
-    template_path: kept('"/x"'),
+    template_path: missing('"/x"'),
     vm_cache_number: missing("1"),
-    vm_cache_endpoint: kept('"/x"'),
+    vm_cache_endpoint: missing('"/x"'),
   },
 };
 

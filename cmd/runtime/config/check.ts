@@ -14,7 +14,7 @@ export async function check(this: AppContext, flags: ConfigFlags, file?: string)
   const { path, mistakes } = await find(this, flags, file);
   const errors = mistakes.filter(({ severity }) => severity === "error").length;
   const { stdout } = this.process;
-  if (flags.json) stdout.write(`${JSON.stringify({ path, mistakes }, null, 2)}\n`);
+  if (flags.json) stdout.write(`${JSON.stringify({ path, mistakes }, plain, 2)}\n`);
   else {
     for (const { severity, text } of mistakes) stdout.write(`${severity}: ${text}\n`);
     stdout.write(`${path ?? "no configuration"}: ${summary(errors, mistakes.length - errors)}\n`);
@@ -34,6 +34,11 @@ async function find(
     if (error instanceof ConfigError) return { mistakes: error.mistakes };
     throw error;
   }
+}
+
+/** JSON has no large whole numbers. */
+function plain(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
 }
 
 function summary(errors: number, warnings: number): string {

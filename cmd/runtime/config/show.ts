@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Section } from "../../../config/key.ts";
+import { type Section, shownValue } from "../../../config/key.ts";
 import type { Examined } from "../../../config/load.ts";
 import { type SectionName, SECTIONS, tableName } from "../../../config/schema.ts";
 import type { AppContext } from "../app.ts";
@@ -20,9 +20,6 @@ interface Shown {
   /** Name of the annotation. */
   readonly annotation?: string;
 }
-
-/** Values that are not for everyone who sees the output. */
-const SECRET = new Set(["jaeger_password"]);
 
 /** Prints all values; mistakes go to standard error, and the exit code then is 1. */
 export async function show(this: AppContext, flags: ConfigFlags, file?: string): Promise<void> {
@@ -61,13 +58,12 @@ function asText(examined: Examined): string {
 
 function valuesOf({ settings }: Examined, section: SectionName): [key: string, shown: Shown][] {
   const rows: Section = SECTIONS[section];
-  return Object.keys(rows)
-    .filter((key) => !rows[key]?.annotationOnly || settings.isSet(section, key))
-    .map((key) => {
+  return Object.entries(rows)
+    .filter(([key, row]) => !row.annotationOnly || settings.isSet(section, key))
+    .map(([key, row]) => {
       const { kind, file, line, key: name } = settings.origin(section, key);
-      const value = settings.get(section, key);
       return [key, {
-        value: SECRET.has(key) && value !== "" ? "***" : value,
+        value: shownValue(row, settings.get(section, key)),
         source: kind,
         ...(kind === "file" || kind === "drop-in" ? { file, line } : {}),
         ...(kind === "annotation" ? { annotation: name } : {}),
