@@ -24,6 +24,9 @@ interface Identity {
 const GRACE_MS = 3_000;
 const POLL_MS = 20;
 
+/** How often it is looked for what was started while it was ended. */
+const MAX_ROUNDS = 5;
+
 /** Environment variable by which a process is found that has left its parents, as daemons do. */
 const MARK = "KATA_BOUNDED_RUN";
 
@@ -75,13 +78,22 @@ async function endTree(pid: number, mark: string): Promise<void> {
   // looked up before the first of them ends: those below it get another parent then
   const all = await processes();
   const tree = below(pid, all);
-  for (const identity of all) {
-    if (!tree.includes(identity) && await bears(identity.pid, mark)) tree.push(identity);
-  }
+  tree.push(...(await marked(mark, all)).filter((identity) => !tree.includes(identity)));
   for (const { pid } of tree) signal(pid, "SIGTERM");
-  const left = await goneWithin(tree, GRACE_MS);
-  for (const { pid } of left) signal(pid, "SIGKILL");
-  await goneWithin(left, GRACE_MS);
+  let left = await goneWithin(tree, GRACE_MS);
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    for (const { pid } of left) signal(pid, "SIGKILL");
+    await goneWithin(left, GRACE_MS);
+    // what they started after they were looked up
+    left = await marked(mark, await processes());
+    if (left.length === 0) return;
+  }
+}
+
+/** Those with the mark in their environment. */
+async function marked(mark: string, all: readonly Identity[]): Promise<Identity[]> {
+  const are = await Promise.all(all.map(({ pid }) => bears(pid, mark)));
+  return all.filter((_, index) => are[index]);
 }
 
 /** Whether a process has the mark in its environment; a nested run has one of its own, but is below. */

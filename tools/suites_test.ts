@@ -97,13 +97,13 @@ Deno.test("file by file, one that hangs is ended, and the others are run; what i
     // as the report names them
     const files = Object.keys(texts).map((name) => relative(ROOT, `${folder}/${name}`));
     for (const [name, text] of Object.entries(texts)) await Deno.writeTextFile(`${folder}/${name}`, text);
-    const suite = { ...SUITE, limitMinutes: 0.1, fileByFile: true };
+    const suite = { ...SUITE, limitMinutes: 0.25, fileByFile: true };
     const { passed, failed } = await runSuite(suite, files);
     assert.equal(passed, 1);
     assert.equal(failed.length, 2);
     assert.match(
       failed[0] ?? "",
-      /b_test\.ts: stopped after 0\.1 min; the test named last above did not end$/,
+      /b_test\.ts: stopped after 0\.25 min; the test named last above did not end$/,
     );
     assert.match(failed[1] ?? "", /c_test\.ts: fails$/);
     const late = await runSuite({ ...suite, totalMinutes: 0 }, files);

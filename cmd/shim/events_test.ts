@@ -57,7 +57,7 @@ Deno.test("events arrive in order, over one connection", async () => {
   const events = publisher(containerd);
   publish(events, 1, 2);
   publish(events, 3);
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   assert.deepEqual(containerd.received, ["/tasks/start 1", "/tasks/start 2", "/tasks/start 3"]);
   assert.deepEqual([...containerd.namespaces], ["ns"]);
   assert.equal(containerd.connections, 1);
@@ -73,7 +73,7 @@ Deno.test("events wait for a containerd that is away", async () => {
   assert.deepEqual(containerd.received, []);
   containerd.isUp = true;
   publish(events, 3);
-  assert(await events.flush(10_000));
+  assert(await events.flush(60_000));
   assert.deepEqual(containerd.received, ["/tasks/start 1", "/tasks/start 2", "/tasks/start 3"]);
   events.close();
 });
@@ -92,10 +92,10 @@ Deno.test("an event about something of which one waits already is not put behind
   }
   publish(events, 3, 3);
   containerd.isUp = true;
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   assert.deepEqual(containerd.received, [1, 2, 3, 3].map((pid) => `/tasks/start ${pid}`));
   events.publish("/tasks/start", TaskStartSchema, { containerId: "c1", pid: 1 }, "c1");
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   assert.equal(containerd.received.length, 5);
   events.close();
 });
@@ -104,10 +104,10 @@ Deno.test("a containerd that was restarted between two events is found again", a
   const containerd = new Containerd();
   const events = publisher(containerd);
   publish(events, 1);
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   containerd.vanish();
   publish(events, 2);
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   assert.deepEqual(containerd.received, ["/tasks/start 1", "/tasks/start 2"]);
   assert.equal(containerd.connections, 2);
   events.close();
@@ -118,7 +118,7 @@ Deno.test("an event whose answer was lost is sent again", async () => {
   containerd.faults.push("vanish");
   const events = publisher(containerd);
   publish(events, 1, 2);
-  assert(await events.flush(5_000));
+  assert(await events.flush(60_000));
   assert.equal(containerd.received.at(-2), "/tasks/start 1");
   assert.equal(containerd.received.at(-1), "/tasks/start 2");
   events.close();
@@ -130,7 +130,7 @@ Deno.test("an event that is refused again and again is dropped, and the next one
   const lines: string[] = [];
   const events = publisher(containerd, { write: (level, message) => lines.push(`${level} ${message}`) });
   publish(events, 1, 2);
-  assert(await events.flush(20_000));
+  assert(await events.flush(60_000));
   assert.deepEqual(containerd.received, ["/tasks/start 2"]);
   assert(lines.includes("error event /tasks/start is lost: no"));
   events.close();

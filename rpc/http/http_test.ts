@@ -5,6 +5,9 @@ import { type ByteStream, streamPair } from "../stream.ts";
 import { requestUnix, upgradeUnix } from "./client.ts";
 import { type HttpHandler, MAX_REQUEST_BODY_BYTES, serveHttp } from "./server.ts";
 
+/** More than enough for an answer, in milliseconds. */
+const PATIENCE_MS = 60_000;
+
 const encode = (text: string) => new TextEncoder().encode(text);
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -160,22 +163,22 @@ Deno.test("client and server understand each other over a socket", async () => {
   const body = new Uint8Array(500_000).fill(97);
   const asked = Array.from(
     { length: 5 },
-    () => requestUnix({ socket: server.path, method: "PUT", path: "/p?q=1", body, timeoutMs: 5000 }),
+    () => requestUnix({ socket: server.path, method: "PUT", path: "/p?q=1", body, timeoutMs: PATIENCE_MS }),
   );
   for (const { status, body: text } of await Promise.all(asked)) {
     assert.equal(status, 200);
     assert.equal(text.length, 500_000 + "PUT /p q,1 ".length);
   }
-  const refused = await requestUnix({ socket: server.path, path: "/fail", timeoutMs: 5000 });
+  const refused = await requestUnix({ socket: server.path, path: "/fail", timeoutMs: PATIENCE_MS });
   assert.deepEqual([refused.status, decode(refused.body)], [500, "it failed\n"]);
 
-  const stream = await upgradeUnix({ socket: server.path, path: "/shout", timeoutMs: 5000 }, "shout");
+  const stream = await upgradeUnix({ socket: server.path, path: "/shout", timeoutMs: PATIENCE_MS }, "shout");
   assert.ok("read" in stream);
   await stream.write(encode("hello"));
   const buffer = new Uint8Array(10);
   assert.equal(decode(buffer.subarray(0, await stream.read(buffer))), "HELLO");
   stream.close();
-  const not = await upgradeUnix({ socket: server.path, path: "/x", timeoutMs: 5000 }, "shout");
+  const not = await upgradeUnix({ socket: server.path, path: "/x", timeoutMs: PATIENCE_MS }, "shout");
   assert.ok("status" in not && not.status === 200);
 });
 
@@ -190,7 +193,7 @@ Deno.test("answers of other servers are understood: in chunks, without a length,
   ];
   for (const [text, body] of answers) {
     await using server = canned(text);
-    const answered = await requestUnix({ socket: server.path, path: "/", timeoutMs: 5000 });
+    const answered = await requestUnix({ socket: server.path, path: "/", timeoutMs: PATIENCE_MS });
     assert.deepEqual([answered.status, decode(answered.body)], [200, body]);
   }
 });
@@ -210,7 +213,7 @@ Deno.test("a server that is silent, absent or sends garbage is one clear error",
     ] as const
   ) {
     await using server = canned(text);
-    await assert.rejects(requestUnix({ socket: server.path, path: "/", timeoutMs: 5000 }), message);
+    await assert.rejects(requestUnix({ socket: server.path, path: "/", timeoutMs: PATIENCE_MS }), message);
   }
-  await assert.rejects(requestUnix({ socket: "/nowhere/s", path: "/", timeoutMs: 5000 }), /ENOENT/);
+  await assert.rejects(requestUnix({ socket: "/nowhere/s", path: "/", timeoutMs: PATIENCE_MS }), /ENOENT/);
 });

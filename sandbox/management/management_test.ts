@@ -324,7 +324,7 @@ Deno.test("a sandbox answers at its socket as long as it is there, and only its 
   const sandbox = await create(host);
   const socket = managementSocketPath(host.paths, "s1");
   assert.equal((Deno.statSync(socket).mode ?? 0) & 0o777, 0o600);
-  const request: ClientRequest = { socket, path: "/agent-url", timeoutMs: 5_000 };
+  const request: ClientRequest = { socket, path: "/agent-url", timeoutMs: 60_000 };
   assert.match(decode((await requestUnix(request)).body), /^virtio-serial:\/\//);
   // many at once, while others are silent
   const silent = await Promise.all(Array.from({ length: 5 }, () => connectUnix(socket)));

@@ -6,7 +6,7 @@ import { listenUnix } from "../../sys/socket.ts";
 import { silentLog } from "../log/log.ts";
 import { CopiedFiles, type CopyCall } from "./copied_files.ts";
 
-const TIMEOUT_MS = 20_000;
+const TIMEOUT_MS = 60_000;
 
 /** A guest's files, as the calls make them. */
 class Files {

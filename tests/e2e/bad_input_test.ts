@@ -13,7 +13,7 @@ import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
 /** Longest that a creation may take to fail, in milliseconds; a boot is part of some. */
-const BOUND_MS = 60_000;
+const BOUND_MS = 120_000;
 
 interface Files {
   readonly folder: string;

@@ -5,6 +5,7 @@
  */
 
 import { run, TestNamespace } from "../../sys/test_helpers.ts";
+import { until } from "./containerd.ts";
 
 /** A pod's namespace and the world outside. */
 export class Cables implements AsyncDisposable {
@@ -38,6 +39,16 @@ export class Cables implements AsyncDisposable {
       `link set ${name} up`,
     );
     await this.outside.ip(`link set out${n} master ${bridge} up`);
+    await this.#isUp(name, netns);
+  }
+
+  /** Waits for the address that the kernel gives a link once it has noticed that the other end is up. */
+  async #isUp(name: string, netns: string): Promise<void> {
+    const show = ["ip", "-6", "-o", "address", "show", "dev", name, "scope", "link"];
+    await until(
+      `"${name}" is up`,
+      async () => (await run("nsenter", [`--net=${netns}`, ...show])).trim() !== "",
+    );
   }
 
   /**
@@ -59,6 +70,7 @@ export class Cables implements AsyncDisposable {
       `address add fd${n}::2/64 dev ${name} nodad`,
       `link set ${name} up`,
     );
+    await this.#isUp(name, this.pod.path);
   }
 
   /** Gives the pod a tap whose frames go outside and come from there, without a bridge; addresses as with {@linkcode lay}. */

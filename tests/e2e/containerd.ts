@@ -32,18 +32,21 @@ export interface Finished {
 
 /** How to run `ctr`. */
 export interface CtrOptions {
-  /** after this it is killed, in milliseconds (default 120 000) */
+  /** after this it is killed, in milliseconds (default 300 000) */
   readonly timeoutMs?: number;
   /** its standard input */
   readonly input?: string | Uint8Array;
 }
 
-const CTR_TIMEOUT_MS = 120_000;
-const START_TIMEOUT_MS = 30_000;
+const CTR_TIMEOUT_MS = 300_000;
+const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Runs what follows in a network namespace of its own, in which it can listen on the loopback address. */
 const IN_OWN_NETWORK = `unshare --net sh -c 'ip link set lo up && exec "$0" "$@"'`;
+
+/** How long something may take that a test looks for, in milliseconds: many machines may run on a slow host. */
+const UNTIL_MS = 120_000;
 
 /** Runtime name by which clients ask for this product. */
 export const RUNTIME = "io.containerd.kata.v2";
@@ -150,7 +153,7 @@ ${cri?.(this.folder) ?? ""}`;
 
   async #ready(): Promise<void> {
     const deadline = Date.now() + START_TIMEOUT_MS;
-    while ((await this.run(["version"], { timeoutMs: 5_000 })).code !== 0) {
+    while ((await this.run(["version"], { timeoutMs: 15_000 })).code !== 0) {
       if (Date.now() > deadline) throw new Error(`containerd does not start:\n${tail(this.log, 20)}`);
       await pause(50);
     }
@@ -162,7 +165,7 @@ ${cri?.(this.folder) ?? ""}`;
     this.#process = undefined;
     if (process === undefined) return;
     process.kill(signal);
-    const timer = setTimeout(() => process.kill("SIGKILL"), STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => killIfThere(process.pid), STOP_TIMEOUT_MS);
     await process.status;
     clearTimeout(timer);
   }
@@ -178,7 +181,7 @@ ${cri?.(this.folder) ?? ""}`;
   async run(args: readonly string[], options: CtrOptions = {}): Promise<Finished> {
     const child = this.spawn(args, options.input === undefined ? "null" : "piped");
     const feeding = options.input === undefined ? undefined : feed(child, options.input);
-    const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? CTR_TIMEOUT_MS);
+    const timer = setTimeout(() => killIfThere(child.pid), options.timeoutMs ?? CTR_TIMEOUT_MS);
     try {
       const { code, stdout, stderr, signal } = await child.output();
       await feeding;
@@ -229,7 +232,7 @@ ${cri?.(this.folder) ?? ""}`;
   }
 
   /** Waits until the task has this state. */
-  async untilTask(id: string, status: string | undefined, timeoutMs = 60_000): Promise<void> {
+  async untilTask(id: string, status: string | undefined, timeoutMs = UNTIL_MS): Promise<void> {
     await until(
       `task "${id}" is ${status ?? "gone"}`,
       async () => await this.taskStatus(id) === status,
@@ -255,28 +258,31 @@ ${cri?.(this.folder) ?? ""}`;
   }
 
   async #removeContainers(): Promise<void> {
-    const tasks = (await this.run(["task", "ls", "-q"], { timeoutMs: 10_000 })).stdout.split("\n").filter(
+    const tasks = (await this.run(["task", "ls", "-q"], { timeoutMs: 30_000 })).stdout.split("\n").filter(
       Boolean,
     );
-    for (const id of tasks) await this.run(["task", "rm", "--force", id], { timeoutMs: 30_000 });
-    const ids = (await this.run(["container", "ls", "-q"], { timeoutMs: 10_000 })).stdout.split("\n").filter(
+    for (const id of tasks) await this.run(["task", "rm", "--force", id], { timeoutMs: 60_000 });
+    const ids = (await this.run(["container", "ls", "-q"], { timeoutMs: 30_000 })).stdout.split("\n").filter(
       Boolean,
     );
-    for (const id of ids) await this.run(["container", "rm", id], { timeoutMs: 10_000 });
+    for (const id of ids) await this.run(["container", "rm", id], { timeoutMs: 30_000 });
   }
 
   /** Shims that even a removal has left: they were started for this containerd alone. */
   async #killShims(): Promise<void> {
-    for (const pid of await pidsWith(this.address)) {
-      try {
-        Deno.kill(pid, "SIGTERM");
-      } catch {
-        // gone meanwhile
-      }
-    }
+    for (const pid of await pidsWith(this.address)) killIfThere(pid, "SIGTERM");
     await until("shims are gone", async () => (await pidsWith(this.address)).length === 0, STOP_TIMEOUT_MS)
       .catch(() => {});
-    for (const pid of await pidsWith(this.address)) Deno.kill(pid, "SIGKILL");
+    for (const pid of await pidsWith(this.address)) killIfThere(pid);
+  }
+}
+
+/** Kills a process, unless it has just ended. */
+export function killIfThere(pid: number, signal: Deno.Signal = "SIGKILL"): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
@@ -295,7 +301,7 @@ async function pidsWith(text: string): Promise<number[]> {
 export async function until(
   what: string,
   isTrue: () => boolean | Promise<boolean>,
-  timeoutMs = 30_000,
+  timeoutMs = UNTIL_MS,
 ): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!await isTrue()) {

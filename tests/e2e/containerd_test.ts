@@ -9,7 +9,7 @@ import { AsyncFd } from "../../sys/poll.ts";
 import { openPty, setWindowSize } from "../../sys/pty.ts";
 import { spawn } from "../../sys/spawn.ts";
 import { SIGNALS } from "../../sys/signals.ts";
-import { type Containerd, RUNTIME, startContainerd, until } from "./containerd.ts";
+import { type Containerd, pause, RUNTIME, startContainerd, until } from "./containerd.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { EventLog } from "./event_log.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
@@ -73,7 +73,7 @@ Deno.test("containers through containerd", async (t) => {
           script,
         ];
         const finished = await containerd.run(flags);
-        return { finished, events: await events.take(ID.same) };
+        return { finished, events: await events.take(ID.same, "/tasks/delete") };
       });
       assert.equal(seen.events.length, 4);
       assert.match(seen.finished.stdout, /^Seccomp:\t2\n.*denied.*\n.*not permitted$/m);
@@ -170,7 +170,7 @@ Deno.test("containers through containerd", async (t) => {
         "-c",
         "while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 9",
       ], PATH);
-      assert.deepEqual(await events.take(ID.survivor), [
+      assert.deepEqual(await events.take(ID.survivor, "/tasks/start"), [
         `/tasks/create ${ID.survivor}`,
         `/tasks/start ${ID.survivor}`,
       ]);
@@ -183,7 +183,7 @@ Deno.test("containers through containerd", async (t) => {
       assert.equal(await containerd.shimPid(ID.survivor), pid);
       await Deno.writeTextFile(`${root}/tmp/go`, "");
       await containerd.untilTask(ID.survivor, "STOPPED");
-      assert.deepEqual(await events.take(ID.survivor), [`/tasks/exit ${ID.survivor} 9`]);
+      assert.deepEqual(await events.take(ID.survivor, "/tasks/exit"), [`/tasks/exit ${ID.survivor} 9`]);
       await containerd.run(["task", "rm", ID.survivor]);
       await containerd.ctr(["container", "rm", ID.survivor]);
     });
@@ -223,7 +223,7 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
     "sleep",
     "1000",
   ]);
-  const run = (...args: string[]) => containerd.run(["task", ...args], { timeoutMs: 30_000 });
+  const run = (...args: string[]) => containerd.run(["task", ...args]);
   const statuses = [await containerd.taskStatus(ID.life)];
   const exec = await run("exec", "--exec-id", "e1", ID.life, "sh", "-c", "echo in; echo er >&2; exit 5");
   const missing = await run("exec", "--exec-id", "e2", ID.life, "nosuch");
@@ -256,7 +256,7 @@ async function life(containerd: Containerd, events: EventLog, runtime: string, r
     kill,
     killAgain,
     removed: removed.stderr.replace(/time="[^"]*"/, ""),
-    events: await events.take(ID.life),
+    events: await events.take(ID.life, "/tasks/delete"),
   };
 }
 
@@ -291,7 +291,7 @@ async function onTerminal(containerd: Containerd, root: string): Promise<{ code:
   });
   const screen = new Screen(pty.master);
   const type = (text: string) => pty.master.write(new TextEncoder().encode(text));
-  await until("there is a prompt", () => screen.text.includes("# "), 60_000);
+  await until("there is a prompt", () => screen.text.includes("# "));
   await type("stty size\r");
   await until("the size is told", () => /\d+ \d+\r*\n/.test(screen.text));
   setWindowSize(pty.master.fd, { rows: 41, columns: 121 });
@@ -300,10 +300,14 @@ async function onTerminal(containerd: Containerd, root: string): Promise<{ code:
     await type("stty size\r");
     return screen.text.includes("41 121");
   });
-  await type("trap 'echo inter''rupted' INT; sleep 100\r");
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  await type("\x03");
-  await until("the signal has arrived", () => screen.text.includes("interrupted"));
+  await type("trap 'echo inter''rupted' INT; echo wai''ting; sleep 30\r");
+  await until("the trap is set", () => screen.text.includes("waiting"));
+  await until("the signal has arrived", async () => {
+    // one that comes before the program that it is to end has begun ends nothing
+    await type("\x03");
+    await pause(500);
+    return screen.text.includes("interrupted");
+  });
   await type("exit 3\r");
   const { code } = await ctr.wait();
   screen.close();

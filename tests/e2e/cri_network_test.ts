@@ -61,7 +61,8 @@ Deno.test("two pods on a bridge, and their host", async (t) => {
       for (const [from, to, text] of [[first, ofTwo, "two"], [second, ofOne, "one"]] as const) {
         const pod = from === first ? one : two;
         for (const ip of to) {
-          const script = `until ${fetch(ip)}; do sleep 0.1; done`;
+          // the server may not listen yet
+          const script = `until ${fetch(ip)} 2>/dev/null; do sleep 0.1; done`;
           assert.deepEqual(await pod.exec(from, script), { code: 0, stdout: `${text}\n`, stderr: "" }, ip);
         }
       }

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { NamespaceMode } from "../../rpc/gen/cri_pb.ts";
+import { until } from "./containerd.ts";
 import { startNode } from "./cri/node.ts";
 import { leaksSince, traces } from "./leaks.ts";
 
@@ -27,7 +28,9 @@ Deno.test("a pod", async (t) => {
       const linux = { securityContext: { namespaceOptions: { pid: NamespaceMode.POD } } };
       const other = await pod.run("other", "sleep 1000 & sleep 1000; true", { linux });
       const probe = await pod.run("probe", "sleep 1000", { linux });
-      assert.match((await pod.exec(probe, "ps")).stdout, / sleep 1000\n.* sleep 1000\n.* sleep 1000\n/);
+      const three = / sleep 1000\n.* sleep 1000\n.* sleep 1000\n/;
+      // a shell is a container's process before it has started others
+      await until("all run", async () => three.test((await pod.exec(probe, "ps")).stdout));
       // without one that the kernel would end with it, the rest of a container has to be ended
       await node.runtime.stopContainer({ containerId: other });
       assert.doesNotMatch((await pod.exec(probe, "ps")).stdout, / sleep 1000\n.* sleep 1000\n/);

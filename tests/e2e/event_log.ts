@@ -58,8 +58,15 @@ export class EventLog implements AsyncDisposable {
   /**
    * Events of a container's task so far: topic, id of the process, exit status if there is one. They are forgotten
    * then, so that the id can be used again.
+   *
+   * @param last topic of the event that there has to be of the container itself: it may be on its way
    */
-  async take(container: string): Promise<string[]> {
+  async take(container: string, last: string): Promise<string[]> {
+    await until(`"${last}" of "${container}" is told`, () =>
+      this.#lines.some((line) => {
+        const event = parse(line);
+        return event?.container === container && `${event.text} `.startsWith(`${last} ${container} `);
+      }));
     await this.#settle();
     const own: string[] = [];
     const others: string[] = [];

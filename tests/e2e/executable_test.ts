@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
 import { kata, onHost, text } from "./kata_run.ts";
+import { ownId } from "./leaks.ts";
 
 Deno.test(
   "executable: linked under the name of a role, it answers as that role",
@@ -59,10 +60,11 @@ Deno.test(
 Deno.test(
   "executable: two runs at the same time do not meet",
   onHost(async (rootfs) => {
+    const names = [ownId("left"), ownId("right")];
     const both = await Promise.all(
-      ["left", "right"].map((name) => kata(["run", "--name", name, "--rootfs", rootfs, "--", "hostname"])),
+      names.map((name) => kata(["run", "--name", name, "--rootfs", rootfs, "--", "hostname"])),
     );
-    assert.deepEqual(both.map((ran) => [ran.code, text(ran)]), [[0, "left\n"], [0, "right\n"]]);
+    assert.deepEqual(both.map((ran) => [ran.code, text(ran)]), names.map((name) => [0, `${name}\n`]));
   }),
 );
 

@@ -54,17 +54,26 @@ export const WITH_OVERHEAD: readonly Hierarchy[] = HIERARCHIES.filter(({ control
   !(controllers.includes("cpu") && root === home)
 );
 
+/** Name of a process or a thread, by its folder; empty if it has just ended. */
+export function nameOf(folder: string): string {
+  try {
+    return Deno.readTextFileSync(`${folder}/comm`).trim();
+  } catch {
+    return "";
+  }
+}
+
 /** Programs in a cgroup, by their names. */
 export function membersOf({ root }: Hierarchy, path: string): string[] {
   const pids = Deno.readTextFileSync(`${root}/${path}/cgroup.procs`).trim().split("\n").filter(Boolean);
-  return pids.map((pid) => Deno.readTextFileSync(`/proc/${pid}/comm`).trim());
+  return pids.map((pid) => nameOf(`/proc/${pid}`)).filter(Boolean);
 }
 
 /** Threads in a cgroup, by their names. */
 export function threadsOf({ root }: Hierarchy, path: string): string[] {
   const file = version === 2 ? "cgroup.threads" : "tasks";
   const tids = Deno.readTextFileSync(`${root}/${path}/${file}`).trim().split("\n").filter(Boolean);
-  return tids.map((tid) => Deno.readTextFileSync(`/proc/${tid}/comm`).trim());
+  return tids.map((tid) => nameOf(`/proc/${tid}`)).filter(Boolean);
 }
 
 /** Cgroups whose paths contain an id. */

@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
 import { makeRootfs } from "../../tools/rootfs.ts";
+import { killIfThere } from "./containerd.ts";
 import { leaksSince, traces } from "./leaks.ts";
 
 /** How a run ended, and what it wrote. */
@@ -23,16 +24,16 @@ export interface KataOptions {
   readonly cwd?: string;
   /** the executable; default: the built one */
   readonly program?: string;
-  /** after this it is killed, in milliseconds (default 90 000) */
+  /** after this it is killed, in milliseconds (default 300 000) */
   readonly timeoutMs?: number;
 }
 
-const TIMEOUT_MS = 90_000;
+const TIMEOUT_MS = 300_000;
 
 /** Runs the executable to its end. */
 export async function kata(args: readonly string[], options: KataOptions = {}): Promise<Ran> {
   const child = spawnKata(args, options, options.input === undefined ? "null" : "piped");
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? TIMEOUT_MS);
+  const timer = setTimeout(() => killIfThere(child.pid), options.timeoutMs ?? TIMEOUT_MS);
   try {
     const [{ code, stdout, stderr }] = await Promise.all([child.output(), feed(child, options.input)]);
     return { code, stdout, stderr: new TextDecoder().decode(stderr) };

@@ -49,7 +49,7 @@ const OWNERS =
   /(^|\/)(containerd-shim-kata-v2|kata(-[a-z]+)?|deno|qemu-system-[^/]*|virtiofsd|vhost-device-vsock)$/;
 
 /** How long the last processes may take to be gone, in milliseconds. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 /** What is there now. */
 export async function traces(): Promise<Traces> {

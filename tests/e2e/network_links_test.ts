@@ -53,8 +53,8 @@ Deno.test("a pod with links of all kinds at once, and what goes of them on the h
       const first = await packets();
       const ping = await cables.outside.run("busybox", "ping", "-c", "1", "-s", "8900", "10.32.0.2");
       assert.match(ping, / 0% packet loss/);
-      // the answer, and perhaps who asks for whom; in pieces it would be more
-      assert(await packets() - first < 4);
+      // the answer, and perhaps who asks for whom; in pieces the answer alone would be seven
+      assert(await packets() - first < 7);
     });
 
     await t.step("addresses, routes and neighbours that go", async () => {

@@ -22,7 +22,7 @@ import { screen } from "./screen.ts";
 
 const ID = ownId("operated");
 /** How long a log is followed for what is expected, in milliseconds. */
-const FOLLOW_MS = 60_000;
+const FOLLOW_MS = 180_000;
 
 const PREFIX = ID.slice(0, -1);
 

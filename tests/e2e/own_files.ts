@@ -6,7 +6,7 @@
  */
 
 import type { Finished } from "./containerd.ts";
-import { until } from "./containerd.ts";
+import { killIfThere, until } from "./containerd.ts";
 import { markedPrefix } from "./leaks.ts";
 
 /** Folders whose changes go to a layer. */
@@ -81,9 +81,9 @@ export class OwnFiles implements AsyncDisposable {
   }
 
   /** Runs a command to its end. */
-  async run(argv: readonly string[], { user, timeoutMs = 120_000 }: CommandOptions = {}): Promise<Finished> {
+  async run(argv: readonly string[], { user, timeoutMs = 300_000 }: CommandOptions = {}): Promise<Finished> {
     const child = this.#spawn(argv, user, "piped");
-    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const timer = setTimeout(() => killIfThere(child.pid), timeoutMs);
     try {
       const { code, stdout, stderr } = await child.output();
       const decoder = new TextDecoder();

@@ -9,6 +9,7 @@ import type { Resources } from "../../oci/spec.ts";
 import { writeConfiguration } from "./configuration.ts";
 import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, limits, memberOf, POD, startShim } from "./direct_shim.ts";
+import { nameOf } from "./host_cgroups.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
 
@@ -105,9 +106,10 @@ async function withPod(
 function vcpusOf(pid: number): string[] {
   const tasks = [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => `/proc/${pid}/task/${name}`);
   return tasks.flatMap((task) => {
-    const name = Deno.readTextFileSync(`${task}/comm`).trim();
+    const name = nameOf(task);
+    if (!name.startsWith("CPU ")) return [];
     const allowed = /^Cpus_allowed_list:\s+(\S+)$/m.exec(Deno.readTextFileSync(`${task}/status`))?.[1];
-    return name.startsWith("CPU ") ? [`${name}: ${allowed}`] : [];
+    return [`${name}: ${allowed}`];
   }).sort();
 }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
 import { kata, onHost } from "./kata_run.ts";
+import { ownId } from "./leaks.ts";
 
 /** Runs `true` with a configuration of its own; the keys given are added to the built one's. */
 async function withConfig(folder: string, rootfs: string, keys: string) {
@@ -121,7 +122,7 @@ Deno.test(
         `[agent.kata]\ndial_timeout = 12\n`,
     );
     const ran = await kata(["run", "--config", config, "--rootfs", rootfs, "--", "true"], {
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
     });
     assert.equal(ran.code, 125);
     assert.match(ran.stderr, /agent|console/);
@@ -148,10 +149,11 @@ Deno.test(
   "bad input: a name that is in use",
   onHost(async (rootfs) => {
     const { spawnKata } = await import("./kata_run.ts");
+    const name = ownId("twice");
     const first = spawnKata([
       "run",
       "--name",
-      "twice",
+      name,
       "--rootfs",
       rootfs,
       "--",
@@ -161,9 +163,9 @@ Deno.test(
     ]);
     const reader = first.stdout.getReader();
     await reader.read();
-    const second = await kata(["run", "--name", "twice", "--rootfs", rootfs, "--", "true"]);
+    const second = await kata(["run", "--name", name, "--rootfs", rootfs, "--", "true"]);
     assert.equal(second.code, 125);
-    assert.match(second.stderr, /"twice" (exists|is in use)/);
+    assert.match(second.stderr, new RegExp(`"${name}" (exists|is in use)`));
     first.kill("SIGTERM");
     await reader.cancel();
     await Promise.all([first.status, first.stderr.cancel()]);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { kata, onHost, spawnKata, text } from "./kata_run.ts";
 import { pause } from "./containerd.ts";
+import { ownId } from "./leaks.ts";
 
 const HOST_KERNEL = (await Deno.readTextFile("/proc/sys/kernel/osrelease")).trim();
 
@@ -134,7 +135,11 @@ Deno.test(
       const child = spawnKata(["run", "--rootfs", rootfs, "--", "sh", "-c", String(command)]);
       const reader = child.stdout.getReader();
       let seen = "";
-      while (!seen.includes("ready")) seen += new TextDecoder().decode((await reader.read()).value);
+      while (!seen.includes("ready")) {
+        const { value, done } = await reader.read();
+        assert.ok(!done, `it ended after ${JSON.stringify(seen)}`);
+        seen += new TextDecoder().decode(value);
+      }
       child.kill("SIGTERM");
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         seen += new TextDecoder().decode(part.value);
@@ -159,7 +164,7 @@ Deno.test(
 Deno.test(
   "run: killed without a chance to clean up, it takes its machine with it",
   onHost(async (rootfs) => {
-    for (const name of [["--name", "killed-run"], []]) {
+    for (const name of [["--name", ownId("killed-run")], []]) {
       const child = spawnKata(["run", ...name, "--rootfs", rootfs, "--", "sh", "-c", "echo up; sleep 600"]);
       const reader = child.stdout.getReader();
       await reader.read();

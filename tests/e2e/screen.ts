@@ -7,7 +7,7 @@
 import type { AsyncFd } from "../../sys/poll.ts";
 
 /** How long the next words on the screen may take, in milliseconds. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 120_000;
 
 /** Reads the screen until a pattern appears, and returns what was read. */
 export async function screen(master: AsyncFd, pattern: RegExp): Promise<string> {

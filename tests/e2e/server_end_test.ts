@@ -15,7 +15,7 @@ import { pidsOf } from "./victims.ts";
 const [TERM, STUCK, STILL, OOM] = [ownId("term"), ownId("stuck"), ownId("still"), ownId("oom")];
 
 /** Longest that a standing machine may stay unnoticed: the pause between two checks, and the patience with one. */
-const NOTICE_MS = 60_000;
+const NOTICE_MS = 120_000;
 
 Deno.test("a server that gets SIGTERM ends its containers, tells of it, and takes everything with it", async () => {
   await using rootfs = await temporaryRootfs();

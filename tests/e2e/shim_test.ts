@@ -11,7 +11,7 @@ import { hostCgroupVersion } from "../../cmd/shim/stats.ts";
 import { countersIn } from "../../cmd/shim/testing/metrics.ts";
 import { Status } from "../../rpc/gen/task_types_pb.ts";
 import { code } from "../../rpc/testing/failure.ts";
-import { pause, until } from "./containerd.ts";
+import { until } from "./containerd.ts";
 import { type DirectShim, execProcess, memberOf, POD, startShim } from "./direct_shim.ts";
 import { leaksSince, ownId, traces } from "./leaks.ts";
 import { temporaryRootfs } from "./rootfs.ts";
@@ -211,7 +211,11 @@ Deno.test("a pod's containers on a real machine", async (t) => {
     });
 
     await t.step("a terminal has a size, and its changes", async () => {
-      const [stdin, stdout] = [shim.inputFifo("tty-in"), shim.outputFifo("tty-out")];
+      const sized = Promise.withResolvers<void>();
+      const stdin = shim.inputFifo("tty-in");
+      const stdout = shim.outputFifo("tty-out", (text) => {
+        if (/30 100\r\n[^]*\/dev\//.test(text)) sized.resolve();
+      });
       await pod.create("tty", ["sh"], {
         stdin: stdin.path,
         stdout: stdout.path,
@@ -222,8 +226,8 @@ Deno.test("a pod's containers on a real machine", async (t) => {
       await task.start({ id: "tty" });
       using writer = stdin.open();
       await writer.write(new TextEncoder().encode("stty size; tty\n"));
-      // a shell needs a moment for its prompt
-      await pause(500);
+      // the shell looks when it gets to it
+      await sized.promise;
       await task.resizePty({ id: "tty", width: 120, height: 40 });
       await writer.write(new TextEncoder().encode("stty size; exit 3\n"));
       assert.equal((await task.wait({ id: "tty" })).exitStatus, 3);

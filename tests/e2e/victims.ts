@@ -30,7 +30,7 @@ export async function pidsOf(victim: Victim, id: string): Promise<number[]> {
 }
 
 /** Waits for the process, and kills it with SIGKILL. */
-export async function kill(victim: Victim, id: string, timeoutMs = 60_000): Promise<void> {
+export async function kill(victim: Victim, id: string, timeoutMs = 120_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
     const [pid] = await pidsOf(victim, id);

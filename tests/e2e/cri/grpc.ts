@@ -14,7 +14,7 @@ import type { Connection } from "../../../rpc/ttrpc/typed.ts";
 const PREFIX_BYTES = 5;
 
 /** Longest that a call may take where nothing else is said, in milliseconds. */
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 300_000;
 
 /** A connection to a server behind a unix socket; it is made anew when it was lost. */
 export class GrpcClient implements Connection, Disposable {
@@ -25,12 +25,12 @@ export class GrpcClient implements Connection, Disposable {
     this.#path = path;
   }
 
-  /** @throws {RpcError} what the server answered, or `DEADLINE_EXCEEDED` */
+  /** @throws {RpcError} what the server answered, `DEADLINE_EXCEEDED`, or `CANCELED` when the signal says so */
   async call(
     service: string,
     method: string,
     payload: Uint8Array,
-    { timeoutMs = TIMEOUT_MS }: CallOptions = {},
+    { timeoutMs = TIMEOUT_MS, signal }: CallOptions = {},
   ): Promise<Uint8Array> {
     const stream = this.#connect().request({
       ":method": "POST",
@@ -41,11 +41,14 @@ export class GrpcClient implements Connection, Disposable {
     });
     const late = new RpcError(Code.DeadlineExceeded, `"${method}" was not answered in ${timeoutMs / 1000} s`);
     const timer = setTimeout(() => stream.destroy(late), timeoutMs);
+    const giveUp = () => stream.destroy(new RpcError(Code.Canceled, `"${method}" was given up`));
+    signal?.addEventListener("abort", giveUp);
     try {
       stream.end(framed(payload));
       return await answerOf(stream);
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", giveUp);
     }
   }
 

@@ -154,7 +154,7 @@ export class CriNode implements AsyncDisposable {
     let last: unknown;
     await until("the node is ready", async () => {
       try {
-        const { status } = await this.runtime.status({}, { timeoutMs: 5_000 });
+        const { status } = await this.runtime.status({}, { timeoutMs: 15_000 });
         last = JSON.stringify(status);
         return status?.conditions.every((condition) => condition.status) ?? false;
       } catch (error) {
@@ -189,7 +189,7 @@ export class CriNode implements AsyncDisposable {
     this.#taken = undefined;
     if (taken !== undefined) return await taken.disposeAsync();
     try {
-      const { items } = await this.runtime.listPodSandbox({}, { timeoutMs: 10_000 });
+      const { items } = await this.runtime.listPodSandbox({}, { timeoutMs: 30_000 });
       await Promise.all(items.map(async ({ id }) => {
         await this.runtime.stopPodSandbox({ podSandboxId: id }, { timeoutMs: 60_000 });
         await this.runtime.removePodSandbox({ podSandboxId: id }, { timeoutMs: 60_000 });
@@ -264,7 +264,7 @@ export class Pod {
   }
 
   /** Waits until a container has ended. */
-  async exited(containerId: string, timeoutMs = 60_000): Promise<ContainerStatus> {
+  async exited(containerId: string, timeoutMs = 120_000): Promise<ContainerStatus> {
     let status = await this.status(containerId);
     await until(`container "${containerId}" has ended`, async () => {
       status = await this.status(containerId);
@@ -285,7 +285,7 @@ export class Pod {
   }
 
   /** Executes a shell script in a container. */
-  async exec(containerId: string, script: string, timeoutS = 60): Promise<Executed> {
+  async exec(containerId: string, script: string, timeoutS = 120): Promise<Executed> {
     const { stdout, stderr, exitCode } = await this.node.runtime.execSync({
       containerId,
       cmd: ["sh", "-c", script],

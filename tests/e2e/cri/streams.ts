@@ -9,7 +9,7 @@ const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
 
 const PROTOCOL = "v4.channel.k8s.io";
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 /** A process whose streams are here. */
 export class RemoteProcess implements Disposable {
@@ -116,13 +116,17 @@ export class ForwardedPort implements Disposable {
       else this.error += text;
     });
     this.#socket.addEventListener("close", () => this.#closed.resolve());
+    this.#closed.promise.catch(() => {});
     this.#timer = setTimeout(() => this.#closed.reject(new Error("the port stayed open")), TIMEOUT_MS);
   }
 
   /** Opens the streams of the only port that was asked for. */
   static async open(url: string): Promise<ForwardedPort> {
     const port = new ForwardedPort(url);
-    await new Promise((resolve) => port.#socket.addEventListener("open", resolve));
+    const opened = Promise.withResolvers<boolean>();
+    port.#socket.addEventListener("open", () => opened.resolve(true));
+    const isOpen = await Promise.race([opened.promise, port.#closed.promise.then(() => false)]);
+    if (!isOpen) throw new Error(`the streams of a port at "${url}" cannot be opened`);
     return port;
   }
 
