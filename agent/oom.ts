@@ -49,6 +49,11 @@ export class OomWatch implements Disposable {
     return { [Symbol.dispose]: () => this.#unwatch(descriptor, id) };
   }
 
+  /** Looks at once: the kernel's word may come after the end of the process that was killed. */
+  look(id: string): void {
+    for (const watched of this.#watched.values()) if (watched.id === id) this.#count(watched);
+  }
+
   /**
    * Waits for the next container that was struck.
    *
@@ -91,6 +96,10 @@ export class OomWatch implements Disposable {
       this.#watched.delete(descriptor);
       return;
     }
+    this.#count(watched);
+  }
+
+  #count(watched: Watched): void {
     const kills = killsIn(watched.file);
     if (kills <= watched.kills) return;
     watched.kills = kills;

@@ -229,7 +229,11 @@ export class Sandbox {
     }
     // In a namespace of its own the kernel does that; here the others of the container would go on without their first.
     if (pid !== undefined) created.init.exit.then(() => created.signalAll(SIGNALS.SIGKILL));
-    if (id !== sandbox.id) resources.use(sandbox.oom.watch(id, container.cgroupPath));
+    if (id !== sandbox.id) {
+      resources.use(sandbox.oom.watch(id, container.cgroupPath));
+      // before anybody is told of the end
+      created.init.exit.then(() => sandbox.oom.look(id));
+    }
     const { pipeSize } = this.#options;
     const made = new GuestContainer(id, { container, io: streams.take(), resources, pipeSize });
     // Everything is the container's from here on.

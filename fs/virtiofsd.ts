@@ -49,7 +49,7 @@ export interface Virtiofsd extends AsyncDisposable {
 const SOCKET_FD = 3;
 
 /** How long the daemon may take to tell its version, in milliseconds. */
-const VERSION_MS = 5000;
+const VERSION_MS = 30_000;
 
 /**
  * Starts the daemon. It serves one VM, and ends when that is gone; it dies with the caller.

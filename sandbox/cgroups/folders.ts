@@ -12,7 +12,7 @@ import { delay } from "../../sys/timer.ts";
 import { type Log, reason } from "../log/log.ts";
 
 /** How long the processes of cgroups may take to be gone, in milliseconds. */
-const EMPTY_TIMEOUT_MS = 1_000;
+const EMPTY_TIMEOUT_MS = 5_000;
 const POLL_MS = 10;
 
 /**

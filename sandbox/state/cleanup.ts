@@ -21,7 +21,7 @@ import type { SavedHooks, SavedSandbox } from "./state.ts";
 import { readState, type Reclaimed, StateFile } from "./state_file.ts";
 
 /** How long a killed process may take to end, in milliseconds; only uninterruptible sleep takes long. */
-const DEATH_TIMEOUT_MS = 3_000;
+const DEATH_TIMEOUT_MS = 10_000;
 const POLL_MS = 10;
 
 /** Undoes what a saved state describes, except for its own folder. */

@@ -34,7 +34,7 @@ import { QemuVm } from "./qemu_vm.ts";
 import { VmEvents } from "./vm_events.ts";
 
 /** How long QEMU may take to build its machine, in milliseconds. */
-const START_MS = 10_000;
+const START_MS = 60_000;
 
 /** How much of a file is looked at: up to where a bzImage has its signature, and more. */
 const HEADER_BYTES = 1024;
