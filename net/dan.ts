@@ -19,7 +19,8 @@ import {
 } from "../oci/check.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import { AF, familyOf, formatIp, formatMac, parseIp, parseMac, parsePrefix } from "../sys/netlink/address.ts";
-import { MAIN_TABLE, type Neighbour, NUD, PROTOCOL, type Route } from "../sys/netlink/route.ts";
+import type { Link } from "../sys/netlink/link.ts";
+import { type Address, MAIN_TABLE, type Neighbour, NUD, PROTOCOL, type Route } from "../sys/netlink/route.ts";
 import { isPciAddress } from "../sys/pci.ts";
 import type { PodLink } from "./scan.ts";
 
@@ -94,31 +95,40 @@ export function parseDan(content: string): Dan {
   return { ...(netns && { netns }), devices: described };
 }
 
-interface Flags {
-  readonly flags?: number;
-}
-
 interface FileDevice {
   readonly name: string;
   readonly guest_mac?: string;
   readonly device: DanBackend;
-  readonly network_info?: {
-    readonly interface?:
-      & { readonly ip_addresses?: string[]; readonly mtu?: number; readonly ntype?: string }
-      & Flags;
-    readonly routes?: (Flags & {
-      readonly dest?: string;
-      readonly gateway?: string;
-      readonly source?: string;
-      readonly scope?: number;
-      readonly mtu?: number;
-    })[];
-    readonly neighbors?: (Flags & {
-      readonly ip_address: string;
-      readonly hardware_addr?: string;
-      readonly state?: number;
-    })[];
-  };
+  readonly network_info?: FileNetwork;
+}
+
+interface FileNetwork {
+  readonly interface?: FileInterface;
+  readonly routes?: FileRoute[];
+  readonly neighbors?: FileNeighbour[];
+}
+
+interface FileInterface {
+  readonly ip_addresses?: string[];
+  readonly mtu?: number;
+  readonly ntype?: string;
+  readonly flags?: number;
+}
+
+interface FileRoute {
+  readonly dest?: string;
+  readonly gateway?: string;
+  readonly source?: string;
+  readonly scope?: number;
+  readonly mtu?: number;
+  readonly flags?: number;
+}
+
+interface FileNeighbour {
+  readonly ip_address: string;
+  readonly hardware_addr?: string;
+  readonly state?: number;
+  readonly flags?: number;
 }
 
 /** Longest name of a link. */
@@ -221,6 +231,39 @@ const backend: Check<DanBackend> = (value, path) => {
   );
 };
 
+const NETWORK = record<FileNetwork>({
+  interface: optional(
+    record<FileInterface>({
+      ip_addresses: optional(list(prefix)),
+      mtu,
+      ntype: optional(text),
+      flags: uint32,
+    }),
+  ),
+  routes: optional(
+    list(
+      record<FileRoute>({
+        dest: unlessEmpty((value, path) => value === "default" ? undefined : ipOrPrefix(value, path)),
+        gateway: unlessEmpty(ip),
+        source: unlessEmpty(ip),
+        scope: optional(integer(0, 255)),
+        mtu: uint32,
+        flags: uint32,
+      }),
+    ),
+  ),
+  neighbors: optional(
+    list(
+      record<FileNeighbour>({
+        ip_address: ipOrPrefix,
+        hardware_addr: unlessEmpty(mac),
+        state: uint32,
+        flags: uint32,
+      }),
+    ),
+  ),
+});
+
 const FILE = record<{ netns?: string; devices: FileDevice[] }>({
   netns: unlessEmpty(absolutePath),
   devices: list(
@@ -228,35 +271,7 @@ const FILE = record<{ netns?: string; devices: FileDevice[] }>({
       name: linkName,
       guest_mac: unlessEmpty(mac),
       device: backend,
-      network_info: optional(
-        record<NonNullable<FileDevice["network_info"]>>({
-          interface: optional(
-            record({ ip_addresses: optional(list(prefix)), mtu, ntype: optional(text), flags: uint32 }),
-          ),
-          routes: optional(
-            list(
-              record({
-                dest: unlessEmpty((value, path) => value === "default" ? undefined : ipOrPrefix(value, path)),
-                gateway: unlessEmpty(ip),
-                source: unlessEmpty(ip),
-                scope: optional(integer(0, 255)),
-                mtu: uint32,
-                flags: uint32,
-              }),
-            ),
-          ),
-          neighbors: optional(
-            list(
-              record({
-                ip_address: ipOrPrefix,
-                hardware_addr: unlessEmpty(mac),
-                state: uint32,
-                flags: uint32,
-              }),
-            ),
-          ),
-        }),
-      ),
+      network_info: optional(NETWORK),
     }),
   ),
 });
@@ -264,74 +279,83 @@ const FILE = record<{ netns?: string; devices: FileDevice[] }>({
 const RTN_UNICAST = 1;
 const ARPHRD_ETHER = 1;
 
+/** @param index of the device; the guest's links are numbered so, as none of them is a link of the host */
 function danDevice(
-  { name, guest_mac = "", device, network_info: info }: FileDevice,
+  { name, guest_mac = "", device, network_info = {} }: FileDevice,
   index: number,
 ): DanDevice {
   if (device.kind === "vfio" && guest_mac === "") {
     throw new SpecError(`devices[${index}].guest_mac`, "must be set, as the guest finds the device by it");
   }
-  const { ip_addresses: addresses = [], mtu = 0, ntype, flags = 0 } = info?.interface ?? {};
-  // none of them is the index of a link of the host
-  const link = index;
+  const { interface: wanted = {}, routes = [], neighbors = [] } = network_info;
   return {
     backend: device,
     pod: {
-      link: {
-        index: link,
-        name,
-        flags,
-        up: true,
-        mtu,
-        address: guest_mac === "" ? "" : formatMac(parseMac(guest_mac)),
-        hardware: ARPHRD_ETHER,
-        kind: ntype,
-        master: undefined,
-        lower: undefined,
-        txQueueLength: 0,
-        operationalState: 0,
-      },
-      addresses: addresses.map((text) => {
-        const { address, length } = parsePrefix(text);
-        return {
-          link,
-          family: familyOf(parseIp(address)),
-          address,
-          prefixLength: length,
-          scope: 0,
-          flags: 0,
-        };
-      }),
-      routes: (info?.routes ?? []).map((route): Route => {
-        const { dest, gateway, source } = route;
-        const known = dest === undefined ? gateway ?? source : parsePrefix(dest).address;
-        return {
-          family: known === undefined ? AF.INET : familyOf(parseIp(known)),
-          destination: dest,
-          gateway,
-          source,
-          link,
-          scope: route.scope ?? 0,
-          type: RTN_UNICAST,
-          protocol: PROTOCOL.static,
-          table: MAIN_TABLE,
-          flags: route.flags ?? 0,
-          priority: undefined,
-          mtu: route.mtu,
-        };
-      }),
-      neighbours: (info?.neighbors ?? []).map((neighbour): Neighbour => {
-        const { address } = parsePrefix(neighbour.ip_address);
-        return {
-          link,
-          family: familyOf(parseIp(address)),
-          address: formatIp(parseIp(address)),
-          hardwareAddress: neighbour.hardware_addr ?? "",
-          state: neighbour.state || NUD.PERMANENT,
-          flags: neighbour.flags ?? 0,
-        };
-      }),
+      link: linkOf(name, guest_mac, wanted, index),
+      addresses: (wanted.ip_addresses ?? []).map((text) => addressOf(text, index)),
+      routes: routes.map((route) => routeOf(route, index)),
+      neighbours: neighbors.map((neighbour) => neighbourOf(neighbour, index)),
     },
+  };
+}
+
+function linkOf(
+  name: string,
+  mac: string,
+  { mtu = 0, ntype, flags = 0 }: FileInterface,
+  index: number,
+): Link {
+  return {
+    index,
+    name,
+    flags,
+    up: true,
+    mtu,
+    address: mac === "" ? "" : formatMac(parseMac(mac)),
+    hardware: ARPHRD_ETHER,
+    kind: ntype,
+    master: undefined,
+    lower: undefined,
+    txQueueLength: 0,
+    operationalState: 0,
+  };
+}
+
+function addressOf(text: string, link: number): Address {
+  const { address, length } = parsePrefix(text);
+  return { link, family: familyOf(parseIp(address)), address, prefixLength: length, scope: 0, flags: 0 };
+}
+
+function routeOf({ dest, gateway, source, scope = 0, flags = 0, mtu }: FileRoute, link: number): Route {
+  const known = dest === undefined ? gateway ?? source : parsePrefix(dest).address;
+  return {
+    family: known === undefined ? AF.INET : familyOf(parseIp(known)),
+    destination: dest,
+    gateway,
+    source,
+    link,
+    scope,
+    type: RTN_UNICAST,
+    protocol: PROTOCOL.static,
+    table: MAIN_TABLE,
+    flags,
+    priority: undefined,
+    mtu,
+  };
+}
+
+function neighbourOf(
+  { ip_address, hardware_addr: hardwareAddress = "", state, flags = 0 }: FileNeighbour,
+  link: number,
+): Neighbour {
+  const bytes = parseIp(parsePrefix(ip_address).address);
+  return {
+    link,
+    family: familyOf(bytes),
+    address: formatIp(bytes),
+    hardwareAddress,
+    state: state || NUD.PERMANENT,
+    flags,
   };
 }
 
