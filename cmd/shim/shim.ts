@@ -83,6 +83,8 @@ export class Shim implements AsyncDisposable {
   readonly #creations = new Map<string, { abort: AbortController; done: Promise<unknown> }>();
   readonly #exit = Promise.withResolvers<void>();
   #sandbox: Sandbox | undefined;
+  /** id of a sandbox that is on its way */
+  #booting: string | undefined;
   #pod: Pod | undefined;
   #forgotten: Timer | undefined;
   #isEnding = false;
@@ -110,8 +112,8 @@ export class Shim implements AsyncDisposable {
 
   /** Takes the pod that this shim serves. @throws {RpcError} `ALREADY_EXISTS` */
   holdPod(pod: Pod): void {
-    const other = this.#pod ?? this.#sandbox;
-    if (other !== undefined) throw servesAlready(other.id);
+    const other = this.#pod?.id ?? this.#sandbox?.id ?? this.#booting;
+    if (other !== undefined) throw servesAlready(other);
     validateId("sandbox id", pod.id);
     this.#pod = pod;
   }
@@ -214,27 +216,28 @@ export class Shim implements AsyncDisposable {
 
   /** Boots the sandbox of this shim. @throws {RpcError} `ALREADY_EXISTS`, and whatever a step says */
   async makeSandbox(wanted: WantedSandbox): Promise<Sandbox> {
-    if (this.#sandbox !== undefined) throw servesAlready(this.#sandbox.id);
+    const other = this.#sandbox?.id ?? this.#booting;
+    if (other !== undefined) throw servesAlready(other);
+    const { id, bundle } = wanted;
+    this.#booting = id;
+    try {
+      this.#sandbox = await this.#boot(wanted);
+    } finally {
+      this.#booting = undefined;
+    }
+    const sandbox = this.#sandbox;
+    await this.#tellAddress(bundle, id);
+    this.#watchMemory(sandbox).catch((error) => this.log.write("warning", reason(error)));
+    return sandbox;
+  }
+
+  async #boot(wanted: WantedSandbox): Promise<Sandbox> {
     const { log, host, paths } = this.#options;
     const { id, bundle, isPod, spec, signal } = wanted;
     const config = this.#options.config ?? await this.#loadConfig(wanted);
     this.#options.onConfig?.(config);
-    const sandbox = await createSandbox({
-      id,
-      bundle,
-      isPod,
-      spec,
-      config,
-      log,
-      signal,
-      host,
-      paths,
-      taskDurations: this.durations,
-    });
-    this.#sandbox = sandbox;
-    await this.#tellAddress(bundle, id);
-    this.#watchMemory(sandbox).catch((error) => log.write("warning", reason(error)));
-    return sandbox;
+    const taskDurations = this.durations;
+    return await createSandbox({ id, bundle, isPod, spec, config, log, signal, host, paths, taskDurations });
   }
 
   /** CRI-O takes no events: it looks for this file as soon as it knows that a container has ended. */

@@ -283,6 +283,14 @@ Deno.test("a creation that fails leaves nothing, and can be tried again", async 
   assert.deepEqual(bench.told, []);
 });
 
+Deno.test("of two sandboxes that are wanted at once, one is made and the other refused", async () => {
+  await using bench = new Bench();
+  const [first, second] = await Promise.allSettled([bench.create("c1"), bench.create("c2")]);
+  assert.equal(first?.status, "fulfilled");
+  assert.equal(second?.status === "rejected" && second.reason.code, Code.AlreadyExists);
+  assert.equal(bench.host.steps.filter((step) => step === "vm").length, 1);
+});
+
 Deno.test("a deletion gives up a creation that is under way", async () => {
   await using bench = new Bench();
   const begun = Promise.withResolvers<void>();
