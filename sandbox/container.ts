@@ -8,7 +8,7 @@ import type { Process as ProcessSpec, Resources } from "../oci/spec.ts";
 import { Code, RpcError } from "../rpc/errors.ts";
 import type { CgroupStats } from "../rpc/gen/agent_pb.ts";
 import { SIGNALS } from "../sys/signals.ts";
-import { type Exit, KILLED_STATUS } from "./exit.ts";
+import { type Exit, KILLED_STATUS, UNKNOWN_STATUS } from "./exit.ts";
 import type { GuestContainer } from "./guest/container.ts";
 import type { HostHooks } from "./host_hooks.ts";
 import type { IoSource } from "./io/streams.ts";
@@ -277,6 +277,12 @@ export class Container {
     }
     await this.#taken.disposeAsync();
     await this.#hooks?.stopped();
+  }
+
+  /** Gives up one that came to be in part: nothing is left of it. */
+  async discard(): Promise<void> {
+    await this.forceExit(UNKNOWN_STATUS);
+    await this.release();
   }
 
   /** Marks every process as ended, without an answer of the guest. */

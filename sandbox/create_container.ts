@@ -6,7 +6,6 @@
 
 import { specToWire } from "../oci/wire.ts";
 import { Container, type ContainerContext } from "./container.ts";
-import { UNKNOWN_STATUS } from "./exit.ts";
 import { AgentContainer } from "./guest/container.ts";
 import { guestSpec } from "./guest/spec.ts";
 import { HostHooks, refuseHooks } from "./host_hooks.ts";
@@ -60,12 +59,7 @@ export async function createContainer(
   const { createTimeoutMs, disableSeccomp, guestLabel } = parts.policy;
   const plans = await checkContainer(options, { ...parts.policy, isPod: parts.isPod });
   await using taken = new AsyncDisposableStack();
-  const { storages, devices, hostDevices, ...equipment } = await equip(
-    options,
-    plans,
-    parts,
-    taken,
-  );
+  const { storages, devices, hostDevices, ...equipment } = await equip(options, plans, parts, taken);
   const terminal = io.names.terminal;
   const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel });
   const hooks = HostHooks.of({ ...parts, id, bundle, spec });
@@ -73,23 +67,19 @@ export async function createContainer(
   const { resources } = spec.linux ?? {};
   const known = new AgentContainer(parts.client, id);
   const own = { id, bundle, guest: known, io, context, hooks, pid, resources };
-  const container = new Container({ ...own, taken: taken.move() });
-  try {
-    await container.init.openIo();
-    const { sandboxPidns } = guest;
-    const OCI = specToWire(guest.spec);
-    await parts.client.agent.createContainer(
-      { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], sandboxPidns },
-      { timeoutMs: createTimeoutMs, signal: options.signal },
-    );
-    options.signal?.throwIfAborted();
-    if (!parts.policy.hostDevices.asVfio) await parts.network.devicesCame(hostDevices);
-    await hooks?.created(pid);
-  } catch (error) {
-    await container.forceExit(UNKNOWN_STATUS);
-    await container.release();
-    throw error;
-  }
+  await using undo = new AsyncDisposableStack();
+  const container = undo.adopt(new Container({ ...own, taken: taken.move() }), (it) => it.discard());
+  await container.init.openIo();
+  const { sandboxPidns } = guest;
+  const OCI = specToWire(guest.spec);
+  await parts.client.agent.createContainer(
+    { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], sandboxPidns },
+    { timeoutMs: createTimeoutMs, signal: options.signal },
+  );
+  options.signal?.throwIfAborted();
+  if (!parts.policy.hostDevices.asVfio) await parts.network.devicesCame(hostDevices);
+  await hooks?.created(pid);
+  undo.move();
   return container;
 }
 
@@ -109,23 +99,11 @@ export async function createPauseContainer(
   const guest = new PauseContainer(id);
   const taken = new AsyncDisposableStack();
   parts.local.useRootOf(options, taken);
-  const container = new Container({
-    id,
-    bundle,
-    guest,
-    io,
-    context,
-    hooks,
-    pid,
-    resources: undefined,
-    taken,
-  });
-  try {
-    await container.init.openIo();
-    await hooks?.created(pid);
-  } catch (error) {
-    await container.forceExit(UNKNOWN_STATUS);
-    throw error;
-  }
+  const own = { id, bundle, guest, io, context, hooks, pid, resources: undefined };
+  await using undo = new AsyncDisposableStack();
+  const container = undo.adopt(new Container({ ...own, taken }), (it) => it.discard());
+  await container.init.openIo();
+  await hooks?.created(pid);
+  undo.move();
   return container;
 }

@@ -11,7 +11,11 @@ import { readState } from "./state/state_file.ts";
 import { FakeHost, testConfig, testSpec } from "./testing/fake_host.ts";
 
 /** A sandbox whose containers are made of these hooks; what is logged is kept. */
-async function make(host: FakeHost, hooks: Hooks, netns?: string) {
+async function make(
+  host: FakeHost,
+  hooks: Hooks,
+  { netns, isPod }: { netns?: string; isPod?: boolean } = {},
+) {
   const logged: string[] = [];
   const log: Log = { write: (level, message) => void logged.push(`${level}: ${message}`) };
   const spec = testSpec({ hooks, annotations: { a: "b" } });
@@ -23,6 +27,7 @@ async function make(host: FakeHost, hooks: Hooks, netns?: string) {
     log,
     host,
     paths: host.paths,
+    isPod,
   });
   const create = () =>
     sandbox.createContainer({ id: "s1", bundle: host.bundle, spec, rootfs: [], io: noIo() });
@@ -71,7 +76,7 @@ Deno.test("hooks run in the network namespace of the pod", async () => {
   using namespace = new TestNamespace();
   const log = `${host.bundle}/log`;
   const hooks = { createRuntime: [hook(`readlink /proc/self/ns/net > ${log}`)] };
-  const { sandbox, create } = await make(host, hooks, namespace.path);
+  const { sandbox, create } = await make(host, hooks, { netns: namespace.path });
   await create();
   assert.match(Deno.readTextFileSync(log), /^net:\[\d+\]\n$/);
   assert.notEqual(Deno.readTextFileSync(log).trim(), Deno.readLinkSync("/proc/self/ns/net"));
@@ -90,6 +95,16 @@ Deno.test("a hook that fails before the start fails the container, and nothing i
   await sandbox[Symbol.asyncDispose]();
 });
 
+Deno.test("a hook that fails for a pause container fails it, and its last hooks are run", async () => {
+  await using host = new FakeHost();
+  const log = `${host.bundle}/log`;
+  const hooks = { createRuntime: [hook("exit 2")], poststop: [hook(`echo stopped >> ${log}`)] };
+  const { sandbox, create } = await make(host, hooks, { isPod: true });
+  await assert.rejects(create(), { message: 'hooks.createRuntime[0]: "/bin/sh" exited with 2' });
+  assert.equal(Deno.readTextFileSync(log), "stopped\n");
+  await sandbox[Symbol.asyncDispose]();
+});
+
 Deno.test("the last hooks are run from a fresh process if their owner has died, and only once otherwise", async () => {
   await using host = new FakeHost();
   const log = `${host.bundle}/log`;
@@ -100,7 +115,7 @@ Deno.test("the last hooks are run from a fresh process if their owner has died, 
   let inode: string;
   {
     using namespace = new TestNamespace();
-    const { sandbox, create } = await make(host, { poststop: [poststop] }, namespace.path);
+    const { sandbox, create } = await make(host, { poststop: [poststop] }, { netns: namespace.path });
     const container = await create();
     crashed = { ...await saved(), helpers: [], folders: [] };
     inode = `net:[${Deno.statSync(namespace.path).ino}]`;

@@ -176,8 +176,7 @@ export class Sandbox implements AsyncDisposable {
       return container.value;
     }
     this.#makeSmaller(id);
-    await container.value.forceExit(UNKNOWN_STATUS);
-    await container.value.release();
+    await container.value.discard();
     throw fitted.reason;
   }
 
@@ -223,8 +222,7 @@ export class Sandbox implements AsyncDisposable {
     this.#lost = true;
     this.#ended.abort();
     this.#parts.client.close();
-    await this.#parts.vm.stop();
-    await this.#parts.network[Symbol.asyncDispose]().catch((error) => this.#warn(error));
+    await this.#endMachine();
     await Promise.all(this.containers.map((container) => container.forceExit(KILLED_STATUS)));
     await this.#save();
   }
@@ -280,11 +278,17 @@ export class Sandbox implements AsyncDisposable {
     this.log.write("error", error.message);
     this.#failure.resolve(error);
     this.#parts.client.close();
-    const machine = this.#parts.vm.stop();
+    const machine = this.#endMachine();
     await Promise.all(this.containers.map((container) => container.forceExit(UNKNOWN_STATUS)));
     await machine;
-    await this.#parts.network[Symbol.asyncDispose]().catch((error) => this.#warn(error));
     await this.#save();
+  }
+
+  /** The machine, then its network. What one of them could not give back is no reason to keep the rest. */
+  async #endMachine(): Promise<void> {
+    const { vm, network } = this.#parts;
+    await vm.stop().catch((error) => this.#warn(error));
+    await network[Symbol.asyncDispose]().catch((error) => this.#warn(error));
   }
 
   #context(): ContainerContext {

@@ -241,6 +241,20 @@ for (
   });
 }
 
+Deno.test("what a machine cannot give back keeps neither its containers nor the rest of the host", async () => {
+  for (const breaks of [false, true]) {
+    await using host = new FakeHost();
+    host.failing.add("stop vm");
+    const sandbox = await create(host);
+    const { init } = await container(sandbox, host);
+    if (breaks) host.guest.disconnect();
+    else await sandbox.stop();
+    assert((await init.exited).status > 0);
+    await sandbox[Symbol.asyncDispose]();
+    assert.deepEqual(host.left(), []);
+  }
+});
+
 Deno.test("execs end, and are reported as ended, before their container", async () => {
   await using host = new FakeHost();
   await using sandbox = await create(host);

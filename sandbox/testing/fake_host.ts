@@ -82,7 +82,7 @@ export class FakeHost implements Host, AsyncDisposable {
       this.steps.push("stop vm");
       this.guest.disconnect();
       this.#endVm("stopped", "stopped");
-      return Promise.resolve();
+      return this.failing.has("stop vm") ? Promise.reject(new Error("stop vm fails")) : Promise.resolve();
     };
     const { size } = this;
     return Promise.resolve({
