@@ -47,7 +47,7 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
   const server = new TtrpcServer(services, {
     onError: (error) => log.warn("a connection or call failed", { error: String(error) }),
   });
-  const connections = await listen(options.serverAddress);
+  const connections = await listen(options.serverAddress, refusal(log));
   const consoles = await listenForConsoles(options, log);
   environment.listening();
   const clientsFollow = options.serverAddress.kind === "virtio-serial";
@@ -59,6 +59,10 @@ export async function runAgent(environment: AgentEnvironment): Promise<void> {
   log.info("the sandbox is destroyed, the agent ends");
 }
 
+function refusal(log: AdjustableLogger): (peer: string) => void {
+  return (peer) => log.warn("a connection was refused: only the host may connect", { peer });
+}
+
 /** Only vsock has ports; elsewhere shells are asked for by the API. */
 async function listenForConsoles(
   { debugConsole, debugConsolePort: port, serverAddress }: AgentOptions,
@@ -66,7 +70,7 @@ async function listenForConsoles(
 ): Promise<Connections | undefined> {
   if (!debugConsole || port === 0 || serverAddress.kind !== "vsock") return undefined;
   const { serveConsoles } = await import("./debug_console/serve.ts");
-  const connections = await listen({ ...serverAddress, port });
+  const connections = await listen({ ...serverAddress, port }, refusal(log));
   serveConsoles(connections, log);
   return connections;
 }

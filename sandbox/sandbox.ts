@@ -9,6 +9,7 @@
  */
 
 import { Code, RpcError } from "../rpc/errors.ts";
+import { activityOf } from "../sys/activity.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import type { Vm } from "../vm/vmm.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
@@ -90,6 +91,9 @@ export class Sandbox implements AsyncDisposable {
   readonly #failure = Promise.withResolvers<Error>();
   readonly #ended = new AbortController();
   readonly #memory: MemoryWatch;
+  /** the guest hangs, and whoever waits for it need not any more */
+  readonly #hopeless = Promise.withResolvers<void>();
+  #isDoubted = false;
   #lost = false;
   #stopping: Promise<void> | undefined;
   #disposing: Promise<void> | undefined;
@@ -213,18 +217,24 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
-    if (!this.#lost) {
-      await Promise.all(this.containers.map((container) => this.#endContainer(container)));
-      // what the guest has not written back yet it writes back now
-      const goodbye = this.#parts.client.agent.destroySandbox({}, { timeoutMs: GOODBYE_MS });
-      await within(goodbye, GOODBYE_MS);
-    }
+    if (!this.#lost) await Promise.race([this.#endGuest(), this.#hopeless.promise]);
     this.#lost = true;
     this.#ended.abort();
+    // a guest that hangs has not ended them; the connection's end would make their statuses unknown
+    await Promise.all(this.containers.map((container) => container.forceExit(KILLED_STATUS)));
     this.#parts.client.close();
     await this.#endMachine();
     await Promise.all(this.containers.map((container) => container.forceExit(KILLED_STATUS)));
     await this.#save();
+  }
+
+  async #endGuest(): Promise<void> {
+    const { client } = this.#parts;
+    await Promise.all(this.containers.map((container) => this.#endContainer(container)));
+    if (this.#lost) return;
+    // what the guest has not written back yet it writes back now
+    const goodbye = client.urgent(client.agent.destroySandbox({}, { timeoutMs: GOODBYE_MS }));
+    await within(goodbye, GOODBYE_MS);
   }
 
   async #endContainer(container: Container): Promise<void> {
@@ -254,6 +264,26 @@ export class Sandbox implements AsyncDisposable {
     shareServer?.exited.then(() => this.#fail(unlessGone("the shared folder's server ended")));
     client.closed.then(() => this.#fail(unlessGone("the connection to the agent ended")));
     this.#monitor().catch((error) => this.#fail(`the agent does not answer: ${reason(error)}`));
+    client.onDoubt(() => this.#probe());
+  }
+
+  /** Somebody waits for an end that the guest does not answer to: whether it can is found out earlier than usual. */
+  async #probe(): Promise<void> {
+    if (this.#isDoubted || this.#lost) return;
+    this.#isDoubted = true;
+    const { client, vm } = this.#parts;
+    const { whyHopeless } = await import("./guest/patience.ts");
+    const why = await whyHopeless({
+      check: () => client.health.check({}, { timeoutMs: CHECK_TIMEOUT_MS }),
+      look: () => activityOf(vm.pid),
+      accelerator: vm.accelerator,
+    });
+    this.#isDoubted = false;
+    if (why === undefined || this.#lost) return;
+    const message = `the agent does not answer, and ${why}`;
+    if (this.#stopping !== undefined) this.#warn(message);
+    this.#fail(message);
+    this.#hopeless.resolve();
   }
 
   async #monitor(): Promise<void> {

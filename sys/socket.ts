@@ -21,6 +21,13 @@ const UNIX_PATH_MAX = 107;
 /** "Any" where an address of vsock is bound, -1 as unsigned. */
 const VMADDR_CID_ANY = 0xffffffff;
 
+/** An end of a vsock connection. */
+export interface VsockAddress {
+  /** Context id: 2 is the host. */
+  readonly cid: number;
+  readonly port: number;
+}
+
 /** Who is at the other end of a unix socket, as of its connect(). */
 export interface PeerCredentials {
   readonly pid: number;
@@ -207,6 +214,23 @@ export function socketPair(): [number, number] {
   const fds = new Int32Array(2);
   syscall("socketpair", [AF_UNIX, SOCK_STREAM | 0o2000000, 0, new Uint8Array(fds.buffer)]);
   return [fds[0] ?? -1, fds[1] ?? -1];
+}
+
+/** Who connected to, or listens at, the other end of a vsock connection. @throws {SysError} `ENOTCONN` */
+export function vsockPeer(fd: number): VsockAddress {
+  return vsockName("getpeername", fd);
+}
+
+/** Where a vsock socket is bound. */
+export function vsockOwn(fd: number): VsockAddress {
+  return vsockName("getsockname", fd);
+}
+
+function vsockName(call: "getpeername" | "getsockname", fd: number): VsockAddress {
+  const address = new Uint8Array(VM.size);
+  syscall(call, [fd, address, new Uint8Array(new Uint32Array([VM.size]).buffer)], String(fd));
+  const view = new DataView(address.buffer);
+  return { cid: view.getUint32(VM.svm_cid, true), port: view.getUint32(VM.svm_port, true) };
 }
 
 /** Ends one direction of a connection, or both; the peer reads the end. */

@@ -12,6 +12,8 @@ import {
   shutdownSocket,
   socketError,
   socketPair,
+  vsockOwn,
+  vsockPeer,
 } from "./socket.ts";
 import { syscall } from "./syscall.ts";
 import { decode, encode, tempDir } from "./test_helpers.ts";
@@ -202,12 +204,15 @@ Deno.test("vsock: a port has one listener, and a connection is made or refused b
     return;
   }
   assert.throws(() => listenVsock(port), { syscall: "bind", code: "EADDRINUSE" });
+  assert.deepEqual(vsockOwn(listener.fd), { cid: 0xffff_ffff, port });
+  assert.throws(() => vsockPeer(listener.fd), { syscall: "getpeername", code: "ENOTCONN" });
   const accepted = listener.accept();
   const client = await connect();
   if (client) {
     using server = await accepted;
     await client.write(encode("x"));
     assert.equal(await readText(server), "x");
+    assert.deepEqual(vsockPeer(client.fd), { cid: CID_LOCAL, port });
     client.close();
     listener.close();
   } else {

@@ -23,6 +23,9 @@ export const CALL_TIMEOUT_MS = 60_000;
 /** Longest that a liveness check may take, in milliseconds (host.md I: 30 s). */
 export const CHECK_TIMEOUT_MS = 30_000;
 
+/** How long an answer that somebody waits for to end something may take before the guest is doubted, in milliseconds. */
+const OVERDUE_MS = 1_000;
+
 /** Pause between two tries to reach an agent that does not listen yet, in milliseconds. */
 const RETRY_MS = 20;
 
@@ -50,6 +53,7 @@ export class AgentClient {
   /** How long calls took, by the names of their requests. */
   readonly durations = new Durations();
   readonly #client: TtrpcClient;
+  #doubt: () => void = () => {};
 
   constructor(stream: ByteStream) {
     this.#client = new TtrpcClient(stream);
@@ -95,6 +99,21 @@ export class AgentClient {
   /** Calls of another service of the agent. */
   service<M extends Methods>(service: Service<M>): ServiceClient<M> {
     return observed(service, this.#client, this.durations);
+  }
+
+  /** Calls back whenever the agent owes an {@linkcode urgent} answer. */
+  onDoubt(doubt: () => void): void {
+    this.#doubt = doubt;
+  }
+
+  /** A call that ends something: nobody shall wait for its whole time limit when the guest hangs. */
+  async urgent<T>(call: Promise<T>): Promise<T> {
+    const timer = new Timer(OVERDUE_MS, () => this.#doubt());
+    try {
+      return await call;
+    } finally {
+      timer.cancel();
+    }
   }
 
   close(): void {

@@ -83,6 +83,7 @@ export class AgentContainer implements GuestContainer {
   }
 
   async remove(): Promise<void> {
-    await this.#client.agent.removeContainer({ ...this.#id, timeout: REMOVE_TIMEOUT_S }, LIMIT);
+    const call = this.#client.agent.removeContainer({ ...this.#id, timeout: REMOVE_TIMEOUT_S }, LIMIT);
+    await this.#client.urgent(call);
   }
 }

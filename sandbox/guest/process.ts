@@ -36,7 +36,8 @@ export class AgentProcess implements GuestProcess {
 
   async signal(signal: number, all: boolean): Promise<void> {
     const ids = all ? { ...this.#ids, execId: "" } : this.#ids;
-    await this.#client.agent.signalProcess({ ...ids, signal }, { timeoutMs: CALL_TIMEOUT_MS });
+    const call = this.#client.agent.signalProcess({ ...ids, signal }, { timeoutMs: CALL_TIMEOUT_MS });
+    await this.#client.urgent(call);
   }
 
   async resize(size: { rows: number; columns: number }): Promise<void> {

@@ -85,6 +85,8 @@ export class FakeGuest {
   readonly calls: string[] = [];
   /** runs before a call is answered: may wait, or throw */
   readonly before = new Map<Method, () => Promise<void> | void>();
+  /** runs before it says that it is there */
+  checked: () => Promise<void> | void = () => {};
   readonly #server: TtrpcServer;
   readonly #connections: ByteStream[] = [];
   /** containers that were asked for */
@@ -94,7 +96,7 @@ export class FakeGuest {
   readonly #created = new Map<string, PromiseWithResolvers<FakeProcess>>();
 
   constructor() {
-    const health = implement(Health, { check: () => ({ status: 1 }) });
+    const health = implement(Health, { check: async () => (await this.checked(), { status: 1 }) });
     this.#server = new TtrpcServer([implement(AgentService, this.#handlers()), health]);
   }
 

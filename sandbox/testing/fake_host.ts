@@ -41,6 +41,8 @@ export class FakeHost implements Host, AsyncDisposable {
   /** devices of the host that the machine was booted with */
   atBoot: readonly string[] = [];
   ports: VmConfig["ports"];
+  /** the machine's process */
+  vmPid = NO_PID;
   /** steps that fail */
   readonly failing = new Set<string>();
 
@@ -86,8 +88,8 @@ export class FakeHost implements Host, AsyncDisposable {
     };
     const { size } = this;
     return Promise.resolve({
-      pid: NO_PID,
-      pids: [NO_PID],
+      pid: this.vmPid,
+      pids: [this.vmPid],
       accelerator: "tcg",
       agentTransport: "virtio-serial",
       agentUrl: `virtio-serial://${this.folder}/vm/kata.sock`,
