@@ -1,6 +1,7 @@
 import { AARCH64 } from "./abi/aarch64.ts";
 import { X86_64 } from "./abi/x86_64.ts";
 import { ERRNO, SysError } from "./errors.ts";
+import { decodeName, encodeName } from "./names.ts";
 
 /** A system call that both architectures have. */
 export type SyscallName = keyof typeof X86_64 & keyof typeof AARCH64;
@@ -128,24 +129,20 @@ export function syscallWide(name: SyscallName, args: readonly SyscallArg[], subj
   }
 }
 
-const encoder = new TextEncoder();
-
 /**
- * The text as C has it: UTF-8 and a NUL.
+ * The text as C has it: its bytes (names.ts) and a NUL.
  *
  * @throws {TypeError} if the text has a NUL inside, which would silently cut a path short
  */
 export function cstr(text: string): Uint8Array {
   if (text.includes("\0")) throw new TypeError(`a NUL is inside ${JSON.stringify(text)}`);
-  return encoder.encode(text + "\0");
+  return encodeName(text + "\0");
 }
-
-const decoder = new TextDecoder();
 
 /** The text at `offset` of `bytes` up to the first NUL or the end. */
 export function fromCstr(bytes: Uint8Array, offset = 0): string {
   const end = bytes.indexOf(0, offset);
-  return decoder.decode(bytes.subarray(offset, end < 0 ? bytes.length : end));
+  return decodeName(bytes.subarray(offset, end < 0 ? bytes.length : end));
 }
 
 /**

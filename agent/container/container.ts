@@ -17,9 +17,11 @@ import { mountFacts, processFacts, withRoot } from "./facts.ts";
 import { chooseIdmaps } from "./idmaps.ts";
 import { prepare, run } from "./launching.ts";
 import { chooseNamespaces, type SandboxNamespaceFds } from "./namespaces.ts";
+import { homeInside, mayNeverAnswer } from "./lookup.ts";
 import { planContainer, type ProcessPlan } from "./plan/container.ts";
 import { planExec } from "./plan/exec.ts";
-import type { MountFacts, NamespaceChoices } from "./plan/input.ts";
+import { hasHome } from "./plan/environment.ts";
+import type { NamespaceChoices } from "./plan/input.ts";
 import { entersCgroup } from "./plan/attributes.ts";
 import type { SeccompFilter } from "./plan/seccomp.ts";
 import { ContainerProcess } from "./process.ts";
@@ -57,6 +59,7 @@ interface Parts {
   readonly hooks: HooksModule | undefined;
   readonly filter: SeccompFilter | undefined;
   readonly namespaces: NamespaceChoices;
+  readonly home: string | undefined;
 }
 
 type HooksModule = typeof import("./hooks.ts");
@@ -75,6 +78,8 @@ export class Container {
   readonly #filter: SeccompFilter | undefined;
   /** What was chosen at its creation; the descriptors are closed. */
   readonly #namespaces: NamespaceChoices;
+  /** Of the first process's user, before anything ran in the container. */
+  readonly #home: string | undefined;
   readonly #execs = new Set<ContainerProcess>();
   #state: Exclude<ContainerState, "stopped"> = "created";
   /** What it was before it was paused. */
@@ -94,6 +99,7 @@ export class Container {
     this.#hooks = parts.hooks;
     this.#filter = parts.filter;
     this.#namespaces = parts.namespaces;
+    this.#home = parts.home;
   }
 
   /**
@@ -123,7 +129,16 @@ export class Container {
       : undefined;
     const { byMount } = copyUp ? borrowed.use(copyUp.makeFresh(spec, mounts, choices)) : {};
     const known = copyUp && byMount ? copyUp.withFresh(mounts, byMount) : mounts;
-    const plan = planFrom(options, rootfs, choices, known, filter);
+    const home = withRoot(rootfs, (root) => homeInside(root, spec.process.user.uid));
+    const plan = planContainer({
+      spec,
+      rootfs,
+      bundle,
+      namespaces: choices,
+      mounts: known,
+      facts: processFacts(spec.process, options.io, home),
+      ...(filter && { filter }),
+    });
 
     const hooks = await loadHooks(spec);
     let begun = false;
@@ -161,7 +176,7 @@ export class Container {
     const init = new ContainerProcess(launched.child);
     const pidNamespace = pidNamespaceOf(init.pid);
     taken.move();
-    const parts = { cgroup, init, launched, pidNamespace, namespaces: choices, hooks, filter };
+    const parts = { cgroup, init, launched, pidNamespace, namespaces: choices, hooks, filter, home };
     return new Container(options, parts);
   }
 
@@ -217,7 +232,7 @@ export class Container {
     this.#require(`execute process "${execId}" in`, "created", "running");
     refuseProcessLabels(process);
     const inherited = withDefaultsOf(this.#spec.process, process);
-    const facts = withRoot(`/proc/${this.init.pid}/root`, (root) => processFacts(root, inherited, io));
+    const facts = processFacts(inherited, io, this.#homeOf(inherited));
     const filter = this.#filter;
     const planIn = (cgroupFd: number) =>
       planExec({
@@ -238,6 +253,14 @@ export class Container {
     const forget = () => this.#execs.delete(started);
     started.exit.then(forget, forget);
     return started;
+  }
+
+  /** The first process may have changed its root: what is there now may be a trap for who looks. */
+  #homeOf({ env, user: { uid } }: Process): string | undefined {
+    if (hasHome(env ?? [])) return undefined;
+    const { pid } = this.init;
+    if (mayNeverAnswer(pid)) return uid === this.#spec.process.user.uid ? this.#home : undefined;
+    return withRoot(`/proc/${pid}/root`, (root) => homeInside(root, uid));
   }
 
   /**
@@ -261,12 +284,11 @@ export class Container {
     try {
       return await start(this.#cgroup.fd);
     } catch (error) {
-      const inside = this.#cgroup.folderOf(this.init.pid);
-      const isBusy = error instanceof StepError && error.code === "EBUSY" && inside !== undefined;
       // A process forked after the kill would survive.
-      if (!isBusy || inside === this.#cgroup.folder || this.#ending) throw error;
-      using folder = new OwnedFd(openFd(inside, O.RDONLY | O.DIRECTORY));
-      return await start(folder.fd);
+      if (!(error instanceof StepError) || error.code !== "EBUSY" || this.#ending) throw error;
+      using inside = this.#cgroup.openInner(this.init.pid);
+      if (inside === undefined) throw error;
+      return await start(inside.fd);
     }
   }
 
@@ -346,25 +368,6 @@ export class Container {
     const wanted = states.join(" or ");
     throw failedPrecondition(`cannot ${verb} container "${this.id}" as it must be ${wanted}: it is ${state}`);
   }
-}
-
-function planFrom(
-  { spec, bundle, io }: ContainerOptions,
-  rootfs: string,
-  namespaces: NamespaceChoices,
-  mounts: readonly MountFacts[],
-  filter: SeccompFilter | undefined,
-): ProcessPlan {
-  return withRoot(rootfs, (root) =>
-    planContainer({
-      spec,
-      rootfs,
-      bundle,
-      namespaces,
-      mounts,
-      facts: processFacts(root, spec.process, io),
-      ...(filter && { filter }),
-    }));
 }
 
 function withDefaultsOf(first: Process, process: Process): Process {

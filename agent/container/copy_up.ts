@@ -26,6 +26,7 @@ import {
   symlinkAt,
   writeFd,
 } from "../../sys/fd.ts";
+import { readFolder } from "../../sys/folder.ts";
 import { StepError } from "../../sys/program.ts";
 import { cstr, syscall } from "../../sys/syscall.ts";
 import { outsideId, userOf } from "./plan/ids.ts";
@@ -116,7 +117,7 @@ export async function fill({ path, destination, fd }: CopyUp, pid: number): Prom
 /** One piece of work for each file. The descriptors are used until the last one is done. */
 function* copies(from: number, to: number, depth: number): Generator<() => void> {
   if (depth > MAX_DEPTH) throw new Error(`folders are nested more than ${MAX_DEPTH} times`);
-  for (const { name } of Deno.readDirSync(`/proc/self/fd/${from}`)) {
+  for (const { name } of readFolder(from)) {
     const stat = statAt(from, name, AT.SYMLINK_NOFOLLOW);
     if (stat.type !== S.IFDIR) {
       yield () => copyFile(from, to, name, stat);

@@ -10,7 +10,7 @@ import { RLIMITS } from "../../oci/rules.ts";
 import { syscall } from "../../sys/syscall.ts";
 import type { Process, Rlimit, Spec } from "../../oci/spec.ts";
 import { readText } from "./cgroup/files.ts";
-import { homeInside, resolveInside, statInside } from "./lookup.ts";
+import { resolveInside, statInside } from "./lookup.ts";
 import type { MountFacts, ProcessFacts, StreamFacts } from "./plan/input.ts";
 import { readMount, sourcePath } from "./plan/mounts.ts";
 import type { StdioEnds } from "./stdio.ts";
@@ -60,12 +60,16 @@ function isFolder(source: string, path: string): boolean {
   }
 }
 
-/** Facts about a process in a container with this root. */
-export function processFacts(root: number, process: Process, io: StdioEnds): ProcessFacts {
+/**
+ * Facts about a process.
+ *
+ * @param home of its user, in the container (`homeInside`)
+ */
+export function processFacts(process: Process, io: StdioEnds, home: string | undefined): ProcessFacts {
   return {
     ...agentFacts(),
     ...(process.rlimits && { hardLimits: hardLimits(process.rlimits) }),
-    home: homeInside(root, process.user.uid),
+    home,
     streams: streamFacts(io),
   };
 }

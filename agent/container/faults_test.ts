@@ -8,6 +8,7 @@ import { loopIdle } from "../../sys/poll.ts";
 import type { Program, Step } from "../../sys/program.ts";
 import { StepError } from "../../sys/program.ts";
 import { Cgroup } from "./cgroup/cgroup.ts";
+import { homeInside } from "./lookup.ts";
 import { mountFacts, processFacts, withRoot } from "./facts.ts";
 import { prepare } from "./launching.ts";
 import { chooseNamespaces } from "./namespaces.ts";
@@ -61,7 +62,7 @@ async function failEach(harness: Harness, spec: Spec): Promise<number> {
       bundle: folder,
       namespaces: choices,
       mounts: mountFacts(root, spec, folder, new Map()),
-      facts: processFacts(root, spec.process, io),
+      facts: processFacts(spec.process, io, homeInside(root, spec.process.user.uid)),
     }));
   const cgroup = Cgroup.create(cgroupRoot, "faults");
   const mounts = () => readMountinfo().filter(({ mountPoint }) => mountPoint.startsWith(folder));

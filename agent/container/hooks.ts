@@ -14,6 +14,7 @@ import type { ChildProcess } from "../../sys/process.ts";
 import type { Logger } from "../log.ts";
 import { readText } from "./cgroup/files.ts";
 import { processFacts, withRoot } from "./facts.ts";
+import { homeInside } from "./lookup.ts";
 import type { ProcessPlan } from "./plan/container.ts";
 import { planExec, planHook } from "./plan/exec.ts";
 import type { NamespaceChoices } from "./plan/input.ts";
@@ -67,7 +68,8 @@ export async function hooksBeforeProgram(container: HookedContainer, place: Hook
       const { execCPUAffinity: _, ...own } = spec.process;
       const process: Process = { ...own, args, env, terminal: false };
       const io = { kind: "pipes", stdin, stdout, stderr } as const;
-      const facts = withRoot(`/proc/${place.init.pid}/root`, (root) => processFacts(root, process, io));
+      const home = withRoot(`/proc/${place.init.pid}/root`, (root) => homeInside(root, process.user.uid));
+      const facts = processFacts(process, io, home);
       const { init, cgroupFd, namespaces, filter } = place;
       return planExec({
         process,

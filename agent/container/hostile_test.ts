@@ -5,7 +5,7 @@ import type { Mount, Spec } from "../../oci/spec.ts";
 import { mknodAt, S } from "../../sys/fd.ts";
 import { AT } from "../../sys/abi/file.ts";
 import { StepError } from "../../sys/program.ts";
-import { Harness, specOf } from "./testing/harness.ts";
+import { fileAppears, Harness, specOf } from "./testing/harness.ts";
 
 /** Swaps two names as fast as it can: renameat2(2) with RENAME_EXCHANGE. */
 const SWAP = `my ($a, $b) = @ARGV; my $nr = ${Deno.build.arch === "aarch64" ? 276 : 316};
@@ -136,6 +136,74 @@ Deno.test("files about users that block, or never end, are not waited for", asyn
   Deno.removeSync(passwd);
   Deno.symlinkSync("/proc/self/environ", passwd);
   assert.equal(await home(), "/");
+});
+
+Deno.test("a passwd file that was made for the agent to open or to read is left alone", async () => {
+  await using harness = new Harness();
+  const passwd = `${harness.rootfs}/etc/passwd`;
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "1000"]));
+  await made.container.start();
+  const home = async () => (await made.exec({ args: ["sh", "-c", "echo $HOME"] })).stdout;
+  // Has no end: eight bytes for each page that a process could have.
+  Deno.removeSync(passwd);
+  Deno.symlinkSync("/proc/1/pagemap", passwd);
+  assert.equal(await home(), "/\n");
+  // Opening it would be told to who holds the other end.
+  Deno.removeSync(passwd);
+  mknodAt(AT.FDCWD, passwd, S.IFIFO | 0o644);
+  const writer = new Deno.Command("/usr/bin/perl", {
+    args: ["-e", `$| = 1; print "ready\\n"; open(my $to, ">", $ARGV[0]); print "opened\\n"`, passwd],
+    stdout: "piped",
+  }).spawn();
+  const reader = writer.stdout.getReader();
+  await reader.read();
+  assert.equal(await home(), "/\n");
+  writer.kill("SIGKILL");
+  assert.equal((await reader.read()).done, true);
+  await writer.status;
+});
+
+/** Enters the mounts of a process, and mounts a file system on /etc that it will never answer for. */
+const SILENT = `use Fcntl; my ($pid) = @ARGV; $| = 1;
+  my ($setns, $mount) = (${Deno.build.arch === "aarch64" ? "268, 40" : "308, 165"});
+  sysopen(my $fuse, "/dev/fuse", O_RDWR) or die "fuse: $!"; sysopen(my $ns, "/proc/$pid/ns/mnt", O_RDONLY) or die;
+  syscall($setns, fileno($ns), 0x20000) == 0 or die "setns: $!";
+  my $data = "fd=" . fileno($fuse) . ",rootmode=40000,user_id=0,group_id=0";
+  my ($x, $etc, $type) = ("x", "/etc", "fuse");
+  syscall($mount, $x, $etc, $type, 0, $data) == 0 or die "mount: $!"; print "ready\n"; sleep 1000`;
+
+Deno.test("a file system of the container's that never answers keeps nobody waiting", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "1000"]));
+  await made.container.start();
+  const args = ["-e", SILENT, String(made.container.init.pid)];
+  const server = new Deno.Command("/usr/bin/perl", { args, stdout: "piped" }).spawn();
+  const reader = server.stdout.getReader();
+  assert.equal(new TextDecoder().decode((await reader.read()).value), "ready\n");
+  const echo = ["sh", "-c", "echo $HOME"];
+  assert.equal((await made.exec({ args: echo })).stdout, "/root\n");
+  assert.equal((await made.exec({ args: echo, user: { uid: 1000, gid: 1000 } })).stdout, "/\n");
+  server.kill("SIGKILL");
+  await reader.cancel();
+  await server.status;
+});
+
+Deno.test("cgroups that a container makes go with it, however deep they lie and whatever they are called", async () => {
+  await using harness = new Harness();
+  Deno.mkdirSync(`${harness.rootfs}/sys/fs/cgroup`, { recursive: true });
+  const script = `cd /sys/fs/cgroup && mkdir "$(printf 'odd\\377')" && name=$(printf 'x%.0s' $(seq 200)) &&
+    for i in $(seq 40); do mkdir $name && cd $name || break; done; echo made > /tmp/made; sleep 1000`;
+  const spec = specOf(harness.rootfs, ["sh", "-c", script]);
+  spec.mounts?.push({ destination: "/sys/fs/cgroup", type: "cgroup" });
+  await using made = await harness.create(spec);
+  await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/made`);
+  const folder = made.container.cgroupPath;
+  assert.ok([...Deno.readDirSync(folder)].some(({ name }) => name.startsWith("odd")));
+  assert.deepEqual(made.container.pids(), [made.container.init.pid]);
+  assert.deepEqual((await made.exec({ args: ["true"] })).status, { code: 0, signal: 0 });
+  await made.container.destroy();
+  assert.throws(() => Deno.statSync(folder), Deno.errors.NotFound);
 });
 
 Deno.test("no descriptor of the agent reaches a container's processes", async () => {

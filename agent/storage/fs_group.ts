@@ -1,5 +1,6 @@
 import { AT, O, openat2, openFd, OwnedFd, RESOLVE, S } from "../../sys/fd.ts";
 import { fchmodAt, fchownAt, statFd } from "../../sys/file.ts";
+import { type FolderEntry, readFolder } from "../../sys/folder.ts";
 import { isErrno } from "../../sys/errors.ts";
 import type { FSGroup } from "../../rpc/gen/agent_pb.ts";
 import { FSGroupChangePolicy } from "../../rpc/gen/types_pb.ts";
@@ -45,10 +46,17 @@ function change(fd: number, gid: number, readOnly: boolean): void {
   fchownAt(fd, "", UNCHANGED, gid, AT.EMPTY_PATH);
   fchmodAt(AT.FDCWD, pathOf(fd), stat.mode | wantedBits(isFolder, readOnly));
   if (!isFolder) return;
-  for (const entry of Deno.readDirSync(pathOf(fd))) {
-    using child = openChild(fd, entry.name);
+  for (const { name } of entriesOf(fd)) {
+    using child = openChild(fd, name);
     if (child) change(child.fd, gid, readOnly);
   }
+}
+
+function entriesOf(place: number): FolderEntry[] {
+  using folder = new OwnedFd(openFd(pathOf(place), O.RDONLY | O.DIRECTORY));
+  const entries = readFolder(folder.fd);
+  folder.close();
+  return entries;
 }
 
 function openChild(folder: number, name: string): OwnedFd | undefined {

@@ -1,6 +1,6 @@
 /** A container's cgroup (version 2): made, limited, frozen, killed, removed. */
 
-import { AT, closeFd, mkdirAt, O, openFd, unlinkAt } from "../../../sys/fd.ts";
+import { AT, closeFd, dupFd, mkdirAt, O, openFd, OwnedFd, unlinkAt } from "../../../sys/fd.ts";
 import { isErrno } from "../../../sys/errors.ts";
 import { killProcess } from "../../../sys/process.ts";
 import { SIGNALS } from "../../../sys/signals.ts";
@@ -10,6 +10,7 @@ import { DeviceFilter } from "../../../oci/devices/filter.ts";
 import { readText, tryReadText, writeText } from "./files.ts";
 import { resourceWrites } from "./resources.ts";
 import { type CgroupStats, readStats } from "./stats.ts";
+import { processesIn, walk } from "./tree.ts";
 import { valueOf, waitForText } from "./watch.ts";
 
 /** Where version 2 of cgroups is mounted. */
@@ -137,17 +138,26 @@ export class Cgroup {
 
   /** Ids of all processes in it and below, as the agent sees them. */
   pids(): number[] {
-    return foldersBelow(this.folder).flatMap((folder) =>
-      // A threaded cgroup has no list of processes (EOPNOTSUPP): they are in the one above.
-      (tryReadText(`${folder}/cgroup.procs`) ?? "").split("\n").filter((line) => line !== "").map(Number)
-    );
+    const found: number[] = [];
+    walk(this.folder, { enter: (folder) => void found.push(...processesIn(folder).map(Number)) });
+    return found;
   }
 
-  /** The folder of the cgroup that a process is in: this one, or one that the container made in it. */
-  folderOf(pid: number): string | undefined {
-    return foldersBelow(this.folder).find((folder) =>
-      (tryReadText(`${folder}/cgroup.procs`) ?? "").split("\n").includes(String(pid))
-    );
+  /**
+   * Opens the folder of the cgroup that a process has moved to, one that the container made in this one.
+   *
+   * @returns undefined if the process is in this one, or in none of them
+   */
+  openInner(pid: number): OwnedFd | undefined {
+    let found: OwnedFd | undefined;
+    walk(this.folder, {
+      enter: (folder, depth) => {
+        if (!processesIn(folder).includes(String(pid))) return false;
+        if (depth > 0) found = new OwnedFd(dupFd(folder));
+        return true;
+      },
+    });
+    return found;
   }
 
   /** What it has used. */
@@ -213,7 +223,7 @@ export class Cgroup {
    */
   remove(): void {
     if (this.#fd < 0) return;
-    for (const folder of foldersBelow(this.folder).reverse()) removeFolder(folder);
+    removeTree(this.folder);
     this.#devices[Symbol.dispose]();
     closeFd(this.#fd);
     this.#fd = -1;
@@ -270,7 +280,7 @@ function makeFolder(folder: string): boolean {
 /** An empty cgroup of the same name is a leftover, whose limits must not hold for the new one. */
 function replace(folder: string): void {
   try {
-    for (const leftover of foldersBelow(folder).reverse()) removeFolder(leftover);
+    removeTree(folder);
   } catch (error) {
     if (isErrno(error, "EBUSY")) throw new Error(`cgroup "${folder}" exists and has processes`);
     throw error;
@@ -278,23 +288,19 @@ function replace(folder: string): void {
   mkdirAt(AT.FDCWD, folder, FOLDER_MODE);
 }
 
-/** The folder and all below it, outer ones first. */
-function foldersBelow(folder: string): string[] {
-  const found = [folder];
+/** Removes a cgroup with those in it. @throws {SysError} `EBUSY` if one has processes */
+function removeTree(folder: string): void {
   try {
-    for (const entry of Deno.readDirSync(folder)) {
-      if (entry.isDirectory) found.push(...foldersBelow(`${folder}/${entry.name}`));
-    }
+    walk(folder, { leave: (above, name) => removeFolder(name, above) });
   } catch (error) {
-    // Removed by a process of the container while we looked.
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!isErrno(error, "ENOENT")) throw error;
   }
-  return found;
+  removeFolder(folder);
 }
 
-function removeFolder(folder: string): void {
+function removeFolder(folder: string, at: number = AT.FDCWD): void {
   try {
-    unlinkAt(AT.FDCWD, folder, AT.REMOVEDIR);
+    unlinkAt(at, folder, AT.REMOVEDIR);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }

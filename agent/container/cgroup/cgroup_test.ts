@@ -111,15 +111,17 @@ Deno.test("processes are frozen and thawed", async () => {
   });
 });
 
-Deno.test("folderOf() finds a process in a cgroup below", async () => {
+Deno.test("openInner() finds a process in a cgroup below", async () => {
   await withRoot(async (root) => {
     const cgroup = Cgroup.create(root, "x");
     await using process = (await sleeper(cgroup)).child;
     Deno.mkdirSync(`${cgroup.folder}/in/ner`, { recursive: true });
-    assert.equal(cgroup.folderOf(process.pid), cgroup.folder);
+    assert.equal(cgroup.openInner(process.pid), undefined);
     Deno.writeTextFileSync(`${cgroup.folder}/in/ner/cgroup.procs`, String(process.pid));
-    assert.equal(cgroup.folderOf(process.pid), `${cgroup.folder}/in/ner`);
-    assert.equal(cgroup.folderOf(1), undefined);
+    using inner = cgroup.openInner(process.pid);
+    assert.ok(inner);
+    assert.equal(Deno.realPathSync(`/proc/self/fd/${inner.fd}`), `${cgroup.folder}/in/ner`);
+    assert.equal(cgroup.openInner(1), undefined);
     assert.deepEqual(cgroup.pids(), [process.pid]);
     cgroup.kill();
     await cgroup.empty(0);

@@ -14,8 +14,13 @@ export function environmentOf(process: Process, home: string | undefined): strin
     last.delete(name);
     last.set(name, entry);
   }
-  if ((last.get("HOME") ?? "HOME=") === "HOME=") last.set("HOME", `HOME=${home ?? "/"}`);
+  if (!hasHome([...last.values()])) last.set("HOME", `HOME=${home ?? "/"}`);
   return [...last.values()];
+}
+
+/** Whether an environment has a HOME that is not empty: the last one counts. */
+export function hasHome(env: readonly string[]): boolean {
+  return (env.findLast((entry) => entry.startsWith("HOME=")) ?? "HOME=") !== "HOME=";
 }
 
 /**
