@@ -19,7 +19,7 @@ export type ChannelDevice =
   | { readonly kind: "vhost-user-vsock"; readonly socketPath: string }
   | { readonly kind: "virtio-serial" };
 
-/** Descriptors that QEMU is given; it gets them from 3 on, in the order of {@linkcode CommandLine.fds}. */
+/** Descriptors that QEMU is given, from {@linkcode FIRST_FD} on in the order of {@linkcode CommandLine.fds}. */
 export type FdName = "qmp" | "console" | "vhost-vsock" | "agent" | NicFdName;
 
 /** What the command line is made of. */
@@ -49,7 +49,8 @@ const AGENT_PORT = "agent.channel.0";
 /** Kernel parameter that makes the agent listen on {@linkcode AGENT_PORT} instead of on vsock. */
 const AGENT_ON_PORT = `agent.server_addr=virtio-serial://${AGENT_PORT}`;
 
-const FIRST_FD = 3;
+/** Number of the first descriptor that QEMU is given. */
+export const FIRST_FD = 3;
 
 /** Name of the pid file in the VM's run folder. */
 export const PID_FILE = "pid";

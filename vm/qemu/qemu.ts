@@ -10,8 +10,15 @@ import { sendWithFds } from "../../sys/socket_fds.ts";
 import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, DiskSettings, Vm, VmConfig, Vmm } from "../vmm.ts";
 import { type AcceleratorChoice, chooseAccelerator, isVirtualMachine, type KvmHost } from "./accelerator.ts";
-import { openAgentChannel } from "./agent_channel.ts";
-import { buildCommandLine, type FdName, PID_FILE, sharesMemory, VIRTIO_MEM } from "./command_line.ts";
+import { type AgentChannel, openAgentChannel } from "./agent_channel.ts";
+import {
+  buildCommandLine,
+  type FdName,
+  FIRST_FD,
+  PID_FILE,
+  sharesMemory,
+  VIRTIO_MEM,
+} from "./command_line.ts";
 import { GuestConsole } from "./console.ts";
 import { EXTRA_MONITOR } from "./devices.ts";
 import { ServedSocket } from "./control_socket.ts";
@@ -30,7 +37,7 @@ import { nicFds } from "./nics.ts";
 import { dumpMemory } from "./memory_dump.ts";
 import { hostProtection } from "./protection.ts";
 import { QmpClient, QmpClosed } from "./qmp.ts";
-import { QemuVm } from "./qemu_vm.ts";
+import { type QemuParts, QemuVm } from "./qemu_vm.ts";
 import { VmEvents } from "./vm_events.ts";
 
 /** How long QEMU may take to build its machine, in milliseconds. */
@@ -38,9 +45,6 @@ const START_MS = 60_000;
 
 /** How much of a file is looked at: up to where a bzImage has its signature, and more. */
 const HEADER_BYTES = 1024;
-
-/** QEMU's first descriptor of ours; see command_line.ts. */
-const FIRST_FD = 3;
 
 /** Lines of QEMU's own that an error message carries. */
 const REASON_LINES = 5;
@@ -71,11 +75,11 @@ async function start(config: VmConfig, { kvm, describeDevice = vfioDevice }: Qem
   }
   if (choice.because) config.onLog(`the VM runs on software emulation: ${choice.because}`);
   try {
-    return await launch(config, choice.accelerator, describeDevice);
+    return await launch({ config, accelerator: choice.accelerator, describe: describeDevice });
   } catch (error) {
     if (!(error instanceof EarlyExit) || !mayFallBack(config, choice)) throw error;
     config.onLog(`the VM runs on software emulation, as KVM failed: ${error.message}`);
-    return await launch(config, "tcg", describeDevice);
+    return await launch({ config, accelerator: "tcg", describe: describeDevice });
   }
 }
 
@@ -121,9 +125,31 @@ function checkKernelFormat(path: string, header: Uint8Array): void {
   throw new Error(`cannot use the guest kernel "${path}": it is neither an ELF file nor a bzImage`);
 }
 
+/** What to start. */
+interface Order {
+  readonly config: VmConfig;
+  readonly accelerator: Accelerator;
+  readonly describe: DescribeDevice;
+}
+
 /** Takes everything a VM needs, in the order in which it must be there; an error gives back what was taken. */
-async function launch(config: VmConfig, accelerator: Accelerator, describe: DescribeDevice): Promise<Vm> {
+async function launch(order: Order): Promise<Vm> {
   await using taken = new AsyncDisposableStack();
+  const built = await build(order, taken);
+  return new QemuVm(partsOf(order, built), taken.move());
+}
+
+/** A QEMU whose machine is built, and what leads to it. */
+interface Built extends Plugs {
+  readonly args: readonly string[];
+  readonly channel: AgentChannel;
+  readonly console: GuestConsole;
+  readonly consoleEnded: Promise<void>;
+  readonly daemon: Daemon;
+  readonly qmp: QmpClient;
+}
+
+async function build({ config, accelerator, describe }: Order, taken: AsyncDisposableStack): Promise<Built> {
   const channel = taken.use(await openAgentChannel(config));
   const qmpSocket = taken.use(ServedSocket.create(`${config.dir}/qmp.sock`));
   const [consoleOurs, consoleOfQemu] = socketPair();
@@ -160,43 +186,40 @@ async function launch(config: VmConfig, accelerator: Accelerator, describe: Desc
   const events = new VmEvents();
   const qmp = await connectQmp(qmpStream, daemon, events, accelerator);
   taken.defer(() => qmp.close());
+  return { args, channel, console, consoleEnded, daemon, events, qmp };
+}
+
+/** The machine's parts that can be asked and changed while it runs. */
+function partsOf({ config, accelerator, describe }: Order, { args, ...built }: Built): QemuParts {
+  const { qmp, events, channel } = built;
   const plugs = { qmp, events };
   const cpus = new Cpus(plugs, {
     atBoot: config.vcpus,
     most: config.maxVcpus,
     canRemove: accelerator === "kvm",
   });
-  const memory = guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device)));
   const slots = new BridgeSlots(config.machineType === "microvm" ? 0 : config.bridges ?? 0);
-  const settings = config.disks ?? DEFAULT_DISKS;
   const disks = new Disks({
     plugs,
     slots,
     hasScsi: config.scsi !== undefined,
     queues: config.vcpus,
-    settings,
+    settings: config.disks ?? DEFAULT_DISKS,
   });
-  const keepMemory = config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args)));
   const ports = new DevicePorts(config, slots);
   // those of the boot have theirs
   for (const _ of bootDevices(config)) ports.take();
   const hostDevices = new HostDevices({ plugs, ports, describe, atBoot: config.hostDevices ?? [] });
-  const parts = {
+  return {
+    ...built,
     accelerator,
-    channel,
-    console,
-    consoleEnded,
     cpus,
-    daemon,
     disks,
-    events,
-    memory,
+    memory: guestMemory(config, plugs, memoryBackend(config, sharesMemory(config, channel.device))),
     hostDevices: config.ports === undefined ? undefined : hostDevices,
     nics: new PluggedNics(plugs, slots, { ports, describe }, config.nics ?? []),
-    qmp,
-    keepMemory,
+    keepMemory: config.memoryDump && (async () => config.onLog(await dumpMemory(qmp, config, args))),
   };
-  return new QemuVm(parts, taken.move());
 }
 
 const DEFAULT_DISKS: DiskSettings = { driver: "virtio-scsi", aio: "threads", ioThread: false };
