@@ -5,7 +5,6 @@ import type { Hooks, Spec } from "../oci/spec.ts";
 import { jsonText } from "../oci/validate.ts";
 import { specFromWire } from "../oci/wire.ts";
 import type { CreateContainerRequest, CreateSandboxRequest, Storage } from "../rpc/gen/agent_pb.ts";
-import type { Container } from "./container/container.ts";
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from "./errors.ts";
 import type { DeviceFinder } from "./devices/devices.ts";
 import { removeCopies } from "./copies.ts";
@@ -16,7 +15,7 @@ import { scanGuestHooks, withGuestHooks } from "./guest_hooks.ts";
 import type { Logger } from "./log.ts";
 import { SandboxNamespaces, type Setting } from "./namespaces.ts";
 import { OomWatch } from "./oom.ts";
-import { type ChildEnds, openStreams } from "./process_io.ts";
+import { openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
 import { SharedPids } from "./shared_pids.ts";
 import { isDiskDriver, WATCHABLE } from "./storage/drivers.ts";
@@ -216,13 +215,16 @@ export class Sandbox {
     if (hasHooks(hooked.hooks, ...HOOK_KINDS)) {
       Deno.writeTextFileSync(`${bundle}/config.json`, jsonText(hooked));
     }
-    using streams = openStreams(spec.process, this.#options.pipeSize);
+    const { log, cgroupRoot, pipeSize } = this.#options;
+    using streams = openStreams(spec.process, pipeSize);
     const namespaces = {
       ipc: sandbox.namespaces.ipc.fd,
       uts: sandbox.namespaces.uts.fd,
       ...(pid === undefined ? {} : { pid }),
     };
-    const created = await this.#createContainer(id, bundle, hooked, streams.child, namespaces);
+    const { Container } = await this.#loadContainers();
+    const io = streams.child.stdio;
+    const created = await Container.create({ id, bundle, spec: hooked, io, namespaces, log, cgroupRoot });
     const container = undo.adopt(created, () => created.destroy());
     if (this.#state !== sandbox) {
       throw failedPrecondition(`the sandbox of container "${id}" was destroyed meanwhile`);
@@ -234,24 +236,15 @@ export class Sandbox {
       // before anybody is told of the end
       created.init.exit.then(() => sandbox.oom.look(id));
     }
-    const { pipeSize } = this.#options;
     const made = new GuestContainer(id, { container, io: streams.take(), resources, pipeSize });
     // Everything is the container's from here on.
     undo.move();
     return made;
   }
 
-  async #createContainer(
-    id: string,
-    bundle: string,
-    spec: Spec,
-    child: ChildEnds,
-    namespaces: { ipc: number; uts: number; pid?: number },
-  ): Promise<Container> {
-    // Loaded with the first container, so that the agent answers sooner.
-    const { Container } = await (this.#containerModule ??= import("./container/container.ts"));
-    const { log, cgroupRoot } = this.#options;
-    return await Container.create({ id, bundle, spec, io: child.stdio, namespaces, log, cgroupRoot });
+  /** Loaded with the first container, so that the agent answers sooner. */
+  #loadContainers(): Promise<typeof import("./container/container.ts")> {
+    return this.#containerModule ??= import("./container/container.ts");
   }
 
   /** Waits for what was plugged in for a container. */

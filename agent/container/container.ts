@@ -356,8 +356,9 @@ export class Container {
     }
     await Promise.all([this.init, ...this.#execs].map((process) => process.exit));
     if (this.#destroyed) return;
-    this.#destroyed = true;
+    // first what may fail, so that it can be tried again
     this.#cgroup.remove();
+    this.#destroyed = true;
     this.#pidNamespace.close();
     await this.#hooks?.hooksAfterStop(this.#options);
   }

@@ -27,8 +27,6 @@ export interface ServiceOptions {
   /** Most bytes that the channel takes at once, if there is such a limit. */
   readonly unitBytes?: number | undefined;
   readonly devices: Devices;
-  /** For tests: where programs of packet filters are, instead of in the guest's folders. */
-  readonly filterFolders?: readonly string[];
   /** How long a link that is being plugged in may take to appear, in milliseconds. */
   readonly hotplugTimeoutMs: number;
   readonly log: Logger;
@@ -51,7 +49,7 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...streamHandlers(sandbox, options.unitBytes),
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers({ ...options, deviceFinder: () => sandbox.deviceFinder() }),
-    ...operationHandlers({ ...options, folders: options.filterFolders }),
+    ...operationHandlers(options),
   };
   return [
     implement(AgentService, guarded(handlers, options.log)),
