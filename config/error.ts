@@ -69,12 +69,12 @@ export class Report {
 
   /** An invalid value. @param problem what would be right, beginning with "must" or "needs" */
   bad(origin: Origin, value: unknown, problem: string, near?: string): void {
-    this.#add("error", origin, `${name(origin.key)} = ${show(value)}`, problem, { value, near });
+    this.#addValue("error", origin, { value, problem, near });
   }
 
   /** A valid value with an unexpected effect. */
   doubtful(origin: Origin, value: unknown, problem: string): void {
-    this.#add("warning", origin, `${name(origin.key)} = ${show(value)}`, problem, { value });
+    this.#addValue("warning", origin, { value, problem });
   }
 
   /** A key that is wrong whatever its value is. @param problem a predicate: "is not set" */
@@ -107,15 +107,13 @@ export class Report {
     throw new ConfigError(texts.join("; "), { mistakes: this.#mistakes });
   }
 
-  #add(
+  #addValue(
     severity: Mistake["severity"],
     { where, file, line, key }: Origin,
-    what: string,
-    said: string,
-    { value, near }: { value?: unknown; near?: string },
+    { value, problem: said, near }: Pick<Mistake, "value" | "problem" | "near">,
   ): void {
     const problem = visible(said);
-    const text = `${where}: ${what}: ${problem}${hint(near)}`;
+    const text = `${where}: ${name(key)} = ${show(value)}: ${problem}${hint(near)}`;
     this.#mistakes.push({ severity, text, file, line, key, value, problem, near });
   }
 

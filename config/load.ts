@@ -80,22 +80,31 @@ export async function examineConfig(options: LoadOptions = {}): Promise<Examined
     fallbacks: options.fallbacks ?? fallbackFiles(options.beside ?? dirname(Deno.execPath())),
   });
   const report = new Report();
-  const layers = readLayers(path, report);
-  return await examineLayers(layers, path, report, options.annotations ?? {}, env.PATH);
+  return await examineLayers({
+    path,
+    layers: readLayers(path, report),
+    annotations: options.annotations ?? {},
+    searchPath: env.PATH,
+    report,
+  });
 }
 
-/**
- * As {@linkcode examineConfig}, of texts that were read already.
- *
- * @param path of the main file
- * @param searchPath the value of PATH
- */
+/** What a configuration is made from. */
+export interface Sources {
+  /** Of the main file. */
+  readonly path: string;
+  /** The main file and its drop-ins. */
+  readonly layers: readonly Layer[];
+  readonly annotations: Readonly<Record<string, string>>;
+  /** The value of PATH. */
+  readonly searchPath: string | undefined;
+  /** Gets the mistakes. */
+  readonly report: Report;
+}
+
+/** As {@linkcode examineConfig}, of texts that were read already. */
 export async function examineLayers(
-  layers: readonly Layer[],
-  path: string,
-  report: Report,
-  annotations: Readonly<Record<string, string>>,
-  searchPath: string | undefined,
+  { path, layers, annotations, searchPath, report }: Sources,
 ): Promise<Examined> {
   const settings = readTables(layers, path, report);
   applyAnnotations(settings, annotations, report);

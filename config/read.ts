@@ -63,24 +63,31 @@ function readSection({ layers, settings, report }: Reading, section: SectionName
       for (const [key, raw] of Object.entries(tableAt(layer, path, report))) {
         const row = Object.hasOwn(rows, key) ? rows[key] : undefined;
         const origin = () => place(layer, `${path}.${key}`);
-        if (row === undefined || row.annotationOnly) reportUnknownKey(layer, section, key, origin(), report);
+        if (row === undefined || row.annotationOnly) unknownKey({ layer, section, key, origin, report });
         else readKey({ settings, report, section, key, row, raw, origin });
       }
     }
   }
 }
 
-interface KeyReading {
-  readonly settings: Settings;
+interface AnyKey {
   readonly report: Report;
   readonly section: SectionName;
   readonly key: string;
-  readonly row: AnyRow;
-  readonly raw: unknown;
   origin(): Origin;
 }
 
-function readKey({ settings, report, section, key, row, raw, origin }: KeyReading): void {
+interface KnownKey extends AnyKey {
+  readonly settings: Settings;
+  readonly row: AnyRow;
+  readonly raw: unknown;
+}
+
+interface UnknownKey extends AnyKey {
+  readonly layer: Layer;
+}
+
+function readKey({ settings, report, section, key, row, raw, origin }: KnownKey): void {
   try {
     settings.set(section, key, readValue(row, raw), origin);
   } catch (error) {
@@ -94,23 +101,17 @@ function readKey({ settings, report, section, key, row, raw, origin }: KeyReadin
  * Main files of other versions must load, so a key that is not known is left aside there. In a drop-in it can only
  * be a mistake, except in tables that other runtimes share.
  */
-function reportUnknownKey(
-  layer: Layer,
-  section: SectionName,
-  key: string,
-  origin: Origin,
-  report: Report,
-): void {
+function unknownKey({ layer, section, key, origin, report }: UnknownKey): void {
   const rows: Section = SECTIONS[section];
   if (Object.hasOwn(rows, key)) {
-    report.badKey(origin, "can only be set by an annotation");
+    report.badKey(origin(), "can only be set by an annotation");
     return;
   }
   const settable = Object.entries(rows).filter(([, row]) => !row.annotationOnly).map(([name]) => name);
   const near = nearest(key, settable);
   if (layer.dropIn && (section === "hypervisor" || section === "agent")) {
-    report.badKey(origin, "is not a key that can be set", near);
-  } else report.doubtfulKey(origin, "is not a known key and has no effect", near);
+    report.badKey(origin(), "is not a key that can be set", near);
+  } else report.doubtfulKey(origin(), "is not a known key and has no effect", near);
 }
 
 function reportUnknownTables(layers: readonly Layer[], report: Report): void {

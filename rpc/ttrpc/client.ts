@@ -24,6 +24,17 @@ interface Target {
   method: string;
 }
 
+/** Which method is called, and who sends several messages. */
+export interface StreamTarget extends Target {
+  kind: Exclude<Kind, "unary">;
+}
+
+/** A call's first frame. */
+interface FirstFrame extends Target {
+  flags: number;
+  payload: Uint8Array;
+}
+
 const LAST_STREAM_ID = 0xffff_ffff;
 
 const NOTHING = new Uint8Array();
@@ -61,7 +72,7 @@ export class TtrpcClient implements Disposable {
    */
   call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const call = new ClientCall("unary");
-    this.#start(call, 0, { service, method }, payload, options);
+    this.#start(call, { service, method, flags: 0, payload }, options);
     return call.response;
   }
 
@@ -72,16 +83,15 @@ export class TtrpcClient implements Disposable {
    * @param payload the one request of a `server-stream`; the other kinds send theirs with {@link ClientStream.send}
    */
   stream(
-    service: string,
-    method: string,
-    kind: Exclude<Kind, "unary">,
+    { service, method, kind }: StreamTarget,
     payload: Uint8Array = NOTHING,
     options: CallOptions = {},
   ): ClientStream {
     const sends = kind !== "server-stream";
     const call = new ClientCall(kind);
     const flags = sends ? Flag.RemoteOpen : Flag.RemoteClosed;
-    const id = this.#start(call, flags, { service, method }, sends ? NOTHING : payload, options);
+    const first = { service, method, flags, payload: sends ? NOTHING : payload };
+    const id = this.#start(call, first, options);
     return new ClientStream(call, id, sends, (frame) => this.#write(frame));
   }
 
@@ -95,10 +105,10 @@ export class TtrpcClient implements Disposable {
   }
 
   /** Sends the request. @returns the call's stream id */
-  #start(call: ClientCall, flags: number, target: Target, payload: Uint8Array, options: CallOptions): number {
+  #start(call: ClientCall, first: FirstFrame, { timeoutMs, signal, metadata }: CallOptions): number {
     const id = this.#nextId;
-    const { timeoutMs, signal, metadata } = options;
-    const name = `${target.service}/${target.method}`;
+    const { service, method, flags, payload } = first;
+    const name = `${service}/${method}`;
     if (timeoutMs !== undefined && !(timeoutMs > 0)) {
       call.fail(new RpcError(Code.DeadlineExceeded, `no time left to call ${name}`));
     }
@@ -109,7 +119,7 @@ export class TtrpcClient implements Disposable {
     }
     if (call.settled) return id;
     try {
-      const frame = requestFrame(id, flags, { ...target, timeoutMs, metadata }, payload);
+      const frame = requestFrame(id, flags, { service, method, timeoutMs, metadata }, payload);
       // id and frame in one step: ids must reach the wire in their order
       this.#nextId += 2;
       this.#calls.set(id, call);

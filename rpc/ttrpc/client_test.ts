@@ -215,7 +215,7 @@ Deno.test("a write that fails ends the connection", async () => {
 
 Deno.test("server streaming: one request, messages, and the end", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "server-stream", PAYLOAD);
+    const stream = client.stream({ service: "s", method: "m", kind: "server-stream" }, PAYLOAD);
     const frame = await peer.next();
     assert.deepEqual([frame.flags, requestOf(frame).payload], [Flag.RemoteClosed, PAYLOAD]);
     const data = { streamId: 1, type: FrameType.Data, flags: 0 };
@@ -229,7 +229,7 @@ Deno.test("server streaming: one request, messages, and the end", async () => {
 
 Deno.test("server streaming: an error comes after the messages before it", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "server-stream");
+    const stream = client.stream({ service: "s", method: "m", kind: "server-stream" });
     await peer.frame({ streamId: 1, type: FrameType.Data, flags: 0 }, PAYLOAD);
     await peer.bytes(errorFrame(1, new RpcError(Code.Aborted, "no more")));
     const received: Uint8Array[] = [];
@@ -242,7 +242,7 @@ Deno.test("server streaming: an error comes after the messages before it", async
 
 Deno.test("a final message may carry the end with it", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "server-stream");
+    const stream = client.stream({ service: "s", method: "m", kind: "server-stream" });
     await peer.frame({ streamId: 1, type: FrameType.Data, flags: Flag.RemoteClosed }, PAYLOAD);
     assert.deepEqual(await Array.fromAsync(stream), [PAYLOAD]);
   });
@@ -250,7 +250,7 @@ Deno.test("a final message may carry the end with it", async () => {
 
 Deno.test("client streaming: messages, the end in a frame of its own, one answer", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "client-stream");
+    const stream = client.stream({ service: "s", method: "m", kind: "client-stream" });
     const start = await peer.next();
     assert.deepEqual([start.flags, requestOf(start).payload.length], [Flag.RemoteOpen, 0]);
     await stream.send(PAYLOAD);
@@ -272,7 +272,7 @@ Deno.test("client streaming: messages, the end in a frame of its own, one answer
 
 Deno.test("streams end with the connection: what came is delivered, then the error", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "bidi");
+    const stream = client.stream({ service: "s", method: "m", kind: "bidi" });
     await peer.frame({ streamId: 1, type: FrameType.Data, flags: 0 }, PAYLOAD);
     peer.close();
     await client.closed;
@@ -286,7 +286,7 @@ Deno.test("streams end with the connection: what came is delivered, then the err
 
 Deno.test("a cancelled stream fails here, and what still comes for it is dropped", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "bidi");
+    const stream = client.stream({ service: "s", method: "m", kind: "bidi" });
     stream.cancel();
     await assert.rejects(Array.fromAsync(stream), { code: Code.Canceled });
     await peer.frame({ streamId: 1, type: FrameType.Data, flags: 0 }, PAYLOAD);
@@ -298,7 +298,7 @@ Deno.test("a cancelled stream fails here, and what still comes for it is dropped
 
 Deno.test("a stream that is not read fails alone; other calls go on", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "server-stream");
+    const stream = client.stream({ service: "s", method: "m", kind: "server-stream" });
     const call = client.call("s", "m", NOTHING);
     for (let i = 0; i < 70; i++) await peer.frame({ streamId: 1, type: FrameType.Data, flags: 0 }, PAYLOAD);
     await peer.bytes(responseFrame(3, PAYLOAD));
@@ -312,7 +312,7 @@ Deno.test("a stream that is not read fails alone; other calls go on", async () =
 
 Deno.test("a reader that leaves early holds nothing up", async () => {
   await connected(async (client, peer) => {
-    const stream = client.stream("s", "m", "server-stream");
+    const stream = client.stream({ service: "s", method: "m", kind: "server-stream" });
     const data = { streamId: 1, type: FrameType.Data, flags: 0 };
     await peer.frame(data, PAYLOAD);
     for await (const _ of stream) break;

@@ -74,7 +74,7 @@ Deno.test("the client survives any bytes: each call gets an outcome", async () =
         client.call("s", "m", NOTHING),
         Array.fromAsync(bidi),
         client.call("s", "m", NOTHING),
-        client.stream("s", "m", "client-stream").response,
+        client.stream({ service: "s", method: "m", kind: "client-stream" }).response,
       ]);
       for (const piece of pieces) await peer.bytes(piece);
       peer.close();

@@ -107,10 +107,10 @@ function clientMethod(
   }
   if (kind === "server-stream") {
     return (request: unknown, options?: CallOptions) =>
-      each(client.stream(service, name, kind, encode(input, request), options), answer);
+      each(client.stream({ service, method: name, kind }, encode(input, request), options), answer);
   }
   return (options?: CallOptions): TypedStream<unknown, unknown> => {
-    const stream: ClientStream = client.stream(service, name, kind, undefined, options);
+    const stream: ClientStream = client.stream({ service, method: name, kind }, undefined, options);
     return {
       send: (message) => stream.send(encode(input, message)),
       closeSend: () => stream.closeSend(),

@@ -31,7 +31,7 @@ function examine(text: string, pod: Record<string, string> = {}, dropIn?: string
   const report = new Report();
   const layers = [layerOf(MAIN, text, false, report)];
   if (dropIn !== undefined) layers.push(layerOf("/etc/kata-containers/config.d/a", dropIn, true, report));
-  return examineLayers(layers, MAIN, report, pod, "/usr/bin");
+  return examineLayers({ path: MAIN, layers, annotations: pod, searchPath: "/usr/bin", report });
 }
 
 /** Every mistake is one line that says something; without one there is a machine. */

@@ -7,7 +7,7 @@
 import http2 from "node:http2";
 import net from "node:net";
 import { Code, ConnectionClosed, RpcError } from "../../../rpc/errors.ts";
-import type { CallOptions } from "../../../rpc/ttrpc/client.ts";
+import type { CallOptions, StreamTarget } from "../../../rpc/ttrpc/client.ts";
 import type { Connection } from "../../../rpc/ttrpc/typed.ts";
 
 /** Bytes before each message: whether it is compressed, and its length. */
@@ -52,7 +52,7 @@ export class GrpcClient implements Connection, Disposable {
     }
   }
 
-  stream(service: string, method: string): never {
+  stream({ service, method }: StreamTarget): never {
     throw new Error(`this client cannot stream, as "${service}/${method}" needs`);
   }
 
