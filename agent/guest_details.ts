@@ -19,7 +19,7 @@ export function guestDetails(request: GuestDetailsRequest, init: boolean): Guest
       deviceHandlers: [...DEVICE_TYPES],
       storageHandlers: [...STORAGE_DRIVERS],
       supportsSeccomp: true,
-      extraFeatures: [],
+      extraFeatures: ["agent-policy"],
     },
   };
 }

@@ -357,7 +357,7 @@ Deno.test("all mistakes of annotations are reported at once", async () => {
       `annotation: ${HYPERVISOR}default_memory = "1": must be at least 256 MiB`,
       `annotation: ${RUNTIME}internetworking_model = "macvtab": must be "tcfilter", "macvtap" or "none": ` +
       'did you mean "macvtap"?',
-      `annotation: ${AGENT}policy = "?": must be in base64`,
+      `annotation: ${AGENT}policy = "?": must be a text in base64`,
     ]);
   });
 });

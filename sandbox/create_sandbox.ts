@@ -169,6 +169,8 @@ async function introduce(
   taken: AsyncDisposableStack,
 ): Promise<Share> {
   const { agent } = client;
+  // before all else that the guest is asked for
+  if (config.agent.policy !== "") await givePolicy(client, config.agent.policy);
   const copied = policy.sharesFiles
     ? undefined
     : taken.use(await copiedFiles({ agent, log, memoryMiB: vm.memoryMiB }));
@@ -241,6 +243,11 @@ async function devicesFor(
   if (!cold && !later) return undefined;
   const { SandboxHostDevices } = await import("./devices/host_devices.ts");
   return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
+}
+
+/** Few pods have one. */
+async function givePolicy(client: Running["client"], policy: string): Promise<void> {
+  await (await import("./guest/agent_policy.ts")).giveAgentPolicy(client, policy);
 }
 
 /** Few guests see no files. */

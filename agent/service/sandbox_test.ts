@@ -31,7 +31,7 @@ Deno.test("the agent says that it is there, which, and what it can do", async ()
 
 Deno.test("what the agent does not do is answered with the method's name", async () => {
   await using agent = new TestAgent();
-  await rejects(agent.client.setPolicy({}), Code.Unimplemented, /SetPolicy/);
+  await rejects(agent.client.memAgentMemcgSet({}), Code.Unimplemented, /MemAgentMemcgSet/);
 });
 
 Deno.test("the guest swaps to what is a disk of its own, and prepared", async () => {

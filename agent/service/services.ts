@@ -5,7 +5,9 @@ import { GuestPorts } from "../../rpc/gen/ports_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
 import type { CallContext, ServiceDefinition } from "../../rpc/ttrpc/server.ts";
 import { type Handlers, implement } from "../../rpc/ttrpc/typed.ts";
+import type { Methods } from "../../rpc/service.ts";
 import type { Logger, LogLevel } from "../log.ts";
+import { Policy } from "../policy.ts";
 import type { Devices, Sandbox } from "../sandbox.ts";
 import { consoleHandlers } from "./console.ts";
 import { containerHandlers } from "./containers.ts";
@@ -43,6 +45,7 @@ export interface ServiceOptions {
  * their name.
  */
 export function agentServices(sandbox: Sandbox, options: ServiceOptions): ServiceDefinition[] {
+  const policy = new Policy();
   const handlers: Handlers<typeof AgentService.methods> = {
     ...sandboxHandlers(sandbox, options.destroyed),
     ...containerHandlers(sandbox),
@@ -50,22 +53,54 @@ export function agentServices(sandbox: Sandbox, options: ServiceOptions): Servic
     ...networkHandlers(options.devices, options.hotplugTimeoutMs),
     ...machineHandlers({ ...options, deviceFinder: () => sandbox.deviceFinder() }),
     ...operationHandlers(options),
+    async setPolicy({ policy: text }) {
+      await policy.set(text);
+      return {};
+    },
   };
+  const { log } = options;
+  const ports = guarded(portHandlers(), { log, policy, requestOf: () => PORT_REQUEST });
+  const consoles = guarded(consoleHandlers(options), { log, policy, requestOf: () => CONSOLE_REQUEST });
   return [
-    implement(AgentService, guarded(handlers, options.log)),
+    implement(AgentService, guarded(handlers, { log, policy, requestOf: agentRequest })),
     implement(Health, healthHandlers),
-    implement(GuestPorts, guarded(portHandlers(), options.log)),
-    implement(GuestConsole, guarded(consoleHandlers(options), options.log)),
+    implement(GuestPorts, ports),
+    implement(GuestConsole, consoles),
   ];
+}
+
+/** Policies do not know of consoles and ports: what a console can do an exec can, and a port takes data. */
+const CONSOLE_REQUEST = "ExecProcessRequest";
+const PORT_REQUEST = "WriteStreamRequest";
+
+/** The name that policies have for a request: that of its message, without the package. */
+function agentRequest(method: string): string {
+  const methods: Methods = AgentService.methods;
+  return methods[method]?.input.typeName.split(".").at(-1) ?? method;
+}
+
+/** What their answers carry is left out of them where a policy denies it: a reader goes on to the end. */
+const EMPTIED: readonly string[] = ["readStdout", "readStderr"];
+
+const NOTHING = { data: new Uint8Array() };
+
+interface GuardOptions {
+  readonly log: Logger;
+  readonly policy: Policy;
+  /** the name that policies have for a method's request */
+  requestOf(method: string): string;
 }
 
 type AnyHandler = (request: never, context: CallContext) => unknown;
 
-/** Every failure leaves with a code and a sentence, whatever was thrown. */
-function guarded<H extends object>(handlers: H, log: Logger): H {
+/** The policy is asked first; and every failure leaves with a code and a sentence, whatever was thrown. */
+function guarded<H extends object>(handlers: H, { log, policy, requestOf }: GuardOptions): H {
   const wrap = (name: string, handler: AnyHandler): AnyHandler => async (request, context) => {
     try {
-      return await handler(request, context);
+      const isEmptied = EMPTIED.includes(name);
+      if (!isEmptied) policy.check(requestOf(name));
+      const answer = await handler(request, context);
+      return isEmptied && !policy.allows(requestOf(name)) ? NOTHING : answer;
     } catch (error) {
       const status = toStatus(error);
       // the end of a stream is told as an error, too

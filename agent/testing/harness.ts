@@ -10,6 +10,7 @@ import { specToWire } from "../../oci/wire.ts";
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { AgentService } from "../../rpc/gen/agent_pb.ts";
 import { Health } from "../../rpc/gen/health_pb.ts";
+import type { Methods, Service } from "../../rpc/service.ts";
 import { streamPair } from "../../rpc/stream.ts";
 import { TtrpcClient } from "../../rpc/ttrpc/client.ts";
 import { TtrpcServer } from "../../rpc/ttrpc/server.ts";
@@ -62,6 +63,11 @@ export class TestAgent implements AsyncDisposable {
     this.#ttrpc = new TtrpcClient(here);
     this.client = serviceClient(AgentService, this.#ttrpc);
     this.health = serviceClient(Health, this.#ttrpc);
+  }
+
+  /** Calls of another of its services. */
+  service<M extends Methods>(service: Service<M>): ServiceClient<M> {
+    return serviceClient(service, this.#ttrpc);
   }
 
   /** Folder of everything the agent makes. */

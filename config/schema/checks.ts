@@ -45,7 +45,12 @@ export function badHash(value: string): string | undefined {
   return /^([0-9a-fA-F]{128})?$/.test(value) ? undefined : "must be 128 hexadecimal digits, a SHA-512";
 }
 
-/** Base64 of something. */
-export function badBase64(value: string): string | undefined {
-  return /^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(value) ? undefined : "must be in base64";
+/** The text of a policy, or of anything else, in base64. */
+export function badBase64Text(value: string): string | undefined {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.fromBase64(value));
+    return undefined;
+  } catch {
+    return "must be a text in base64";
+  }
 }

@@ -1,7 +1,7 @@
 /** `[runtime]`, `[agent.kata]` and `[factory]`. */
 
 import { choice, flag, integer, list, type Missing, text } from "../key.ts";
-import { badBase64, LARGEST } from "./checks.ts";
+import { badBase64Text, LARGEST } from "./checks.ts";
 
 const NO_TRACES: Missing<unknown> = {
   say: "warn",
@@ -63,8 +63,7 @@ export const AGENT = {
   policy: text("", {
     annotation: {},
     annotationOnly: true,
-    check: badBase64,
-    missing: { say: "refuse", why: "must not be set: the agent of this version does not enforce policies" },
+    check: badBase64Text,
   }),
 } as const;
 

@@ -120,8 +120,12 @@ export const AGENT_TEXTS: Texts<typeof AGENT> = {
     effect: "`agent.container_pipe_size=`",
   },
   policy: {
-    doc: "Policy of allowed agent requests, in base64.",
-    effect: "none yet: it is refused",
+    doc:
+      "Which requests of the host the agent answers: a policy in the language Rego, in base64. The agent in the guest has " +
+      'to know it: ours knows rules whose answer does not depend on the request ("default ExecProcessRequest := false"), ' +
+      "denies what has no rule, and refuses a policy with any other rule, and so the pod.",
+    effect:
+      "the agent is given it before all else (SetPolicy), and the guest's configuration goes without it",
   },
 };
 

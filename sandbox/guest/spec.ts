@@ -37,13 +37,14 @@ const DROPPED_NAMESPACES = new Set(["network", "cgroup", "pid"]);
 
 /** @see host.md A.7 for each of the changes */
 export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
-  const { hooks, ...rest } = spec;
+  const { hooks, annotations, ...rest } = spec;
   const inside = hooks && guestHooks(hooks);
   const pid = spec.linux?.namespaces?.find((namespace) => namespace.type === "pid");
   return {
     sandboxPidns: (pid?.path ?? "") !== "",
     spec: {
       ...rest,
+      ...(annotations && { annotations: guestAnnotations(annotations) }),
       ...(inside && { hooks: inside }),
       root: { ...spec.root, path: options.rootPath },
       mounts: [...options.mounts],
@@ -51,6 +52,14 @@ export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
       linux: spec.linux && guestLinux(spec.linux, options),
     },
   };
+}
+
+/** The policy has a request of its own. */
+export const POLICY_ANNOTATION = "io.katacontainers.config.agent.policy";
+
+function guestAnnotations(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  const { [POLICY_ANNOTATION]: _policy, ...rest } = annotations;
+  return rest;
 }
 
 /** Profiles name policies that are loaded on the host; labels are translated for a guest that has them at all. */

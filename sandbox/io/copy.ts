@@ -120,9 +120,9 @@ class OutputCopy {
     while (true) {
       this.#step("guest");
       const data = await this.#guest.readOutput(this.#which).catch(() => undefined);
-      if (data === undefined || data.length === 0) return;
-      // without a sink the guest's pipe is still emptied, or its writers would block
-      if (this.#sink === undefined) continue;
+      if (data === undefined) return;
+      // without a sink, or where a policy keeps it from us, the guest's pipe is still emptied: its writers would block
+      if (this.#sink === undefined || data.length === 0) continue;
       this.#step("host");
       try {
         await this.#sink.write(data);

@@ -417,7 +417,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
       adds: ["append: agent.container_pipe_size=4096"],
       removes: ["append: agent.container_pipe_size=1048576"],
     },
-    policy: missing('"YQ=="'),
+    policy: shown('"YQ=="', "sandbox/guest/agent_policy_test.ts", "a policy is given to the agent first"),
   },
   factory: {
     enable_template: missing("true"),

@@ -87,6 +87,8 @@ export class FakeGuest {
   readonly before = new Map<Method, () => Promise<void> | void>();
   /** runs before it says that it is there */
   checked: () => Promise<void> | void = () => {};
+  /** the policy that it was given */
+  policy: string | undefined;
   readonly #server: TtrpcServer;
   readonly #connections: ByteStream[] = [];
   /** containers that were asked for */
@@ -182,6 +184,11 @@ export class FakeGuest {
     };
     return {
       createSandbox: async () => (await call("createSandbox"), {}),
+      setPolicy: async ({ policy }) => {
+        await call("setPolicy");
+        this.policy = policy;
+        return {};
+      },
       destroySandbox: async () => (await call("destroySandbox"), {}),
       createContainer: async (request) => {
         const { containerId } = request;
