@@ -123,13 +123,9 @@ export class PodNetwork implements AsyncDisposable {
   async adapt({ pod: { link } }: Endpoint): Promise<void> {
     const plan = this.#joined.get(link.index)?.plan;
     if (plan?.how !== "tcfilter") return;
-    const netlink = new Rtnetlink(this.#options.namespace.fd);
-    try {
-      const device = await netlink.findLink(plan.device);
-      if (device && device.mtu !== link.mtu) await netlink.setLink({ index: device.index, mtu: link.mtu });
-    } finally {
-      netlink.close();
-    }
+    using netlink = new Rtnetlink(this.#options.namespace.fd);
+    const device = await netlink.findLink(plan.device);
+    if (device && device.mtu !== link.mtu) await netlink.setLink({ index: device.index, mtu: link.mtu });
   }
 
   /** Undoes {@linkcode join}; the link may have gone. */
@@ -149,15 +145,16 @@ export class PodNetwork implements AsyncDisposable {
     for (const { fds } of this.#joined.values()) for (const fd of fds) fd.close();
   }
 
-  /** Undoes everything, and lets the namespace go. Safe to call again. */
+  /** Undoes everything, and lets the namespace go. What cannot be undone keeps nothing else. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.handOver();
     this.#joined.clear();
     // one that was made for the pod takes all that is in it along
     if (this.#options.namespace.given === undefined) this.#plans = [];
-    for (const plan of this.#plans) await this.#undo(plan);
-    for (const device of this.#devices) await this.#return(device);
-    this.#options.namespace.close();
+    await using rest = new AsyncDisposableStack();
+    rest.defer(() => this.#options.namespace.close());
+    for (const device of this.#devices) rest.defer(() => this.#return(device));
+    for (const plan of this.#plans) rest.defer(() => this.#undo(plan));
   }
 
   async #join(pod: PodLink, kind: LinkKind, number: number): Promise<Joined> {

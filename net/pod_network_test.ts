@@ -153,6 +153,20 @@ Deno.test("several links are joined in the order of their names, each with the q
   await loopIdle();
 });
 
+Deno.test("what cannot be saved at the end does not keep links from being given back", async () => {
+  using spaces = new TestSpaces();
+  await spaces.veth("eth0", MAC, "10.9.0.2/24");
+  await spaces.veth("eth1", "02:00:00:00:00:12", "10.9.1.2/24");
+  const before = await spaces.state();
+  let isFull = false;
+  const save = () => isFull ? Promise.reject(new Error("no space left")) : Promise.resolve();
+  const network = spaces.network({ save });
+  assert.equal((await joinAll(network)).length, 2);
+  isFull = true;
+  await assert.rejects(network[Symbol.asyncDispose]());
+  assert.deepEqual(await spaces.state(), before);
+});
+
 Deno.test("links that come, change and go are noticed", async () => {
   using spaces = new TestSpaces();
   await spaces.veth("eth0", MAC, "10.9.0.2/24");

@@ -215,9 +215,10 @@ export class SandboxNetwork implements AsyncDisposable {
     this.#ended.abort();
     this.#changes?.close();
     await this.#last;
-    await this.#network?.[Symbol.asyncDispose]();
-    this.#described?.[Symbol.dispose]();
-    this.#namespace?.close();
+    await using rest = new AsyncDisposableStack();
+    rest.use(this.#namespace);
+    rest.use(this.#described);
+    rest.use(this.#network);
   }
 
   async #follow(): Promise<void> {
