@@ -115,7 +115,9 @@ export async function releaseVolume(
   sandboxId: string,
   root: string = DIRECT_VOLUMES,
 ): Promise<void> {
-  await Deno.remove(`${volumeFolder(volumePath, root)}/${sandboxId}`).catch(() => {});
+  await Deno.remove(`${volumeFolder(volumePath, root)}/${sandboxId}`).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
 }
 
 /** The sandbox that uses a volume. @throws {DirectVolumeError} none does, or the volume is not known */

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { closeFd, pipe } from "../../sys/fd.ts";
+import { OwnedFd, pipe } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import type { ChildProcess } from "../../sys/process.ts";
 import { SIGNALS } from "../../sys/signals.ts";
@@ -25,30 +25,32 @@ const READY_TIMEOUT_MS = 10_000;
 /** Starts the logging program that `names.stdout` asks for and waits until it is ready. */
 export async function openLogger(names: StdioNames, owner: IoOwner): Promise<ProcessIo> {
   const uri = new URL(names.stdout);
-  const [outRead, outWrite] = pipe();
-  const [errRead, errWrite] = pipe();
-  const [readyRead, readyWrite] = pipe();
-  const ours = [new AsyncFd(outWrite, "logger's stdout"), new AsyncFd(errWrite, "logger's stderr")] as const;
-  const ready = new AsyncFd(readyRead, "logger's readiness");
-  let program: ChildProcess | undefined;
-  try {
-    program = await spawn({
+  using passing = new DisposableStack();
+  const [outRead, outWrite] = ownedPipe(passing);
+  const [errRead, errWrite] = ownedPipe(passing);
+  const [readyRead, readyWrite] = ownedPipe(passing);
+  const ready = passing.use(new AsyncFd(readyRead.release(), "logger's readiness"));
+  await using kept = new AsyncDisposableStack();
+  const stdout = kept.use(new AsyncFd(outWrite.release(), "logger's stdout"));
+  const stderr = kept.use(new AsyncFd(errWrite.release(), "logger's stderr"));
+  const program = kept.use(
+    await spawn({
       argv: loggerArguments(uri),
       env: { CONTAINER_ID: owner.id, CONTAINER_NAMESPACE: owner.namespace },
-      fds: new Map([[3, outRead], [4, errRead], [5, readyWrite]]),
-    });
-    for (const fd of [outRead, errRead, readyWrite]) closeFd(fd);
-    await awaitReady(ready, program, uri);
-  } catch (error) {
-    for (const fd of ours) fd.close();
-    if (program === undefined) { for (const fd of [outRead, errRead, readyWrite]) closeFd(fd); }
-    else await program[Symbol.asyncDispose]();
-    throw error;
-  } finally {
-    ready.close();
-  }
+      fds: new Map([[3, outRead.fd], [4, errRead.fd], [5, readyWrite.fd]]),
+    }),
+  );
+  // with our copies closed, they end with the program
+  for (const end of [outRead, errRead, readyWrite]) end.close();
+  await awaitReady(ready, program, uri);
+  kept.move();
   const logger = new Logger(program, 2);
-  return { stdout: new LoggerOutput(ours[0], logger), stderr: new LoggerOutput(ours[1], logger) };
+  return { stdout: new LoggerOutput(stdout, logger), stderr: new LoggerOutput(stderr, logger) };
+}
+
+function ownedPipe(taken: DisposableStack): [read: OwnedFd, write: OwnedFd] {
+  const [read, write] = pipe();
+  return [taken.use(new OwnedFd(read)), taken.use(new OwnedFd(write))];
 }
 
 /** The program, then every query key followed by its first value. */

@@ -2,7 +2,7 @@
  * Where a process's standard streams lead on the host: the shapes that every kind of them has.
  *
  * The copying itself (`copy.ts`) knows only these; the kinds are FIFOs, files and logging programs of a
- * containerd client (`io_open.ts`), descriptors of a command-line caller (`io_fd.ts`), and nothing at all.
+ * containerd client (`open.ts`), descriptors of a command-line caller (`fd.ts`), and nothing at all.
  *
  * @module
  */

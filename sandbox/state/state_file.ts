@@ -8,7 +8,7 @@
 
 import { Code, RpcError } from "../../rpc/errors.ts";
 import { isErrno } from "../../sys/errors.ts";
-import { closeFd, flockFd, O, openFd } from "../../sys/fd.ts";
+import { flockFd, O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { type Log, reason } from "../log/log.ts";
 import { parseState, type SavedSandbox } from "./state.ts";
 
@@ -29,12 +29,12 @@ export interface Reclaimed {
 /** The locked folder and the file in it. */
 export class StateFile implements AsyncDisposable {
   readonly folder: string;
-  readonly #lock: number;
+  readonly #lock: OwnedFd;
   #next: SavedSandbox | undefined;
   #writing: Promise<void> = Promise.resolve();
   #disposed = false;
 
-  private constructor(folder: string, lock: number) {
+  private constructor(folder: string, lock: OwnedFd) {
     this.folder = folder;
     this.#lock = lock;
   }
@@ -50,18 +50,17 @@ export class StateFile implements AsyncDisposable {
       await makeFolder(folder, FOLDER_MODE);
       const lock = tryLock(folder);
       if (lock === undefined) throw new RpcError(Code.AlreadyExists, `sandbox "${id}" exists already`);
-      const file = new StateFile(folder, lock);
+      using taken = new DisposableStack();
+      taken.use(lock);
       // its last owner may have removed it between the two steps
-      if (!isSameFolder(folder, lock)) {
-        closeFd(lock);
-        continue;
-      }
+      if (!isSameFolder(folder, lock)) continue;
       const left = await readState(folder);
       if (left !== undefined) {
         log.write("warning", `sandbox "${id}" was left behind by process ${left.owner.pid}: cleaning up`);
         await replay(left, log);
       }
-      return file;
+      taken.move();
+      return new StateFile(folder, lock);
     }
   }
 
@@ -72,7 +71,7 @@ export class StateFile implements AsyncDisposable {
    */
   static async reclaim(parent: string, id: string): Promise<Reclaimed | "alive" | undefined> {
     const folder = `${parent}/${id}`;
-    let lock: number | undefined;
+    let lock: OwnedFd | undefined;
     try {
       lock = tryLock(folder);
     } catch (error) {
@@ -80,11 +79,12 @@ export class StateFile implements AsyncDisposable {
       throw error;
     }
     if (lock === undefined) return "alive";
-    if (!isSameFolder(folder, lock)) {
-      closeFd(lock);
-      return undefined;
-    }
-    return { file: new StateFile(folder, lock), saved: await readState(folder) };
+    using taken = new DisposableStack();
+    taken.use(lock);
+    if (!isSameFolder(folder, lock)) return undefined;
+    const saved = await readState(folder);
+    taken.move();
+    return { file: new StateFile(folder, lock), saved };
   }
 
   /** Replaces the saved state in one step; of several that wait for their turn only the last is written. */
@@ -115,7 +115,7 @@ export class StateFile implements AsyncDisposable {
     try {
       await Deno.remove(this.folder, { recursive: true });
     } finally {
-      closeFd(this.#lock);
+      this.#lock.close();
     }
   }
 }
@@ -151,20 +151,20 @@ async function writeAtomically(path: string, text: string): Promise<void> {
   await Deno.rename(draft, path);
 }
 
-/** @returns the locked descriptor, or `undefined` if somebody else holds the lock */
-function tryLock(folder: string): number | undefined {
-  const fd = openFd(folder, O.RDONLY | O.DIRECTORY);
+/** @returns the lock, or `undefined` if somebody else holds it */
+function tryLock(folder: string): OwnedFd | undefined {
+  const lock = new OwnedFd(openFd(folder, O.RDONLY | O.DIRECTORY));
   try {
-    flockFd(fd, "exclusive");
-    return fd;
+    flockFd(lock.fd, "exclusive");
+    return lock;
   } catch (error) {
-    closeFd(fd);
+    lock.close();
     if (isErrno(error, "EWOULDBLOCK", "EAGAIN")) return undefined;
     throw error;
   }
 }
 
-function isSameFolder(path: string, fd: number): boolean {
+function isSameFolder(path: string, { fd }: OwnedFd): boolean {
   try {
     const byPath = Deno.statSync(path);
     const byFd = Deno.statSync(`/proc/self/fd/${fd}`);
