@@ -1,3 +1,4 @@
+import { isEntry } from "../sys/exists.ts";
 import { bindMount, MNT, umount } from "../sys/mount.ts";
 
 const TARGET = "/etc/resolv.conf";
@@ -11,7 +12,7 @@ const TARGET = "/etc/resolv.conf";
  */
 export function setDns(lines: readonly string[], folder: string, target: string = TARGET): Disposable {
   using undo = new DisposableStack();
-  if (lines.length > 0 && exists(target)) {
+  if (lines.length > 0 && isEntry(target)) {
     const source = `${folder}/resolv.conf`;
     Deno.mkdirSync(folder, { recursive: true, mode: 0o755 });
     Deno.writeTextFileSync(source, lines.map((line) => line + "\n").join(""), { mode: 0o644 });
@@ -20,14 +21,4 @@ export function setDns(lines: readonly string[], folder: string, target: string 
     undo.defer(() => umount(target, MNT.DETACH));
   }
   return undo.move();
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

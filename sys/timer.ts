@@ -45,6 +45,22 @@ export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => void new Timer(ms, resolve));
 }
 
+/**
+ * A promise's result, if it comes in time; one that comes later is dropped.
+ *
+ * @param ms how long it may take, in milliseconds
+ * @param late makes the error of one that has not come
+ */
+export async function inTime<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  const expired = Promise.withResolvers<never>();
+  const timer = new Timer(ms, () => expired.reject(late()));
+  try {
+    return await Promise.race([promise, expired.promise]);
+  } finally {
+    timer.cancel();
+  }
+}
+
 /** All pending timers, soonest first, and the descriptor that wakes the loop for the first of them. */
 class Timers {
   readonly #fd = syscall("timerfd_create", [CLOCK_MONOTONIC, TFD_FLAGS]);

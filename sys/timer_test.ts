@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loopIdle, loopTurns } from "./event_loop.ts";
-import { delay, Timer } from "./timer.ts";
+import { delay, inTime, Timer } from "./timer.ts";
 
 Deno.test("timers fire in the order of their times, not before, and equal ones in the order of their making", async () => {
   const fired: string[] = [];
@@ -24,6 +24,16 @@ Deno.test("timers fire in the order of their times, not before, and equal ones i
   const due = made.toSorted((one, other) => one.timer.deadline - other.timer.deadline);
   assert.deepEqual(fired, due.map(({ name }) => name));
   assert.deepEqual(early, []);
+  await loopIdle();
+});
+
+Deno.test("what does not come in time is an error, and what comes later is dropped", async () => {
+  const late = () => new Error("late");
+  assert.equal(await inTime(Promise.resolve(7), 3_600_000, late), 7);
+  await assert.rejects(inTime(Promise.reject(new Error("broken")), 3_600_000, late), { message: "broken" });
+  const slow = Promise.withResolvers<number>();
+  await assert.rejects(inTime(slow.promise, 1, late), { message: "late" });
+  slow.reject(new Error("later"));
   await loopIdle();
 });
 

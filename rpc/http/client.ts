@@ -2,7 +2,7 @@
 
 import { isErrno } from "../../sys/errors.ts";
 import { connectUnix } from "../../sys/socket.ts";
-import { Timer } from "../../sys/timer.ts";
+import { inTime } from "../../sys/timer.ts";
 import type { ByteStream } from "../stream.ts";
 import {
   contentLength,
@@ -77,13 +77,8 @@ async function exchange<T>(
   read: (stream: ByteStream, reader: HttpReader, head: Head) => Promise<T>,
 ): Promise<T> {
   const { socket, timeoutMs } = request;
-  const late = Promise.withResolvers<never>();
   let stream: ByteStream | undefined;
   let isLate = false;
-  const timer = new Timer(timeoutMs, () => {
-    isLate = true;
-    late.reject(new Error(`"${socket}" did not answer within ${timeoutMs / 1000} s`));
-  });
   const ask = async (): Promise<T> => {
     stream = await connectUnix(socket);
     if (isLate) stream.close();
@@ -96,16 +91,15 @@ async function exchange<T>(
       if (statusOf(head) !== 100) return await read(stream, reader, head);
     }
   };
-  const asked = ask();
-  asked.catch(() => {});
   try {
-    return await Promise.race([asked, late.promise]);
+    return await inTime(ask(), timeoutMs, () => {
+      isLate = true;
+      return new Error(`"${socket}" did not answer within ${timeoutMs / 1000} s`);
+    });
   } catch (error) {
     stream?.close();
     if (!(error instanceof HttpError)) throw error;
     throw new Error(`"${socket}" sent an invalid answer: ${error.message}`, { cause: error });
-  } finally {
-    timer.cancel();
   }
 }
 

@@ -3,7 +3,7 @@
  * everything that a client could make long, large or many.
  */
 
-import { Timer } from "../../sys/timer.ts";
+import { inTime } from "../../sys/timer.ts";
 import type { ByteStream } from "../stream.ts";
 import { contentLength, type Headers, HttpError, HttpReader, joined, withRest } from "./message.ts";
 
@@ -154,16 +154,7 @@ async function send(stream: ByteStream, data: Uint8Array, transferMs: number): P
   await withLimit(stream.write(data), transferMs);
 }
 
-async function withLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = new Timer(limitMs, () => {
-    late.reject(new HttpError(408, `it took more than ${limitMs / 1000} s`));
-  });
-  // the loser of the race ends when the connection is closed; its result is dropped
-  promise.catch(() => {});
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    timer.cancel();
-  }
+/** What is late ends when the connection is closed. */
+function withLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
+  return inTime(promise, limitMs, () => new HttpError(408, `it took more than ${limitMs / 1000} s`));
 }

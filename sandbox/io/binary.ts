@@ -12,7 +12,7 @@ import { AsyncFd } from "../../sys/poll.ts";
 import type { ChildProcess } from "../../sys/process.ts";
 import { SIGNALS } from "../../sys/signals.ts";
 import { spawn } from "../../sys/spawn.ts";
-import { Timer } from "../../sys/timer.ts";
+import { inTime, Timer } from "../../sys/timer.ts";
 import type { IoOwner } from "./open.ts";
 import type { OutputEnd, ProcessIo, StdioNames } from "./streams.ts";
 
@@ -63,18 +63,12 @@ export function loggerArguments(uri: URL): string[] {
 }
 
 async function awaitReady(ready: AsyncFd, program: ChildProcess, uri: URL): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const message = `logging program "${uri.pathname}" was not ready within ${READY_TIMEOUT_MS} ms`;
-  const timer = new Timer(READY_TIMEOUT_MS, () => late.reject(new Error(message)));
-  try {
-    const got = await Promise.race([ready.read(new Uint8Array(1)), late.promise]);
-    if (uri.protocol === "binary-v2:" && got === 0) {
-      const { code } = await program.wait();
-      throw new Error(`logging program "${uri.pathname}" ended (status ${code}) before it was ready`);
-    }
-  } finally {
-    timer.cancel();
-  }
+  const name = `logging program "${uri.pathname}"`;
+  const late = () => new Error(`${name} was not ready within ${READY_TIMEOUT_MS} ms`);
+  const got = await inTime(ready.read(new Uint8Array(1)), READY_TIMEOUT_MS, late);
+  if (uri.protocol !== "binary-v2:" || got > 0) return;
+  const { code } = await inTime(program.wait(), READY_TIMEOUT_MS, late);
+  throw new Error(`${name} ended (status ${code}) before it was ready`);
 }
 
 /** The program behind both outputs; it is stopped when the last of them is closed. */

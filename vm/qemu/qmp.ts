@@ -4,7 +4,7 @@
  */
 
 import type { ByteStream } from "../../rpc/stream.ts";
-import { Timer } from "../../sys/timer.ts";
+import { inTime } from "../../sys/timer.ts";
 
 /** Something that QEMU tells unasked. */
 export interface QmpEvent {
@@ -221,10 +221,8 @@ function versionOf(greeting: unknown): { major: number; text: string } {
   return { major, text: `${major}.${qemu.minor}.${qemu.micro}` };
 }
 
-async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  using _timer = new Timer(ms, () => late.reject(new Error(`QEMU ${what} within ${ms} ms`)));
-  return await Promise.race([promise, late.promise]);
+function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
+  return inTime(promise, ms, () => new Error(`QEMU ${what} within ${ms} ms`));
 }
 
 /** A promise that may be rejected before, or without, anybody waiting for it. */
