@@ -19,6 +19,7 @@ import { openStreams } from "./process_io.ts";
 import { makeFolderBeneath, namesBelow, openBeneath } from "./storage/beneath.ts";
 import { SharedPids } from "./shared_pids.ts";
 import { isDiskDriver, WATCHABLE } from "./storage/drivers.ts";
+import { forgetShared } from "./storage/forget_shared.ts";
 import { Storages } from "./storage/storages.ts";
 import { removeTree } from "./storage/tree.ts";
 import type { PreparedStorages, WatchedFolders } from "./storage/watched.ts";
@@ -206,6 +207,7 @@ export class Sandbox {
     const resources = undo.use(new DisposableStack());
     const bundle = this.#makeBundle(id, resources);
     resources.defer(() => removeCopies(this.#options.base, id));
+    resources.defer(() => forgetShared(this.#options.base, id, this.#options.log));
     const { storages, equipped } = await this.#withDevices(spec, request);
     const watched = await this.#withWatched(storages);
     resources.use(this.storages.acquire(watched?.storages ?? storages, id));

@@ -106,6 +106,8 @@ export class Container {
   #freezer: "thawed" | "freezing" | "frozen" = "thawed";
   #execCount = 0;
   #resources: Resources | undefined;
+  /** one update at a time, as each changes what the one before has left; never rejects */
+  #updating: Promise<void> = Promise.resolve();
   #deleting: Promise<Exit> | undefined;
 
   constructor(options: ContainerOptions) {
@@ -219,14 +221,27 @@ export class Container {
   /**
    * Changes limits, and makes the machine large enough for them.
    *
-   * @throws {RpcError} `FAILED_PRECONDITION` when it has ended
+   * @throws {RpcError} `FAILED_PRECONDITION` when it has ended; what the guest says when it cannot be, and then the
+   * limits are what they were
    */
-  async update(resources: Resources): Promise<void> {
+  update(resources: Resources): Promise<void> {
+    const done = this.#updating.then(() => this.#update(resources));
+    this.#updating = done.catch(() => {});
+    return done;
+  }
+
+  async #update(change: Resources): Promise<void> {
     this.expect(["created", "running", "paused"], "update");
-    const told = await this.#context.makeRoom(this.id, merged(this.#resources, resources), resources);
-    // another update may have come meanwhile
-    this.#resources = merged(this.#resources, resources);
-    await this.#guest.update(told);
+    const before = this.#resources;
+    const wanted = merged(before, change);
+    const told = await this.#context.makeRoom(this.id, wanted, change);
+    try {
+      await this.#guest.update(told);
+    } catch (error) {
+      await this.#context.makeRoom(this.id, before ?? {}, {}).catch(() => {});
+      throw error;
+    }
+    this.#resources = wanted;
   }
 
   /**

@@ -328,9 +328,11 @@ export class Sandbox implements AsyncDisposable {
       outOfMemory: (id) => this.#memory.struck(id),
       save: () => this.#save(),
       makeRoom: async (id, resources, change) => {
-        await this.#parts.fit?.want(id, workloadOf(resources));
-        const told = await this.#parts.swap?.update(id, resources, change);
-        await this.#parts.hostCpus.set(id, resources);
+        const hasEnded = () => this.container(id)?.init.state.kind === "stopped";
+        // what ends meanwhile is forgotten, and must not be known again
+        if (!hasEnded()) await this.#parts.fit?.want(id, workloadOf(resources));
+        const told = hasEnded() ? change : await this.#parts.swap?.update(id, resources, change);
+        if (!hasEnded()) await this.#parts.hostCpus.set(id, resources);
         return told ?? change;
       },
       starting: async (id) => {

@@ -330,6 +330,35 @@ Deno.test("operations in the wrong state are refused by name", async () => {
   assert.equal(await code(c.delete()), Code.NotFound);
 });
 
+Deno.test("updates at once, one refused, and one as the container ends, leave the machine as it should be", async () => {
+  await using host = new FakeHost();
+  const config = testConfig();
+  Object.assign(config.hypervisor, { default_maxvcpus: 4 });
+  const made = { id: "s1", spec: testSpec(), config, log: silentLog, host, paths: host.paths };
+  await using sandbox = await createSandbox(made);
+  const c = await container(sandbox, host, noIo(), "c1");
+  await c.start();
+  const cpu = { quota: 100_000, period: 100_000 };
+  // each names what it changes, and neither takes back what the other has changed
+  await Promise.all([c.update({ cpu }), c.update({ memory: { limit: 256 << 20 } })]);
+  assert.deepEqual(host.size, { vcpus: 2, memoryMiB: 512 });
+  host.guest.before.set("updateContainer", () => {
+    throw new RpcError(Code.Internal, "busy");
+  });
+  await assert.rejects(c.update({ memory: { limit: 512 << 20 } }), { message: "busy" });
+  assert.deepEqual(host.size, { vcpus: 2, memoryMiB: 512 }, "what is refused takes no room");
+  const ended = Promise.withResolvers<void>();
+  host.guest.before.set("updateContainer", () => ended.promise);
+  const late = assert.rejects(c.update({ memory: { limit: 384 << 20 } }));
+  const later = assert.rejects(c.update({ cpu }), { code: Code.FailedPrecondition });
+  host.guest.process("c1").exit(0);
+  await c.init.exited;
+  ended.reject(new RpcError(Code.NotFound, "it has gone"));
+  await Promise.all([late, later]);
+  await container(sandbox, host, noIo(), "c2");
+  assert.deepEqual(host.size, { vcpus: 1, memoryMiB: 256 });
+});
+
 Deno.test("a container that was never started can be killed or deleted, and waiters wake", async () => {
   await using host = new FakeHost();
   await using sandbox = await create(host);

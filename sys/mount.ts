@@ -145,6 +145,7 @@ export function mountSetattr(dirfd: number, path: string, attributes: MountAttri
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_CMD_CREATE = 6;
+const FSCONFIG_CMD_RECONFIGURE = 7;
 
 /**
  * Creates a detached mount of a new file system: fsopen, fsconfig, fsmount. For options longer than the page
@@ -170,6 +171,22 @@ export function createMount(
     }
     syscall("fsconfig", [context, FSCONFIG_CMD_CREATE, null, null, 0], fstype);
     return syscall("fsmount", [context, CLOEXEC, attributes], fstype);
+  } finally {
+    closeFd(context);
+  }
+}
+
+/**
+ * Has the kernel forget the names that it keeps of a file system and that nobody uses: part of each reconfiguration,
+ * here one that changes nothing.
+ *
+ * @param path of a mount
+ */
+export function forgetUnusedNames(path: string): void {
+  const CLOEXEC = 1; // FSPICK_CLOEXEC
+  const context = syscall("fspick", [AT.FDCWD, cstr(path), CLOEXEC], path);
+  try {
+    syscall("fsconfig", [context, FSCONFIG_CMD_RECONFIGURE, null, null, 0], path);
   } finally {
     closeFd(context);
   }

@@ -5,6 +5,7 @@
  */
 
 import { makeCrunRootfs } from "../tests/bench/crun_rootfs.ts";
+import { cyclesRow } from "../tests/bench/cycles.ts";
 import { fileRows } from "../tests/bench/files.ts";
 import { idleMemoryRow } from "../tests/bench/idle_memory.ts";
 import { networkRows } from "../tests/bench/network.ts";
@@ -35,6 +36,7 @@ try {
   await measure("idle daemon", () => idleMemoryRow(rootfs));
   await measure("cold sandbox", () => coldSandboxRow(bench));
   await measure("processes in a guest", () => guestProcessRows(bench));
+  await measure("a hundred containers", cyclesRow);
   await measure("files", () => fileRows(bench));
   await measure("network", () => networkRows(bench));
   console.log(format(rows));

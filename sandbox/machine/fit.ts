@@ -58,6 +58,8 @@ export class MachineFit {
     try {
       await this.#fit();
     } catch (error) {
+      // it may have ended meanwhile, or asked for something else
+      if (this.#workloads.get(id) !== workload) throw error;
       if (before === undefined) this.#workloads.delete(id);
       else this.#workloads.set(id, before);
       throw error;

@@ -94,6 +94,27 @@ Deno.test("what is refused is not asked for again on behalf of others", async ()
   assert.deepEqual(bench.takeTold(), []);
 });
 
+Deno.test("a container that goes while its wish is refused is not known again", async () => {
+  const bench = new Bench();
+  await bench.fit.want("a", { ...NO_WORKLOAD, cpus: 1 });
+  bench.refuses = "CPUs";
+  const refused = assert.rejects(bench.fit.want("a", { ...NO_WORKLOAD, cpus: 2 }));
+  await Promise.all([refused, bench.fit.forget("a")]);
+  bench.refuses = "";
+  bench.takeTold();
+  await bench.fit.want("b", NO_WORKLOAD);
+  assert.deepEqual(bench.takeTold(), ["1 CPUs"]);
+});
+
+Deno.test("up, down and up again end where they should", async () => {
+  const bench = new Bench();
+  const sizes = [2, 0.1, 3, 0, 1.5];
+  await Promise.all(
+    sizes.map((cpus) => bench.fit.want("a", { ...NO_WORKLOAD, cpus, memoryMiB: cpus * 256 })),
+  );
+  assert.deepEqual([bench.vcpus, bench.memoryMiB], [2, 256 + 384]);
+});
+
 Deno.test("containers that come at once are fitted one after the other", async () => {
   const bench = new Bench();
   await Promise.all(["a", "b", "c"].map((id) => bench.fit.want(id, { ...NO_WORKLOAD, cpus: 1 })));

@@ -67,7 +67,7 @@ export function announcedWorkload(spec: Spec): Workload {
 }
 
 /**
- * Limits after an update, which only names what it changes.
+ * Limits after an update, which only names what it changes; 0 changes nothing either, in all engines.
  *
  * @see host.md B.4
  */
@@ -83,7 +83,7 @@ export function merged(before: Resources | undefined, change: Resources): Resour
     },
     memory: {
       ...before?.memory,
-      ...(memory?.limit === undefined ? {} : { limit: memory.limit }),
+      ...(memory?.limit ? { limit: memory.limit } : {}),
       ...(memory?.swap === undefined ? {} : { swap: memory.swap }),
     },
     ...(hugepageLimits ? { hugepageLimits } : {}),
@@ -97,11 +97,16 @@ export function merged(before: Resources | undefined, change: Resources): Resour
  * @param most what the host, or the configuration, allows
  */
 export function vmSize(defaults: VmSize, { cpus, boundTo, memoryMiB }: Workload, most: VmSize): VmSize {
-  const wanted = Math.ceil(defaults.vcpus + (cpus > 0 ? cpus : boundTo));
+  const wanted = wholeCpus(defaults.vcpus + (cpus > 0 ? cpus : boundTo));
   return {
     vcpus: Math.max(1, Math.min(wanted, most.vcpus)),
     memoryMiB: Math.min(defaults.memoryMiB + memoryMiB, most.memoryMiB),
   };
+}
+
+/** Enough of them for a sum of fractions, which as binary numbers may be a little more than they should. */
+function wholeCpus(sum: number): number {
+  return Math.ceil(sum - 1e-6);
 }
 
 function cpusOf(quota: number | bigint = 0, period: number | bigint = 0): number {

@@ -46,6 +46,31 @@ Deno.test("a machine has its defaults and the workload, and not more than there 
   assert.deepEqual(sized(64, 99_999), { vcpus: 8, memoryMiB: 16_384 });
 });
 
+Deno.test("fractions that add up to a whole number need no further CPU", () => {
+  // 0.8 + 1.6 + 0.6 is 3.0000000000000004 for a computer
+  const parts = [0.8, 1.6, 0.6].map((cpus) => ({ ...NO_WORKLOAD, cpus }));
+  assert.equal(vmSize(defaults, totalOf(parts), most).vcpus, 4);
+  assert.equal(vmSize(defaults, { ...NO_WORKLOAD, cpus: 0.001 }, most).vcpus, 2);
+});
+
+Deno.test("values without sense ask for nothing, and huge ones for all that there is", () => {
+  for (const quota of [0, -1, -(2 ** 53)]) {
+    assert.equal(workloadOf({ cpu: { quota, period: 100_000 }, memory: { limit: -5 } }).cpus, 0);
+  }
+  assert.equal(workloadOf({ cpu: { quota: 50_000, period: 0 } }).cpus, 0);
+  const huge = { cpu: { quota: 2n ** 62n, period: 1_000 }, memory: { limit: 2n ** 63n - 1n } };
+  assert.deepEqual(vmSize(defaults, workloadOf(huge), most), most);
+});
+
+Deno.test("an update that says 0 changes nothing, and one that says -1 takes the limit away", () => {
+  const before = { cpu: { quota: 100_000, period: 100_000 }, memory: { limit: 64 * MIB } };
+  assert.deepEqual(
+    workloadOf(merged(before, { cpu: { quota: 0 }, memory: { limit: 0 } })),
+    workloadOf(before),
+  );
+  assert.deepEqual(workloadOf(merged(before, { cpu: { quota: -1 }, memory: { limit: -1n } })), NO_WORKLOAD);
+});
+
 Deno.test("CPUs that containers are bound to count where none has a quota", () => {
   const bound = { ...NO_WORKLOAD, boundTo: 2 };
   assert.equal(vmSize(defaults, totalOf([bound, bound]), most).vcpus, 5);

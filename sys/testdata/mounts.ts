@@ -6,6 +6,7 @@ import { statFd } from "../file.ts";
 import {
   bindMount,
   createMount,
+  forgetUnusedNames,
   MNT,
   mount,
   MOUNT_ATTR,
@@ -127,6 +128,14 @@ assert.throws(() => createMount("tmpfs", [["no_such_option", "1"]]), {
 const readOnly = createMount("tmpfs", [["ro", true]]);
 closeFd(readOnly);
 assert.throws(() => createMount("nofs", []), { syscall: "fsopen", code: "ENODEV", subject: "nofs" });
+
+// Nothing is lost with the names that are forgotten.
+Deno.writeTextFileSync(at("new/kept"), "content");
+const options = infoOf("new");
+forgetUnusedNames(at("new"));
+assert.equal(Deno.readTextFileSync(at("new/kept")), "content");
+assert.deepEqual(infoOf("new"), options);
+assert.throws(() => forgetUnusedNames(at("missing")), { syscall: "fspick", code: "ENOENT" });
 
 for (const name of ["new", "moved", "tmpfs"]) umount(at(name), MNT.DETACH);
 assert.equal(readMountinfo().filter(({ mountPoint }) => mountPoint.startsWith(folder.path)).length, 0);
