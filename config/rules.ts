@@ -12,7 +12,7 @@ import {
   qemuPath,
   VIRTIOFSD_PATHS,
 } from "./host.ts";
-import { defaultOf, type Section, shownValue } from "./key.ts";
+import { BadValue, defaultOf, type Section, shownValue } from "./key.ts";
 import { rulesOfDevices, rulesOfMemory, rulesOfRuntime, rulesOfTemplates } from "./pair_rules.ts";
 import { type Config, type SectionName, SECTIONS } from "./schema.ts";
 import { bad, type HypervisorKey, type Rules } from "./rule.ts";
@@ -43,6 +43,7 @@ export async function finish(
   rulesOfTemplates(rules);
   rulesOfRuntime(rules);
   await checkHashes(rules);
+  await checkInitData(rules);
 }
 
 /** Values that ask for unsupported features. */
@@ -176,6 +177,19 @@ async function checkHashes(rules: Rules): Promise<void> {
     const found = await sha512(path);
     if (found === undefined || found === wanted.toLowerCase()) continue;
     bad(rules, hash, `must be the SHA-512 of "${path}", which is ${found}`);
+  }
+}
+
+/** Few pods have any. */
+async function checkInitData({ config: { hypervisor }, settings, report }: Rules): Promise<void> {
+  const { cc_init_data: encoded } = hypervisor;
+  if (encoded === "") return;
+  const { readInitData } = await import("./init_data.ts");
+  try {
+    await readInitData(encoded);
+  } catch (error) {
+    if (!(error instanceof BadValue)) throw error;
+    report.bad(settings.origin("hypervisor", "cc_init_data"), encoded, error.message);
   }
 }
 

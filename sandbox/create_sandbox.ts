@@ -21,6 +21,7 @@ import { boot, type Booted } from "./machine/boot.ts";
 import { MachineFit } from "./machine/fit.ts";
 import type { GuestSwap, GuestSwapOptions } from "./machine/guest_swap.ts";
 import { HostCpus } from "./machine/host_cpus.ts";
+import type { InitDataDisk } from "./machine/init_data.ts";
 import { newMonitorUser } from "./machine/monitor_user.ts";
 import { type MachinePlan, planMachine } from "./machine/plan.ts";
 import type { VcpuPinning } from "./machine/vcpu_pinning.ts";
@@ -147,8 +148,10 @@ async function reserve(order: Order, taken: AsyncDisposableStack): Promise<Place
   const share = taken.use(await host.prepareShare(id, paths.shared));
   if (policy.sharesFiles) await share.addSandboxMounts(config.runtime.sandbox_bind_mounts);
   const user = config.hypervisor.rootless ? newMonitorUser() : undefined;
+  const { cc_init_data: encoded } = config.hypervisor;
+  const initData = encoded === "" ? undefined : await initDataDisk(dir, encoded);
   const machine = vmConfig({
-    ...{ id, dir, plan, spec, config, share: share.exported, log, user },
+    ...{ id, dir, initData, plan, spec, config, share: share.exported, log, user },
     onConsole: (line) => log.guestLine(line),
     hostDevices: order.atBoot.flatMap(({ devices }) => devices),
     portRoom: policy.hostDevices.later ? await roomForDevices(host) : undefined,
@@ -243,6 +246,11 @@ async function devicesFor(
   if (!cold && !later) return undefined;
   const { SandboxHostDevices } = await import("./devices/host_devices.ts");
   return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
+}
+
+/** Few guests are given any. */
+async function initDataDisk(dir: string, encoded: string): Promise<InitDataDisk> {
+  return await (await import("./machine/init_data.ts")).writeInitData(dir, encoded);
 }
 
 /** Few pods have one. */

@@ -100,6 +100,8 @@ export interface ConfidentialGuest {
   readonly snpPolicy: number;
   /** Port of the host's quote generation service; Intel's TDX. */
   readonly quotePort: number;
+  /** Digest of what the host hands over, which becomes a part of the guest's measurement. */
+  readonly hostData?: Uint8Array;
 }
 
 /** Parts of a machine that a sandbox may do without. */
@@ -141,6 +143,8 @@ export interface MachineParts {
   /** Where the memory of a guest that panicked is written to. */
   readonly memoryDump?: { readonly folder: string; readonly paging: boolean };
   readonly confidential?: ConfidentialGuest;
+  /** File of a disk with what the guest's owner has it configured with; it is there at boot, and read-only. */
+  readonly initData?: string;
   /** Encrypted pages for Intel's SGX enclaves. */
   readonly sgxBytes?: number;
   /** Whether the guest's kernel switches SELinux on; default false. */

@@ -178,14 +178,7 @@ export const HYPERVISOR = {
   }),
   valid_hypervisor_paths: list([]),
 
-  cc_init_data: text("", {
-    annotation: {},
-    annotationOnly: true,
-    missing: {
-      say: "refuse",
-      why: "must not be set: init data of confidential guests is not part of this version",
-    },
-  }),
+  cc_init_data: text("", { annotation: {}, annotationOnly: true }),
   remote_hypervisor_socket: text("/run/peerpod/hypervisor.sock", { path: true, missing: REMOTE }),
   remote_hypervisor_timeout: integer(600, { unit: "seconds", unset: 0, missing: REMOTE }),
   default_gpus: integer(0, { annotation: {}, annotationOnly: true, missing: REMOTE }),

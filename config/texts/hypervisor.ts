@@ -127,8 +127,12 @@ export const HYPERVISOR_TEXTS: Texts<typeof HYPERVISOR> = {
     effect: "which annotations are accepted",
   },
   cc_init_data: {
-    doc: "Init data of a confidential guest.",
-    effect: "none yet: it is refused",
+    doc:
+      "Init data of a guest: base64 of a TOML document, compressed by gzip, with an algorithm (sha256, sha384 or sha512) and " +
+      "a table [data] of files for the components of a guest that attests itself, which have to be in it.",
+    effect:
+      "a read-only disk that begins with `initdata`; in `mrconfigid` of `tdx-guest`, or `host-data` of `sev-snp-guest`, the " +
+      "document's digest",
   },
   remote_hypervisor_socket: {
     group: "Of other hypervisors",

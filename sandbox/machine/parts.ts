@@ -17,6 +17,8 @@ import type {
   MachineParts,
 } from "../../vm/vmm.ts";
 
+import type { InitDataDisk } from "./init_data.ts";
+
 type Hypervisor = Config["hypervisor"];
 
 /** What the parts depend on besides the configuration. */
@@ -29,6 +31,8 @@ export interface PartsNeeds {
   readonly hostDevices?: readonly HostDevice[];
   /** what the largest device that may be plugged in later takes; default: little */
   readonly portRoom?: HostDevice["memory"];
+  /** what the guest's owner has it configured with; default: nothing */
+  readonly initData?: InitDataDisk;
   /** default: this host's */
   readonly host?: PartsHost;
 }
@@ -46,7 +50,7 @@ export interface PartsHost {
 
 /** The parts. @throws {RpcError} `INVALID_ARGUMENT` for a specification that asks for what cannot be */
 export function machineParts(
-  { spec, config, user, hostDevices, portRoom, host = thisHost }: PartsNeeds,
+  { spec, config, user, hostDevices, portRoom, initData, host = thisHost }: PartsNeeds,
 ): MachineParts {
   const { hypervisor } = config;
   return {
@@ -71,7 +75,8 @@ export function machineParts(
       folder: hypervisor.guest_memory_dump_path,
       paging: hypervisor.guest_memory_dump_paging,
     },
-    confidential: confidential(hypervisor),
+    confidential: confidential(hypervisor, initData),
+    initData: initData?.path,
     sgxBytes: sgxBytes(spec.annotations ?? {}),
     guestSelinux: !hypervisor.disable_guest_selinux,
     user,
@@ -124,7 +129,10 @@ function ports(hypervisor: Hypervisor, room: HostDevice["memory"] | undefined): 
   return undefined;
 }
 
-function confidential(hypervisor: Hypervisor): ConfidentialGuest | undefined {
+function confidential(
+  hypervisor: Hypervisor,
+  initData: InitDataDisk | undefined,
+): ConfidentialGuest | undefined {
   if (!hypervisor.confidential_guest) return undefined;
   return {
     snp: hypervisor.sev_snp_guest,
@@ -132,6 +140,7 @@ function confidential(hypervisor: Hypervisor): ConfidentialGuest | undefined {
     idAuth: orUndefined(hypervisor.snp_id_auth),
     snpPolicy: hypervisor.snp_guest_policy,
     quotePort: hypervisor.tdx_quote_generation_service_socket_port,
+    hostData: initData?.digest,
   };
 }
 

@@ -11,6 +11,7 @@ import type { HostDevice, HostUser, VmConfig } from "../../vm/vmm.ts";
 import { agentParams } from "../guest/agent_params.ts";
 import { hasWindow, SHARE_TAG } from "../guest/sandbox_request.ts";
 import type { Log } from "../log/log.ts";
+import type { InitDataDisk } from "./init_data.ts";
 import { hostKernelParams, machineParts, type PartsHost } from "./parts.ts";
 import type { MachinePlan } from "./plan.ts";
 
@@ -33,6 +34,8 @@ export interface VmNeeds {
   readonly hostDevices?: readonly HostDevice[];
   /** what the largest device that may be plugged in later takes; default: little */
   readonly portRoom?: HostDevice["memory"];
+  /** what the guest's owner has it configured with; default: nothing */
+  readonly initData?: InitDataDisk;
   /** default: this host */
   readonly host?: PartsHost;
 }

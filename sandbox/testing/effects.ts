@@ -356,7 +356,7 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     firmware_volume_hash: shown('""', ANNOTATIONS, "hashes of files"),
     asset_hash_type: shown('""', ANNOTATIONS, "hashes of files"),
     valid_hypervisor_paths: shown("[]", ANNOTATIONS, "paths that a list guards"),
-    cc_init_data: missing('"x"'),
+    cc_init_data: shown('"x"', "sandbox/machine/init_data_test.ts", "init data is a disk of the guest's"),
     remote_hypervisor_socket: missing('"/x"'),
     remote_hypervisor_timeout: missing("1"),
     default_gpus: missing("1"),

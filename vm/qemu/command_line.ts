@@ -72,6 +72,7 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...devices.buses(input),
     ...consoleDevice(fd),
     ...devices.image(input),
+    ...devices.initData(input),
     ...devices.panicDevice(input),
     ...devices.scsi(input),
     ...entropy(input),

@@ -62,11 +62,21 @@ function imageAsMemory({ arch }: CommandLineInput, { path, sizeBytes }: GuestIma
 }
 
 function imageAsDisk(input: CommandLineInput, { path }: GuestImage): string[] {
+  return readOnlyDisk(input, "image-0", path);
+}
+
+function readOnlyDisk(input: CommandLineInput, id: string, path: string): string[] {
   return [
-    ...["-drive", `id=image-0,file=${value(path)},aio=threads,format=raw,if=none,readonly=on`],
+    ...["-drive", `id=${id},file=${value(path)},aio=threads,format=raw,if=none,readonly=on`],
     "-device",
-    virtio(input, "virtio-blk-pci", "drive=image-0", "config-wce=off", "share-rw=on", "serial=image-0"),
+    virtio(input, "virtio-blk-pci", `drive=${id}`, "config-wce=off", "share-rw=on", `serial=${id}`),
   ];
+}
+
+/** Behind the root disk, which the guest's kernel looks for by its place. */
+export function initData(input: CommandLineInput): string[] {
+  const { initData } = input.config;
+  return initData === undefined ? [] : readOnlyDisk(input, "initdata", initData);
 }
 
 /** The controller that SCSI disks are plugged into. */

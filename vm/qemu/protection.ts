@@ -65,6 +65,7 @@ export function protectionObject(wanted: ConfidentialGuest, protection: Protecti
       return JSON.stringify({
         "qom-type": "tdx-guest",
         id: ID,
+        ...(wanted.hostData && { mrconfigid: hostData(wanted.hostData, MRCONFIGID_BYTES) }),
         "quote-generation-socket": { type: "vsock", cid: "2", port: String(wanted.quotePort) },
       });
     case "sev":
@@ -73,10 +74,22 @@ export function protectionObject(wanted: ConfidentialGuest, protection: Protecti
       const identity = wanted.idBlock && wanted.idAuth
         ? `,id-block=${wanted.idBlock},id-auth=${wanted.idAuth}`
         : "";
+      const given = wanted.hostData ? `,host-data=${hostData(wanted.hostData, HOST_DATA_BYTES)}` : "";
       return `sev-snp-guest,id=${ID},cbitpos=${protection.cBitPosition},reduced-phys-bits=1,` +
-        `policy=0x${wanted.snpPolicy.toString(16)},kernel-hashes=on${identity}`;
+        `policy=0x${wanted.snpPolicy.toString(16)},kernel-hashes=on${identity}${given}`;
     }
   }
+}
+
+/** Sizes of the processors' registers for what a host says of a guest. */
+const MRCONFIGID_BYTES = 48;
+const HOST_DATA_BYTES = 32;
+
+/** A digest as long as its register: cut, or with zeros behind it. */
+function hostData(digest: Uint8Array, length: number): string {
+  const fitting = new Uint8Array(length);
+  fitting.set(digest.subarray(0, length));
+  return fitting.toBase64();
 }
 
 function readHostFile(path: string): Uint8Array | undefined {

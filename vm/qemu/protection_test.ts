@@ -103,3 +103,19 @@ Deno.test("confidential guests: QEMU's arguments for each kind", () => {
     assert.ok(!after(args, "-append")[0]?.includes("swiotlb"), "its devices see copies only");
   }
 });
+
+Deno.test("what a guest is given is a part of its measurement: confidential guests with init data", () => {
+  const measured = (length: number, protection: Protection) => {
+    const hostData = new Uint8Array(length).fill(0xab);
+    const args = argumentsFor({ ...WANTED, snp: protection.kind === "snp", hostData }, protection);
+    return after(args, "-object").find((object) => object.includes("protection0")) ?? "";
+  };
+  const base64 = (length: number, filled: number) => new Uint8Array(length).fill(0xab, 0, filled).toBase64();
+  for (const length of [32, 48, 64]) {
+    const tdx = JSON.parse(measured(length, { kind: "tdx" }));
+    assert.equal(tdx.mrconfigid, base64(48, Math.min(length, 48)));
+    const snp = measured(length, { kind: "snp", cBitPosition: 51 });
+    assert.ok(snp.endsWith(`,kernel-hashes=on,host-data=${base64(32, 32)}`), snp);
+  }
+  assert.doesNotMatch(measured(32, { kind: "sev", cBitPosition: 47 }), /host-data/);
+});
