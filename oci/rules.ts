@@ -12,7 +12,7 @@ import {
   schedulerNumbers,
 } from "./scheduling.ts";
 import { capabilityNumber } from "./capabilities.ts";
-import type { Capabilities, IdMapping, Linux, Mount, NamespaceType, Process, Spec } from "./spec.ts";
+import type { Capabilities, Device, IdMapping, Linux, Mount, NamespaceType, Process, Spec } from "./spec.ts";
 
 /** Resource limits by name, with the kernel's numbers (asm-generic/resource.h). */
 export const RLIMITS: Readonly<Record<string, number>> = {
@@ -105,9 +105,26 @@ function checkCapabilityNames(sets: Capabilities, path: string): void {
  * warning.
  */
 export function unknownCapabilities(sets: Capabilities): string[] {
+  return namesIn(sets).filter((name) => capabilityNumber(name) === undefined);
+}
+
+/**
+ * Names that a process cannot have where they are listed, as the kernel does not let it: it has nothing in effect that
+ * is not permitted, and hands nothing on without privilege that is not both permitted and inheritable.
+ */
+export function contradictoryCapabilities(sets: Capabilities): string[] {
+  const { effective, permitted, inheritable, ambient } = sets;
+  const has = (names: string[] = [], name: string) =>
+    names.some((other) => capabilityNumber(other) === capabilityNumber(name));
+  return namesIn({
+    effective: effective?.filter((name) => !has(permitted, name)) ?? [],
+    ambient: ambient?.filter((name) => !has(permitted, name) || !has(inheritable, name)) ?? [],
+  }).filter((name) => capabilityNumber(name) !== undefined);
+}
+
+function namesIn(sets: Capabilities): string[] {
   const names = [sets.bounding, sets.effective, sets.permitted, sets.inheritable, sets.ambient].flat();
-  return [...new Set(names.filter((name) => name !== undefined))]
-    .filter((name) => capabilityNumber(name) === undefined);
+  return [...new Set(names.filter((name) => name !== undefined))];
 }
 
 function checkLinuxRules(linux: Linux, spec: Spec): void {
@@ -123,6 +140,7 @@ function checkLinuxRules(linux: Linux, spec: Spec): void {
       throw new SpecError(path, `needs a namespace of type "${type}" in linux.namespaces`);
     }
   };
+  checkDevices(linux.devices ?? []);
   needs(linux.uidMappings, "linux.uidMappings", "user");
   needs(linux.gidMappings, "linux.gidMappings", "user");
   needs(linux.timeOffsets, "linux.timeOffsets", "time");
@@ -131,6 +149,27 @@ function checkLinuxRules(linux: Linux, spec: Spec): void {
   needs(linux.netDevices, "linux.netDevices", "network");
   needs(spec.hostname, "hostname", "uts");
   needs(spec.domainname, "domainname", "uts");
+  checkName(spec.hostname, "hostname");
+  checkName(spec.domainname, "domainname");
+}
+
+function checkDevices(devices: readonly Device[]): void {
+  for (const [index, device] of devices.entries()) {
+    for (const field of ["major", "minor"] as const) {
+      if (device.type === "p" || device[field] !== undefined) continue;
+      const at = `linux.devices[${index}].${field}`;
+      throw new SpecError(at, `must be given for a device of the type "${device.type}": it is missing`);
+    }
+  }
+}
+
+/** The kernel's limit for the names of a uts namespace. */
+const MAX_NAME_BYTES = 64;
+
+function checkName(name: string | undefined, path: string): void {
+  const { length } = new TextEncoder().encode(name);
+  if (length <= MAX_NAME_BYTES) return;
+  throw new SpecError(path, `must have at most ${MAX_NAME_BYTES} bytes, not ${length}: it is "${name}"`);
 }
 
 function isGiven(value: unknown): boolean {

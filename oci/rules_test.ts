@@ -52,6 +52,10 @@ const CONTRADICTIONS: [Spec, string][] = [
     `mounts[0].gidMappings can only map ids of a bind: "/x" is none`,
   ],
   [
+    { ...specWith({ namespaces: [{ type: "uts" }] }), hostname: "é".repeat(33) },
+    `hostname must have at most 64 bytes, not 66: it is "${"é".repeat(33)}"`,
+  ],
+  [
     specWith({ timeOffsets: { boottime: { secs: 1 } } }),
     `linux.timeOffsets needs a namespace of type "time"`,
   ],

@@ -11,6 +11,7 @@ import {
   integer,
   list,
   map,
+  mustBe,
   nonEmptyText,
   nonEmptyTexts,
   object,
@@ -62,12 +63,17 @@ const int32 = integer(-0x8000_0000, 0x7fff_ffff);
 /** Device numbers; −1 stands for "any" in rules. */
 const deviceNumber = integer(-1, 0xffff_ffff);
 const MAX_MODE = 0o177777;
+/** A node has 12 and 20 bits for them. */
+const MAX_MAJOR = 0xfff, MAX_MINOR = 0xf_ffff;
+
+/** To the kernel the highest number of 32 bits is no user or group: "leave it as it is", which would be root. */
+const userId = integer(0, 0xffff_fffe);
 
 const user: Check<User> = record<User>({
-  uid: uint32,
-  gid: uint32,
+  uid: userId,
+  gid: userId,
   umask: optional(integer(0, 0o777)),
-  additionalGids: optional(list(uint32, "an array of group ids")),
+  additionalGids: optional(list(userId, "an array of group ids")),
   username: optional(text),
 });
 
@@ -146,11 +152,11 @@ const hooksShape = record<Hooks>({
 const device = record<Device>({
   path: absolutePath,
   type: oneOf(["c", "u", "b", "p"]),
-  major: optional(deviceNumber),
-  minor: optional(deviceNumber),
+  major: optional(integer(0, MAX_MAJOR)),
+  minor: optional(integer(0, MAX_MINOR)),
   fileMode: optional(integer(0, MAX_MODE)),
-  uid: optional(uint32),
-  gid: optional(uint32),
+  uid: optional(userId),
+  gid: optional(userId),
 });
 
 const deviceRule = record<DeviceRule>({
@@ -276,9 +282,19 @@ const linuxShape: Check<Linux> = record<Linux>({
   ),
 });
 
+/** As semver.org has it: three numbers, and what may follow them. */
+const VERSION = /^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/;
+
+/** Within a major version documents are understood by older readers, less what they do not know. */
+const version: Check<string> = (value, path) => {
+  const given = text(value, path);
+  const [, major] = VERSION.exec(given) ?? mustBe('a version such as "1.2.0"', value, path);
+  return major === "1" ? given : mustBe("a version of major 1", value, path);
+};
+
 /** The shape of the whole `config.json`. */
 export const specShape: Check<Spec> = record<Spec>({
-  ociVersion: nonEmptyText,
+  ociVersion: version,
   process: processShape,
   root: record<Root>({ path: nonEmptyText, readonly: optional(flag) }),
   hostname: optional(text),

@@ -24,9 +24,18 @@ Deno.test("parseSpec() accepts the least there can be", () => {
   assert.deepEqual(parseSpec(JSON.stringify(MINIMAL), "config.json"), MINIMAL);
 });
 
+Deno.test("parseSpec() takes any version of major 1, and devices that need no number", () => {
+  for (const ociVersion of ["1.0.0", "1.0.0-rc5", "1.2.1+dev", "1.99.0"]) {
+    assert.equal(parseSpec(JSON.stringify({ ...MINIMAL, ociVersion }), "x").ociVersion, ociVersion);
+  }
+  parseSpec(specWith("linux.devices", [{ path: "/dev/fifo", type: "p" }]), "x");
+});
+
 Deno.test("parseSpec() names the document, the JSON path and the value of what is wrong", () => {
   const cases: [path: string, value: unknown, problem: string][] = [
     ["ociVersion", undefined, "ociVersion must be a string: it is missing"],
+    ["ociVersion", "1.0", 'ociVersion must be a version such as "1.2.0": it is "1.0"'],
+    ["ociVersion", "2.0.0", 'ociVersion must be a version of major 1: it is "2.0.0"'],
     ["process", [], "process must be an object: it is []"],
     ["process.args", [], "process.args must be a non-empty array of strings: it is []"],
     ["process.args", null, "process.args must be a non-empty array of strings: it is null"],
@@ -35,8 +44,19 @@ Deno.test("parseSpec() names the document, the JSON path and the value of what i
     ["process.cwd", "tmp", `process.cwd must be an absolute path: it is "tmp"`],
     ["process.env", ["A"], `process.env[0] must have the form NAME=VALUE: it is "A"`],
     ["process.env", ["=A"], `process.env[0] must have the form NAME=VALUE: it is "=A"`],
-    ["process.user.uid", -1, "process.user.uid must be a whole number from 0 to 4294967295: it is -1"],
-    ["process.user.gid", 1.5, "process.user.gid must be a whole number from 0 to 4294967295: it is 1.5"],
+    ["process.user.uid", -1, "process.user.uid must be a whole number from 0 to 4294967294: it is -1"],
+    // The kernel would leave the user as it is: root.
+    [
+      "process.user.uid",
+      0xffff_ffff,
+      "process.user.uid must be a whole number from 0 to 4294967294: it is 4294967295",
+    ],
+    [
+      "process.user.additionalGids",
+      [0xffff_ffff],
+      "process.user.additionalGids[0] must be a whole number from 0 to 4294967294: it is 4294967295",
+    ],
+    ["process.user.gid", 1.5, "process.user.gid must be a whole number from 0 to 4294967294: it is 1.5"],
     ["process.user.umask", 512, "process.user.umask must be a whole number from 0 to 511: it is 512"],
     ["process.terminal", "yes", `process.terminal must be true or false: it is "yes"`],
     [
@@ -96,6 +116,16 @@ Deno.test("parseSpec() names the document, the JSON path and the value of what i
       "linux.devices",
       [{ path: "/dev/x", type: "x" }],
       `linux.devices[0].type must be one of "c", "u", "b", "p": it is "x"`,
+    ],
+    [
+      "linux.devices",
+      [{ path: "/dev/x", type: "c", major: 1 }],
+      'linux.devices[0].minor must be given for a device of the type "c": it is missing',
+    ],
+    [
+      "linux.devices",
+      [{ path: "/dev/x", type: "b", major: 4096, minor: 0 }],
+      "linux.devices[0].major must be a whole number from 0 to 4095: it is 4096",
     ],
     [
       "linux.resources.memory.limit",

@@ -216,8 +216,8 @@ const LINUX: readonly Row[] = [
     nestedList([
       ["path", "Path", required],
       ["type", "Type", required],
-      ["major", "Major", wide],
-      ["minor", "Minor", wide],
+      ["major", "Major", requiredWide],
+      ["minor", "Minor", requiredWide],
       ["fileMode", "FileMode", scalar],
       ["uid", "UID", scalar],
       ["gid", "GID", scalar],

@@ -150,13 +150,21 @@ export class Container {
     return this.#execs;
   }
 
-  /** @throws {RpcError} `FAILED_PRECONDITION` when it was started before; what the guest says when it cannot be */
+  /**
+   * @throws {RpcError} `FAILED_PRECONDITION` when it was started before; what the guest says when it cannot be
+   * @throws {HookError} it runs, but not for long
+   */
   async start(): Promise<void> {
     await this.init.start(async () => {
       await this.#context.starting(this.id);
       await this.#guest.start();
     });
-    await this.#hooks?.started(this.#pid);
+    try {
+      await this.#hooks?.started(this.#pid);
+    } catch (error) {
+      await this.init.signal(SIGNALS.SIGKILL, true);
+      throw error;
+    }
   }
 
   /**

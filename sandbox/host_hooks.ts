@@ -59,9 +59,10 @@ export class HostHooks {
     }
   }
 
-  /** When its program runs. What fails is logged. */
-  started(pid: number): Promise<void> {
-    return this.#runAnyway("poststart", this.#state("running", pid));
+  /** When its program runs. @throws {HookError} for the first that fails: the container is not to go on */
+  async started(pid: number): Promise<void> {
+    const { runHooks } = await this.#runner();
+    await runHooks("poststart", this.#container.spec.hooks, this.#state("running", pid), await this.#start());
   }
 
   /** When nothing is left of it. What fails is logged; another call does nothing. */
@@ -71,7 +72,7 @@ export class HostHooks {
     if (!begun) return;
     const { id, spec, record, log } = this.#container;
     if (hasHooks(spec.hooks, "poststop")) {
-      await this.#runAnyway("poststop", this.#state("stopped"));
+      await this.#runLast();
       await record.paidHooks(id).catch((error) => log.write("warning", reason(error)));
     }
     this.#namespace?.close();
@@ -96,11 +97,11 @@ export class HostHooks {
     };
   }
 
-  async #runAnyway(kind: HookKind, state: HookState): Promise<void> {
+  async #runLast(): Promise<void> {
     const { runHooksAnyway } = await this.#runner();
     const { id, spec, log } = this.#container;
     const report = (error: string) => log.write("error", `a hook of container "${id}" failed: ${error}`);
-    await runHooksAnyway(kind, spec.hooks, state, await this.#start(), report);
+    await runHooksAnyway("poststop", spec.hooks, this.#state("stopped"), await this.#start(), report);
   }
 
   /** Few containers have hooks, and every start would pay for it. */

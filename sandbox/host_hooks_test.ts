@@ -140,19 +140,19 @@ Deno.test("the last hooks are run from a fresh process if their owner has died, 
   assert.notEqual(netns, Deno.readLinkSync("/proc/self/ns/net"));
 });
 
-Deno.test("hooks that fail after the start are logged", async () => {
+Deno.test("a hook that fails after the start ends the container; one that fails after its end is logged", async () => {
   await using host = new FakeHost();
   const { sandbox, create, logged } = await make(host, {
     poststart: [hook("exit 3")],
     poststop: [hook("exit 4")],
   });
   const container = await create();
-  await container.start();
-  host.guest.process("s1").exit(0);
+  await assert.rejects(container.start(), { message: 'hooks.poststart[0]: "/bin/sh" exited with 3' });
+  assert.deepEqual(host.guest.process("s1").signals, [9]);
+  host.guest.process("s1").exit(137);
   await container.init.exited;
   await container.delete();
   assert.deepEqual(logged.filter((line) => line.includes("hook")), [
-    'error: a hook of container "s1" failed: hooks.poststart[0]: "/bin/sh" exited with 3',
     'error: a hook of container "s1" failed: hooks.poststop[0]: "/bin/sh" exited with 4',
   ]);
   await sandbox[Symbol.asyncDispose]();

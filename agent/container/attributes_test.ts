@@ -39,6 +39,9 @@ Deno.test("the scheduler is the specification's", async () => {
     await asked({ policy: "SCHED_RR", priority: 3, flags: ["SCHED_FLAG_RESET_ON_FORK"] }),
     "2 1 0 3",
   );
+  // Whether the kernel has such limits is its own affair; what it is asked is well-formed.
+  const clamped = { policy: "SCHED_OTHER", flags: ["SCHED_FLAG_UTIL_CLAMP_MIN"] };
+  assert.match(await asked(clamped).catch(String), /^0 |: EOPNOTSUPP$/);
   const deadline = { runtime: 1_000_000, deadline: 10_000_000, period: 20_000_000 };
   assert.equal(
     await asked({ policy: "SCHED_DEADLINE", ...deadline }),

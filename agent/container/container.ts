@@ -3,7 +3,7 @@
 import type { Process, Resources, Spec } from "../../oci/spec.ts";
 import { hasHooks, HOOK_KINDS } from "../../oci/hooks.ts";
 import { copiesUp } from "../../oci/mount_options.ts";
-import { unknownCapabilities } from "../../oci/rules.ts";
+import { contradictoryCapabilities, unknownCapabilities } from "../../oci/rules.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import type { Launched } from "../../sys/launch.ts";
 import { StepError } from "../../sys/program.ts";
@@ -110,13 +110,10 @@ export class Container {
    * @throws {StepError} if a step of the set-up failed; nothing is left of it
    */
   static async create(options: ContainerOptions): Promise<Container> {
-    const { id, spec, bundle, log } = options;
+    const { id, spec, bundle } = options;
     refuseUnsupported(spec);
     refuseLabels(spec);
-    const unknown = unknownCapabilities(spec.process.capabilities ?? {});
-    if (unknown.length > 0) {
-      log.warn("unknown capabilities are left out", { container: id, names: unknown.join(" ") });
-    }
+    warnOfCapabilities(options);
     const filter = await seccompFilter(spec.linux?.seccomp);
     await using taken = new AsyncDisposableStack();
     await using borrowed = new AsyncDisposableStack();
@@ -198,9 +195,19 @@ export class Container {
   async start(): Promise<void> {
     this.#require("start", "created");
     this.#state = "running";
-    await this.#hooksBeforeProgram();
+    await this.#orStop(this.#hooksBeforeProgram());
     await run(this.#launched, this.#spec.process);
-    await this.#hooks?.hooksAfterStart(this.#options, this.init.pid);
+    await this.#orStop(this.#hooks?.hooksAfterStart(this.#options, this.init.pid));
+  }
+
+  /** A container whose hooks fail does not run. */
+  async #orStop(hooks: Promise<void> | undefined): Promise<void> {
+    try {
+      await hooks;
+    } catch (error) {
+      if (!this.#destroyed) this.#cgroup.kill();
+      throw error;
+    }
   }
 
   async #hooksBeforeProgram(): Promise<void> {
@@ -212,12 +219,7 @@ export class Container {
       ...(filter && { filter }),
       namespaces: this.#namespaces,
     };
-    try {
-      await this.#hooks?.hooksBeforeProgram(this.#options, place);
-    } catch (error) {
-      if (!this.#destroyed) this.#cgroup.kill();
-      throw error;
-    }
+    await this.#hooks?.hooksBeforeProgram(this.#options, place);
   }
 
   /**
@@ -369,6 +371,18 @@ export class Container {
     const wanted = states.join(" or ");
     throw failedPrecondition(`cannot ${verb} container "${this.id}" as it must be ${wanted}: it is ${state}`);
   }
+}
+
+/** What cannot be granted is no reason to fail, but must not go unnoticed. */
+function warnOfCapabilities({ id, log, spec: { process: { capabilities = {} } } }: ContainerOptions): void {
+  const warn = (message: string, names: readonly string[]) => {
+    if (names.length > 0) log.warn(message, { container: id, names: names.join(" ") });
+  };
+  warn("unknown capabilities are left out", unknownCapabilities(capabilities));
+  warn(
+    "capabilities are left out of a set that needs them in another, too",
+    contradictoryCapabilities(capabilities),
+  );
 }
 
 function withDefaultsOf(first: Process, process: Process): Process {

@@ -87,20 +87,23 @@ export async function hooksBeforeProgram(container: HookedContainer, place: Hook
   await runHooks("startContainer", spec.hooks, state, start);
 }
 
-/** When the program runs. What fails is logged. */
+/** When the program runs. @throws {HookError} */
 export async function hooksAfterStart(container: HookedContainer, pid: number): Promise<void> {
-  await runLogged("poststart", container, stateOf(container, "running", pid));
+  const { bundle, spec } = container;
+  await runHooks("poststart", spec.hooks, stateOf(container, "running", pid), startHere({ cwd: bundle }));
 }
 
 /** When nothing is left of the container. What fails is logged. */
 export async function hooksAfterStop(container: HookedContainer): Promise<void> {
-  await runLogged("poststop", container, stateOf(container, "stopped"));
-}
-
-async function runLogged(kind: HookKind, container: HookedContainer, state: HookState): Promise<void> {
   const { id, bundle, spec, log } = container;
   const report = (error: string) => log.error("a hook failed", { container: id, error });
-  await runHooksAnyway(kind, spec.hooks, state, startHere({ cwd: bundle }), report);
+  await runHooksAnyway(
+    "poststop",
+    spec.hooks,
+    stateOf(container, "stopped"),
+    startHere({ cwd: bundle }),
+    report,
+  );
 }
 
 function stateOf(

@@ -208,19 +208,30 @@ Deno.test("a startContainer hook that fails stops the container before its progr
   assert.throws(() => Deno.statSync(`${harness.rootfs}/ran`), Deno.errors.NotFound);
 });
 
-Deno.test("poststart and poststop hooks that fail are logged, and all others run", async () => {
+Deno.test("a poststart hook that fails stops the container", async () => {
   await using harness = new Harness();
   const log = `${harness.folder}/log`;
   const hooks = {
     poststart: [script("exit 4"), script(`echo started >> ${log}`)],
-    poststop: [script("exit 5"), script(`echo stopped >> ${log}`)],
+    poststop: [script(`echo stopped >> ${log}`)],
   };
+  await using made = await harness.create(specWith(harness, hooks, ["sleep", "1000"]));
+  await assert.rejects(made.container.start(), {
+    message: `hooks.poststart[0]: "${BUSYBOX}" exited with 4`,
+  });
+  assert.equal((await made.outcome()).status.signal, 9);
+  await made.container.destroy();
+  assert.equal(Deno.readTextFileSync(log), "stopped\n");
+});
+
+Deno.test("poststop hooks that fail are logged, and all others run", async () => {
+  await using harness = new Harness();
+  const log = `${harness.folder}/log`;
+  const hooks = { poststop: [script("exit 5"), script(`echo stopped >> ${log}`)] };
   const { status } = await harness.run(specWith(harness, hooks));
   assert.equal(status.code, 0);
-  assert.equal(Deno.readTextFileSync(log), "started\nstopped\n");
-  const text = harness.logged.join("\n");
-  assert.match(text, /hooks\.poststart\[0\]: \\"\/usr\/bin\/busybox\\" exited with 4/);
-  assert.match(text, /hooks\.poststop\[0\]: \\"\/usr\/bin\/busybox\\" exited with 5/);
+  assert.equal(Deno.readTextFileSync(log), "stopped\n");
+  assert.match(harness.logged.join("\n"), /hooks\.poststop\[0\]: \\"\/usr\/bin\/busybox\\" exited with 5/);
 });
 
 Deno.test("a container with hooks can be executed in, and has the root it would have without", async () => {

@@ -209,9 +209,10 @@ Deno.test("cgroups that a container makes go with it, however deep they lie and 
 Deno.test("no descriptor of the agent reaches a container's processes", async () => {
   await using harness = new Harness();
   const script = "for f in /proc/self/fd/*; do readlink $f; done";
-  const spec = specOf(harness.rootfs, ["sh", "-c", `${script}; sleep 30`]);
+  const spec = specOf(harness.rootfs, ["sh", "-c", `${script}; echo > /tmp/printed; sleep 30`]);
   await using made = await harness.create(spec);
   await made.container.start();
+  await fileAppears(`${harness.rootfs}/tmp/printed`);
   const { stdout } = await made.exec({ args: ["sh", "-c", script] });
   await made.container.destroy();
   const outcome = await made.outcome();

@@ -339,6 +339,10 @@ Deno.test("mounts that make no sense are refused with the JSON path", async () =
       { destination: "/x", source: "/", options: ["bind", "size=1"] },
       `mounts[2].options cannot have "size=1" for a bind: it has no data`,
     ],
+    [
+      { destination: "/x", type: "bind", source: "x" },
+      'mounts[2].options must have "bind" or "rbind" for the type "bind"',
+    ],
     [{ destination: "/x", source: "x" }, "mounts[2].type must be given for what is not a bind"],
     [
       { destination: "/proc/self", type: "tmpfs" },

@@ -119,6 +119,16 @@ Deno.test("unknown capabilities are left out and logged", async () => {
   assert.ok(harness.logged.some((line) => line.includes("CAP_TOMORROW")), harness.logged.join("\n"));
 });
 
+Deno.test("capabilities that the kernel cannot give are left out and logged", async () => {
+  await using harness = new Harness();
+  const printed = await harness.output(status("Cap(Eff|Amb)"), (spec) => {
+    const capabilities = { bounding: ["CAP_KILL"], permitted: ["CAP_KILL"] };
+    spec.process.capabilities = { ...capabilities, effective: ["CAP_KILL", "CAP_CHOWN"], ambient: ["KILL"] };
+  });
+  assert.equal(printed, "CapEff:\t0000000000000020\nCapAmb:\t0000000000000000");
+  assert.ok(harness.logged.some((line) => line.includes("CAP_CHOWN KILL")), harness.logged.join("\n"));
+});
+
 Deno.test("a capability that is not there is missed", async () => {
   const capabilities = { bounding: [], effective: [], permitted: [] };
   assert.equal(await outputOf("hostname x 2>/dev/null || echo refused", { capabilities }), "refused");

@@ -155,6 +155,21 @@ Deno.test("the file systems and devices of a container work in a user namespace"
   );
 });
 
+Deno.test("a cgroup that can be written to belongs to the user of the process, with or without a user namespace", async () => {
+  for (const isMapped of [true, false]) {
+    await using harness = mappedHarness();
+    const printed = await harness.output("id -u; mkdir /sys/fs/cgroup/mine && echo delegated", (spec) => {
+      if (isMapped) mapped(spec);
+      spec.process.user = { uid: 5, gid: 5 };
+      spec.mounts?.push({ destination: "/sys", type: "sysfs" }, {
+        destination: "/sys/fs/cgroup",
+        type: "cgroup",
+      });
+    });
+    assert.equal(printed, "5\ndelegated");
+  }
+});
+
 Deno.test("namespaces of the sandbox can be shared by a container with a user namespace", async () => {
   await using harness = mappedHarness();
   const first = specOf(harness.rootfs, ["sleep", "30"]);

@@ -1,4 +1,4 @@
-/** Handing a cgroup to a container's own root, so that it can divide it further. */
+/** Handing a cgroup to the user of a container's first process, so that it can divide it further. */
 
 import { AT, fchownAt } from "../../../sys/fd.ts";
 import { isErrno } from "../../../sys/errors.ts";
@@ -13,13 +13,15 @@ const DELEGATE = "/sys/kernel/cgroup/delegate";
 const USUAL = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
 
 /**
- * Gives the cgroup's folder, and the files in it that manage what is below, to the root of the container's user
- * namespace, if the container can see its cgroup and may write there. Its limits stay the agent's.
+ * Gives the cgroup's folder, and the files in it that manage what is below, to the user of the first process, if the
+ * container can see its cgroup and may write there. Its limits stay the agent's.
  */
 export function delegate(folder: string, spec: Spec, namespaces: NamespaceChoices): void {
+  if (namespaces.cgroup !== "new" || !hasWritableMount(spec)) return;
   const user = userOf(namespaces);
-  if (!user || namespaces.cgroup !== "new" || !hasWritableMount(spec)) return;
-  const uid = outsideId(user.uids, 0), gid = outsideId(user.gids, 0);
+  const inside = spec.process.user.uid;
+  const [uid, gid] = user ? [outsideId(user.uids, inside), outsideId(user.gids, 0)] : [inside, 0];
+  if (uid === 0) return;
   const named = (tryReadText(DELEGATE) ?? "").split("\n").filter((name) =>
     name !== "" && !name.includes("/")
   );

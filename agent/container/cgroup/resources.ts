@@ -144,14 +144,14 @@ export function weightOfShares(shares: number): number {
 
 function blockIoWrites(io: BlockIoResources, path: string): CgroupWrite[] {
   const writes: CgroupWrite[] = [];
-  if (io.leafWeight) {
-    throw new SpecError(`${path}.leafWeight`, "is not supported: version 2 of cgroups has nothing like it");
-  }
+  refuseLeafWeight(io, path);
   if (io.weight) {
     const instead = { file: "io.weight", value: String(ioWeight(io.weight)) };
     writes.push({ path: `${path}.weight`, file: "io.bfq.weight", value: String(io.weight), instead });
   }
-  for (const [index, { major, minor, weight }] of (io.weightDevice ?? []).entries()) {
+  for (const [index, device] of (io.weightDevice ?? []).entries()) {
+    const { major, minor, weight } = device;
+    refuseLeafWeight(device, `${path}.weightDevice[${index}]`);
     if (!weight) continue;
     const instead = { file: "io.weight", value: `${major}:${minor} ${ioWeight(weight)}` };
     const value = `${major}:${minor} ${weight}`;
@@ -170,6 +170,11 @@ function blockIoWrites(io: BlockIoResources, path: string): CgroupWrite[] {
     }
   }
   return writes;
+}
+
+function refuseLeafWeight({ leafWeight }: { readonly leafWeight?: number }, path: string): void {
+  if (!leafWeight) return;
+  throw new SpecError(`${path}.leafWeight`, "is not supported: version 2 of cgroups has nothing like it");
 }
 
 /** A weight of 10 … 1000 as one of 1 … 10000. */
@@ -195,9 +200,13 @@ function hugepageWrites(limits: readonly HugepageLimit[], path: string): CgroupW
 
 function rdmaWrites(rdma: NonNullable<Resources["rdma"]>, path: string): CgroupWrite[] {
   return Object.entries(rdma).map(([device, { hcaHandles, hcaObjects }]) => {
+    const at = `${path}[${JSON.stringify(device)}]`;
+    if (hcaHandles === undefined && hcaObjects === undefined) {
+      throw new SpecError(at, "must have hcaHandles or hcaObjects, or both: it has neither");
+    }
     const handles = `hca_handle=${hcaHandles ?? "max"}`;
     const value = `${device} ${handles} hca_object=${hcaObjects ?? "max"}`;
-    return { path: `${path}[${JSON.stringify(device)}]`, file: "rdma.max", value };
+    return { path: at, file: "rdma.max", value };
   });
 }
 

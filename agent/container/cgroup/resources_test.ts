@@ -135,6 +135,11 @@ Deno.test("what version 2 does not have, or nobody could mean, is refused by nam
     [{ network: { classID: 5 } }, "network.classID is not supported"],
     [{ blockIO: { leafWeight: 5 } }, "blockIO.leafWeight is not supported"],
     [
+      { blockIO: { weightDevice: [{ major: 8, minor: 0, weight: 5, leafWeight: 5 }] } },
+      "blockIO.weightDevice[0].leafWeight is not supported",
+    ],
+    [{ rdma: { mlx: {} } }, 'rdma["mlx"] must have hcaHandles or hcaObjects, or both: it has neither'],
+    [
       { hugepageLimits: [{ pageSize: "../x", limit: 1 }] },
       `hugepageLimits[0].pageSize must be a size such as "2MB": it is "../x"`,
     ],

@@ -13,7 +13,8 @@ import {
 import type { Linux, Process } from "../../../oci/spec.ts";
 import type { Steps } from "./steps.ts";
 
-const SCHED_ATTR_SIZE = 48;
+/** With the limits of utilization, which the specification has flags for but no values. */
+const SCHED_ATTR_SIZE = 56;
 const IOPRIO_WHO_PROCESS = 1;
 
 /** What of a container's specification holds for all its processes. */
@@ -47,6 +48,8 @@ export function setAttributes(
       runtime,
       deadline,
       period,
+      u32(0),
+      u32(0),
     ];
     program.step(`set scheduler ${scheduler.policy}`, "sched_setattr", [0, program.struct(parts), 0]);
   }

@@ -63,6 +63,9 @@ export function readMount(mount: Mount, index: number): Omit<PlannedMount, "fact
   if (kind === "filesystem" && type === "") {
     throw new SpecError(`${path}.type`, "must be given for what is not a bind");
   }
+  if (kind === "filesystem" && type === "bind") {
+    throw new SpecError(`${path}.options`, 'must have "bind" or "rbind" for the type "bind"');
+  }
   if (options.extensions.includes("tmpcopyup") && (kind !== "filesystem" || type !== "tmpfs")) {
     throw new SpecError(
       `${path}.options`,
