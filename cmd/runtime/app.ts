@@ -1,6 +1,5 @@
 import { buildApplication, buildRouteMap, proposeCompletions, run, text_en } from "@stricli/core";
 import { nearest } from "../../config/nearest.ts";
-import { reason } from "../../sandbox/log/log.ts";
 import { checkCommand } from "./check/command.ts";
 import { completionRoutes } from "./completion/command.ts";
 import { configRoutes } from "./config/command.ts";
@@ -8,6 +7,7 @@ import { directVolumeRoutes } from "./direct_volume/command.ts";
 import { envCommand } from "./env/command.ts";
 import { execCommand } from "./exec/command.ts";
 import { explainCommand } from "./explain/command.ts";
+import { failure } from "./failure.ts";
 import { DEFAULT_GLOBALS, type Globals } from "./globals.ts";
 import { guestRoutes } from "./guest/command.ts";
 import { HELP_EXAMPLES } from "./help.ts";
@@ -56,8 +56,13 @@ const routes = buildRouteMap<string, AppContext>({
   docs: { brief: "containers in lightweight virtual machines", fullDescription: HELP_EXAMPLES },
 });
 
-/** The words of the top level. */
-const names = routes.getAllEntries().flatMap(({ name, aliases }) => [name.original, ...aliases]);
+/** Commands that take no more words than this, and ignore others, as their callers are used to. */
+const IGNORES_BEYOND: ReadonlyMap<unknown, number> = new Map<unknown, number>([
+  [checkCommand, 0],
+  [envCommand, 0],
+  [metricsCommand, 1],
+  [versionCommand, 0],
+]);
 
 /** An application for one line. @param args the line, @param globals the options before it */
 function applicationFor(args: readonly string[], globals: Globals) {
@@ -70,14 +75,15 @@ function applicationFor(args: readonly string[], globals: Globals) {
       text: {
         ...text_en,
         // An error is a sentence for its reader; the stack is of no use to them.
-        formatException: reason,
-        noCommandRegisteredForInput: ({ input, corrections }) => {
-          const candidates = [...corrections.map((name) => name.replaceAll("`", "")), ...names];
-          return logged(unknownCommand(input, nearest(input, candidates)));
+        formatException: failure,
+        noCommandRegisteredForInput: ({ input }) => {
+          const { words, names } = groupOf(args);
+          return logged(unknownCommand(input, nearest(input, names), words));
         },
         exceptionWhileParsingArguments: (error) => logged(argumentMistake(error, args)),
-        exceptionWhileRunningCommand: (error) => logged(reason(error)),
-        exceptionWhileLoadingCommandFunction: (error) => logged(reason(error)),
+        exceptionWhileRunningCommand: (error) => logged(failure(error)),
+        exceptionWhileLoadingCommandFunction: (error) => logged(failure(error)),
+        exceptionWhileRunningIntegrationFlag: ({ exception }) => logged(failure(exception)),
         commandErrorResult: (error) => logged(error.message),
       },
     },
@@ -100,7 +106,7 @@ export async function runApp(args: readonly string[], globals: Globals = DEFAULT
 
 /** The same in a context of the caller's. @returns the exit code */
 export async function runIn(context: AppContext, args: readonly string[]): Promise<number> {
-  const line = withTwoDashes(args);
+  const line = withoutIgnored(withTwoDashes(args));
   await run(applicationFor(line, context.globals), line, context);
   const code = Number(context.process.exitCode ?? 0);
   return code === 0 ? 0 : code < 0 ? 1 : code;
@@ -127,6 +133,20 @@ export function targetOf(words: readonly string[]): Target | undefined {
   return at;
 }
 
+/** The group of commands that the first words lead to, and the names in it. */
+function groupOf(args: readonly string[]): { words: readonly string[]; names: readonly string[] } {
+  let words: readonly string[] = [];
+  let group = routes as Target;
+  for (let count = 1; count <= args.length; count++) {
+    const next = targetOf(args.slice(0, count));
+    if (next === undefined || !("getAllEntries" in next)) break;
+    group = next;
+    words = args.slice(0, count);
+  }
+  const entries = "getAllEntries" in group ? group.getAllEntries() : [];
+  return { words, names: entries.flatMap(({ name, aliases }) => [name.original, ...aliases]) };
+}
+
 /** A command or a group of commands. */
 export type Target = typeof routes | NonNullable<ReturnType<typeof routes.getRoutingTargetForInput>>;
 
@@ -141,6 +161,22 @@ function withTwoDashes(args: readonly string[]): readonly string[] {
   return args.map((word, index) => {
     if (end >= 0 && index > end) return word;
     const [, name] = /^-([A-Za-z][\w-]+)(=|$)/.exec(word) ?? [];
-    return name !== undefined && command.usesFlag(name, "allow-kebab-for-camel") ? `-${word}` : word;
+    return name !== undefined && command.usesFlag(inCamelCase(name), "original") ? `-${word}` : word;
   });
+}
+
+function inCamelCase(name: string): string {
+  return name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The line without words that its command ignores; these commands have only switches, so no word is a flag's value. */
+function withoutIgnored(args: readonly string[]): readonly string[] {
+  const most = IGNORES_BEYOND.get(targetOf(args));
+  if (most === undefined) return args;
+  const [command = "", ...rest] = args;
+  const end = rest.indexOf("--");
+  const isFlag = (word: string, index: number) => word.startsWith("-") && (end < 0 || index < end);
+  const flags = rest.filter(isFlag);
+  const words = rest.filter((word, index) => !isFlag(word, index) && index !== end);
+  return [command, ...flags, ...words.slice(0, most)];
 }

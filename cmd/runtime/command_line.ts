@@ -4,7 +4,7 @@
  * @module
  */
 
-import { reason } from "../../sandbox/log/log.ts";
+import { failure } from "./failure.ts";
 import { type CommandLine, type Globals, readCommandLine } from "./globals.ts";
 import { print, printError } from "./output.ts";
 
@@ -30,7 +30,7 @@ export async function runLine(name: string, args: readonly string[]): Promise<nu
     }
     return await runParsed(name, readCommandLine(args));
   } catch (error) {
-    printError(`${reason(error)}\n`);
+    printError(`${failure(error)}\n`);
     return 1;
   }
 }
@@ -60,6 +60,6 @@ async function quickly(words: readonly string[], globals: Globals): Promise<numb
   } catch (error) {
     if (globals.log === undefined) throw error;
     const { withLog } = await import("./log_file.ts");
-    throw new Error(withLog(globals, words[0], reason(error)), { cause: error });
+    throw new Error(withLog(globals, words[0], failure(error)), { cause: error });
   }
 }

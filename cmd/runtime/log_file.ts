@@ -4,6 +4,7 @@
  * @module
  */
 
+import { why } from "./failure.ts";
 import type { Globals } from "./globals.ts";
 import { commonFields, type Event, jsonLine, type Level, textLine } from "./log_line.ts";
 
@@ -33,8 +34,7 @@ export function appendToLog(
   try {
     Deno.writeTextFileSync(globals.log, line, { append: true, create: true, mode: MODE });
   } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/: writefile '.*'$/, "") : error;
-    throw new Error(`cannot write the log "${globals.log}": ${why}`);
+    throw new Error(`cannot write the log "${globals.log}": ${why(error)}`, { cause: error });
   }
 }
 

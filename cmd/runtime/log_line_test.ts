@@ -52,7 +52,7 @@ Deno.test("--log appends to a file that others cannot read; without it nothing i
     assert.equal((Deno.statSync(log).mode ?? 0) & 0o777 & ~Deno.umask(), 0o640 & ~Deno.umask());
     assert.throws(
       () => appendToLog({ ...DEFAULT_GLOBALS, log: `${folder}/no/log` }, "env", "error", "x"),
-      /^Error: cannot write the log ".*\/no\/log": No such file/,
+      /^Error: cannot write the log ".*\/no\/log": no such file/,
     );
     assert.match(
       withLog({ ...DEFAULT_GLOBALS, log: `${folder}/no/log` }, "env", "it failed"),

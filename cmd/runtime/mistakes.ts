@@ -15,7 +15,7 @@ import {
   UnsatisfiedFlagError,
   UnsatisfiedPositionalError,
 } from "@stricli/core";
-import { reason } from "../../sandbox/log/log.ts";
+import { failure } from "./failure.ts";
 import { didYouMean } from "./spelling.ts";
 
 /**
@@ -50,21 +50,47 @@ export function argumentMistake(error: unknown, args: readonly string[]): string
     return `unexpected argument "${error.input}": the command takes ${most}`;
   }
   if (error instanceof UnsatisfiedPositionalError) return `argument ${error.placeholder} is missing`;
-  return reason(error);
+  return failure(error);
 }
 
 function badValue({ externalFlagNameOrPlaceholder: name, input, exception }: ArgumentParseError): string {
-  const why = reason(exception);
+  const why = failure(exception);
   if (/^Cannot convert .* to a (boolean|number)$/s.test(why)) {
     return `invalid value "${input}" for flag -${name}: must be ${
       why.endsWith("boolean") ? "true or false" : "a number"
     }`;
   }
-  // a sentence that names the value says all there is to say
-  return why.includes(input) ? why : `invalid value "${input}" for ${name}: ${why}`;
+  // what names the option and the value says all there is to say
+  if (why.startsWith(name) && why.includes(input)) return why;
+  const ending = `: it is "${input}"`;
+  // words that are no option's value go by what the help calls them, in capitals
+  const what = /^[a-z]/.test(name) ? `flag -${name}` : name;
+  return `invalid value "${input}" for ${what}: ${why.endsWith(ending) ? why.slice(0, -ending.length) : why}`;
 }
 
-/** A command that there is not. @param near what may have been meant */
-export function unknownCommand(name: string, near: string | undefined): string {
-  return `Invalid command "${name}"${near === undefined ? "" : `: did you mean "${near}"?`}`;
+/** Commands of other runtimes' programs of this name. */
+const OF_OTHERS: ReadonlySet<string> = new Set(
+  ("factory policy create start state kill delete ps pause resume update events spec features checkpoint restore " +
+    "kata-network kata-overhead").split(" "),
+);
+
+/**
+ * A command that there is not.
+ *
+ * @param name what was typed
+ * @param near what may have been meant
+ * @param group the words before it
+ */
+export function unknownCommand(
+  name: string,
+  near: string | undefined,
+  group: readonly string[] = [],
+): string {
+  if (group.length === 0 && OF_OTHERS.has(name)) {
+    return `Invalid command "${name}": this version does not have it`;
+  }
+  const words = [...group, name].join(" ");
+  if (near !== undefined) return `Invalid command "${words}": did you mean "${[...group, near].join(" ")}"?`;
+  const hint = group.length === 0 ? "" : `: "kata-runtime help ${group.join(" ")}" lists what there is`;
+  return `Invalid command "${words}"${hint}`;
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { why } from "./failure.ts";
+
 /**
  * Writes all of a text. A reader that has gone, as `head` does, is no failure of the one who writes.
  *
@@ -18,6 +20,24 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   }
 }
 
+/** @throws {Error} a sentence: not all of it was written */
+function writeResult(text: string): void {
+  try {
+    writeAll(Deno.stdout, text);
+  } catch (error) {
+    throw new Error(`cannot write to standard output: ${why(error)}`, { cause: error });
+  }
+}
+
+/** What cannot be told is no reason to fail. */
+function writeNote(text: string): void {
+  try {
+    writeAll(Deno.stderr, text);
+  } catch {
+    // there is no other place to say it
+  }
+}
+
 // deno-lint-ignore no-control-regex
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
@@ -29,12 +49,16 @@ export function printable(text: string): string {
   return text.replace(CONTROLS, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-/** Writes to standard output; to a terminal only what is printable. */
+/**
+ * Writes to standard output; to a terminal only what is printable.
+ *
+ * @throws {Error} a sentence: not all of it was written
+ */
 export function print(text: string): void {
-  writeAll(Deno.stdout, Deno.stdout.isTerminal() ? printable(text) : text);
+  writeResult(Deno.stdout.isTerminal() ? printable(text) : text);
 }
 
 /** Writes to standard error, in the same way. */
 export function printError(text: string): void {
-  writeAll(Deno.stderr, Deno.stderr.isTerminal() ? printable(text) : text);
+  writeNote(Deno.stderr.isTerminal() ? printable(text) : text);
 }

@@ -2,11 +2,9 @@ import { buildCommand } from "@stricli/core";
 import type { AppContext } from "./app.ts";
 
 /** `kata-runtime version`: listed in the help; `main.ts` answers it before this library is loaded. */
-export const versionCommand = buildCommand<{ verbose: boolean }, string[], AppContext>({
+export const versionCommand = buildCommand<{ verbose: boolean }, [], AppContext>({
   parameters: {
     flags: { verbose: { kind: "boolean", brief: "also print how the executable was built", default: false } },
-    // others are ignored, as callers are used to
-    positional: { kind: "array", parameter: { parse: String, brief: "ignored", placeholder: "ignored" } },
   },
   docs: { brief: "print the version" },
   loader: async () => {

@@ -19,12 +19,13 @@ export interface ShimFlags {
   readonly debug: boolean;
   readonly version: boolean;
   readonly info: boolean;
+  readonly help: boolean;
   /** `start`, `delete`, or "" to serve */
   readonly action: string;
 }
 
 type TextFlag = "namespace" | "id" | "address" | "publishBinary" | "bundle" | "socket" | "debugSocket";
-type SwitchFlag = "debug" | "version" | "info";
+type SwitchFlag = "debug" | "version" | "info" | "help";
 
 const TEXT: ReadonlyMap<string, TextFlag> = new Map([
   ["namespace", "namespace"],
@@ -41,6 +42,8 @@ const SWITCH: ReadonlyMap<string, SwitchFlag> = new Map([
   ["v", "version"],
   ["version", "version"],
   ["info", "info"],
+  ["h", "help"],
+  ["help", "help"],
 ]);
 
 const TRUE = new Set(["1", "t", "T", "TRUE", "true", "True"]);
@@ -88,6 +91,7 @@ export function parseFlags(args: readonly string[]): ShimFlags {
     debug: switches.debug ?? false,
     version: switches.version ?? false,
     info: switches.info ?? false,
+    help: switches.help ?? false,
     action: args[at] ?? "",
   };
 }

@@ -22,6 +22,7 @@ Deno.test("flags in every form of Go's syntax, up to the action", () => {
     debug: true,
     version: false,
     info: false,
+    help: false,
     action: "delete",
   });
 });
@@ -33,6 +34,7 @@ Deno.test("switches take a value only with an equals sign", () => {
   assert.equal(parseFlags(["--v"]).version, true);
   assert.equal(parseFlags(["-version=T"]).version, true);
   assert.equal(parseFlags(["-info"]).info, true);
+  assert.equal(parseFlags(["-h"]).help && parseFlags(["--help"]).help, true);
 });
 
 Deno.test("two dashes end the flags, one alone is a word", () => {

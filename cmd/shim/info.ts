@@ -6,6 +6,7 @@
 
 import { COMMIT, VERSION } from "../../version.ts";
 import { readInput } from "./read_input.ts";
+import { RUNTIME_NAME } from "./version_text.ts";
 
 const FEATURES_URL = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
 
@@ -59,7 +60,7 @@ export function runtimeInfo(options: Uint8Array): Uint8Array {
   const version = [...field(1, text(VERSION)), ...field(2, text(COMMIT))];
   const features = [...field(1, text(FEATURES_URL)), ...field(2, text(JSON.stringify(FEATURES)))];
   return new Uint8Array([
-    ...field(1, text("io.containerd.kata.v2")),
+    ...field(1, text(RUNTIME_NAME)),
     ...field(2, version),
     ...field(3, options),
     ...field(4, features),

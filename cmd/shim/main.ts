@@ -25,7 +25,12 @@ export async function main(argv0: string, args: readonly string[]): Promise<numb
 async function run(argv0: string, flags: ShimFlags): Promise<number> {
   if (flags.version) {
     const { versionText } = await import("./version_text.ts");
-    console.log(versionText(argv0));
+    console.log(versionText());
+    return 0;
+  }
+  if (flags.help) {
+    const { USAGE } = await import("./usage.ts");
+    console.log(USAGE);
     return 0;
   }
   if (flags.info) return (await import("./info.ts")).info();

@@ -6,9 +6,11 @@
 
 import { COMMIT, VERSION } from "../../version.ts";
 
-/** One line. */
-export function versionText(argv0: string): string {
-  const name = argv0.slice(argv0.lastIndexOf("/") + 1);
-  const commit = COMMIT === "" ? "" : `, commit ${COMMIT}`;
-  return `${name}: version ${VERSION}${commit}`;
+/** What containerd's clients ask for. */
+export const RUNTIME_NAME = "io.containerd.kata.v2";
+
+/** One line, in the form that is parsed by those who know other runtimes of this name. */
+export function versionText(): string {
+  const commit = COMMIT === "" ? "<<unknown>>" : COMMIT;
+  return `Kata Containers containerd shim (TypeScript): id: "${RUNTIME_NAME}", version: ${VERSION}, commit: ${commit}`;
 }

@@ -76,12 +76,7 @@ export function checkSandboxId(id: string): void {
  */
 export function resolveSandboxId(typed: string, paths: HostPaths = HOST_PATHS): string {
   checkSandboxId(typed);
-  let ids: string[];
-  try {
-    ids = sandboxIds(paths);
-  } catch {
-    return typed;
-  }
+  const ids = sandboxIds(paths);
   if (ids.includes(typed)) return typed;
   const matches = ids.filter((id) => id.startsWith(typed));
   if (matches.length > 1) {

@@ -17,7 +17,11 @@ Deno.test(
       ],
       ["kata-runtime", ["--version", "--verbose"], /built +: (sealed|compiled)\n/],
       ["kata-runtime", ["help"], /run +run a command in a container/],
-      ["containerd-shim-kata-v2", ["-v"], /^containerd-shim-kata-v2: version \d+\.\d+\.\d+/],
+      [
+        "containerd-shim-kata-v2",
+        ["-v"],
+        /^Kata Containers containerd shim \(TypeScript\): id: "io\.containerd\.kata\.v2", version: \d+\.\d+\.\d+, commit: /,
+      ],
       ["containerd-shim-kata-v2", ["-info"], /io\.containerd\.kata\.v2/],
       ["kata-agent", ["--version"], /^kata-agent +: \d+\.\d+\.\d+/],
       ["kata-monitor", ["--version"], /^kata-monitor +: \d+\.\d+\.\d+/],

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { parse } from "smol-toml";
 import { kernelFiles } from "../../tools/guest.ts";
 import { DIST } from "../../tools/paths.ts";
+import { UNFINISHED } from "../../cmd/runtime/install/manifest.ts";
 import { killIfThere } from "./containerd.ts";
-import { kata, text } from "./kata_run.ts";
+import { kata, spawnKata, text } from "./kata_run.ts";
 
 /** A folder with files, and with programs that only tell their version. */
 async function staged(files: Record<string, string>, programs: Record<string, string>) {
@@ -137,7 +138,23 @@ Deno.test("what is in the way is named, and nothing is done", async () => {
       /^\/usr\/local\/bin\/kata-runtime: exists already and was not installed by kata-runtime: move it away/,
     ],
     [["install", "--root", root, "--kernel", "/boot/x"], /^--kernel and --modules belong together/],
-    [["install", "--root", root, "--prefix", ""], /^invalid value "" for prefix|^a path must not be empty/],
+    [
+      ["install", "--root", root, "--kernel", "/x", "--modules", "/y"],
+      /^--kernel: there is no file "\/x"\n$/,
+    ],
+    [
+      ["install", "--root", root, "--kernel", "/etc/passwd", "--modules", "/no"],
+      /^--modules: there is no folder "\/no"\n$/,
+    ],
+    [
+      ["install", "--root", root, "--prefix", "opt"],
+      /^invalid value "opt" for flag -prefix: must be an absolute path\n$/,
+    ],
+    [["install", "--root", ""], /^invalid value "" for flag -root: a path must not be empty\n$/],
+    [
+      ["install", "--root", `${root}/usr/local/bin/kata-runtime`],
+      /^cannot make the folder ".*": file exists\n$/,
+    ],
     [["install", "--root"], /^flag needs an argument: -root/],
     [["install", "elsewhere"], /^unexpected argument "elsewhere"/],
   ];
@@ -147,4 +164,51 @@ Deno.test("what is in the way is named, and nothing is done", async () => {
     assert.match(refused.stderr, message);
   }
   assert.deepEqual(await listing(root), before);
+});
+
+Deno.test("a full disk is told with what did not fit, leaves no torn file, and is undone", async () => {
+  await using stage = await staged({}, {});
+  const { root } = stage;
+  const mounted = await new Deno.Command("mount", { args: ["-t", "tmpfs", "-o", "size=60M", "tmpfs", root] })
+    .output();
+  assert.ok(mounted.success);
+  try {
+    const before = await listing(root);
+    const full = await kata(["install", "--root", root]);
+    assert.equal(full.code, 1);
+    assert.equal(
+      full.stderr,
+      `cannot write "${root}/usr/local/share/kata-containers/kata-initrd.img": no space left on device; ` +
+        '"install" goes on from here, "uninstall" undoes what was done\n',
+    );
+    assert.deepEqual((await listing(root)).filter((line) => line.includes(UNFINISHED)), []);
+    const undone = await kata(["uninstall", "--root", root]);
+    assert.equal(undone.code, 0, undone.stderr);
+    assert.deepEqual(await listing(root), before);
+  } finally {
+    await new Deno.Command("umount", { args: [root] }).output();
+  }
+});
+
+Deno.test("of two installations one waits for nothing and says why; a dry run tells what is there", async () => {
+  await using stage = await staged({}, {});
+  const { root } = stage;
+  const first = spawnKata(["install", "--root", root]);
+  const reader = first.stdout.getReader();
+  await reader.read();
+  for (const command of ["install", "uninstall"]) {
+    const second = await kata([command, "--root", root]);
+    assert.deepEqual([second.code, text(second), second.stderr], [
+      1,
+      "",
+      `another install or uninstall is at work in "${root}": wait until it has ended\n`,
+    ]);
+  }
+  for (let part = await reader.read(); !part.done;) part = await reader.read();
+  await first.stderr.cancel();
+  assert.equal((await first.status).code, 0);
+  const dry = await kata(["install", "--root", root, "--dry-run"]);
+  const [head, ...lines] = text(dry).trimEnd().split("\n");
+  assert.equal(head, "nothing is changed; this would be done:");
+  assert.ok(lines.length >= 7 && lines.every((line) => line.startsWith("unchanged ")), text(dry));
 });

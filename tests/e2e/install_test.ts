@@ -134,6 +134,7 @@ async function runsContainers(host: OwnFiles): Promise<void> {
   const own = await host.must(["uname", "-r"]);
   assert.notEqual(kernel.trim(), own.trim());
   assert.match(kernel, /^\d+\.\d+\S*\n$/);
+  await updatedBelow(host, id);
   const refused = await host.run([KATA_RUNTIME, "uninstall"]);
   assert.deepEqual(
     [refused.code, refused.stderr],
@@ -141,4 +142,23 @@ async function runsContainers(host: OwnFiles): Promise<void> {
   );
   await host.must(["ctr", "task", "rm", "--force", id]);
   await host.must(["ctr", "container", "rm", id]);
+}
+
+/** Another version is installed while a container runs: the one that runs is the older still, and answers. */
+async function updatedBelow(host: OwnFiles, id: string): Promise<void> {
+  const newer = `${host.folder}/newer`;
+  await Deno.mkdir(newer);
+  for (const name of ["kata", "vmlinux", "kata-initrd.img"]) {
+    await Deno.copyFile(`${DIST}/${name}`, `${newer}/${name}`);
+  }
+  await Deno.writeTextFile(`${newer}/kata`, "another version", { append: true });
+  const before = await host.must(["sha256sum", "/usr/local/bin/kata"]);
+  assert.match(await host.must([`${newer}/kata`, "install"]), /^write +\/usr\/local\/bin\/kata$/m);
+  assert.notEqual(await host.must(["sha256sum", "/usr/local/bin/kata"]), before);
+  const [sandbox] = JSON.parse(await host.must([KATA_RUNTIME, "list", "--json"])) as { id: string }[];
+  assert.equal(sandbox?.id, id);
+  assert.match(await host.must([KATA_RUNTIME, "metrics", id]), /^kata_shim_/m);
+  assert.match(await host.must([KATA_RUNTIME, "logs", "--tail", "1", id]), /^time=/);
+  const said = await host.must(["ctr", "task", "exec", "--exec-id", "updated", id, "echo", "still here"]);
+  assert.equal(said, "still here\n");
 }

@@ -10,6 +10,7 @@ import { dirname } from "../../../sys/path.ts";
 import { VERSION } from "../../../version.ts";
 import type { Globals } from "../globals.ts";
 import { commonFields, type Level, terminalLine, textLine } from "../log_line.ts";
+import { failure } from "../failure.ts";
 import { print, printError } from "../output.ts";
 import { checkCapability, type Finding } from "./capability.ts";
 import type { CheckFlags } from "./command.ts";
@@ -43,7 +44,7 @@ export async function check(flags: CheckFlags, globals: Globals): Promise<number
     await runCheck(flags, { host: thisHost(), output, env: (name) => Deno.env.get(name), hypervisor });
     return 0;
   } catch (error) {
-    printError(`${error instanceof Error ? error.message : error}\n`);
+    printError(`${failure(error)}\n`);
     return 1;
   }
 }

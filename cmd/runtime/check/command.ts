@@ -15,7 +15,7 @@ export interface CheckFlags {
 const flag = (brief: string) => ({ kind: "boolean", brief, default: false, withNegated: false }) as const;
 
 /** `kata-runtime check`: can this machine run virtual machines? */
-export const checkCommand = buildCommand<CheckFlags, string[], AppContext>({
+export const checkCommand = buildCommand<CheckFlags, [], AppContext>({
   parameters: {
     flags: {
       checkVersionOnly: flag("only compare with the latest release (needs a network, not as root)"),
@@ -26,8 +26,6 @@ export const checkCommand = buildCommand<CheckFlags, string[], AppContext>({
       verbose: flag("also show the checks that pass"),
     },
     aliases: { n: "noNetworkChecks", s: "strict", v: "verbose" },
-    // others are ignored, as callers are used to
-    positional: { kind: "array", parameter: { parse: String, brief: "ignored", placeholder: "ignored" } },
   },
   docs: {
     brief: "check whether this machine can run virtual machines, and how to fix what is missing",

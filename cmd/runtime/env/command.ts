@@ -3,13 +3,11 @@ import type { AppContext } from "../app.ts";
 import type { EnvFlags } from "./env.ts";
 
 /** `kata-runtime env`: what the runtime uses, and what it runs on. */
-export const envCommand = buildCommand<EnvFlags, string[], AppContext>({
+export const envCommand = buildCommand<EnvFlags, [], AppContext>({
   parameters: {
     flags: {
       json: { kind: "boolean", brief: "print JSON instead of TOML", default: false, withNegated: false },
     },
-    // others are ignored, as callers are used to
-    positional: { kind: "array", parameter: { parse: String, brief: "ignored", placeholder: "ignored" } },
   },
   docs: {
     brief: "print the runtime's settings and the host it runs on",

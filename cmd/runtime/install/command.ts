@@ -19,14 +19,16 @@ const path = (text: string) => {
   return text;
 };
 
+/** It is a path of the machine that is installed on, so the working folder has nothing to do with it. */
+const absolute = (text: string) => {
+  if (text.startsWith("/")) return text;
+  throw new Error("must be an absolute path");
+};
+
+const root = (brief: string) =>
+  ({ kind: "parsed", parse: path, optional: true, brief, placeholder: "DIR" }) as const;
+
 const COMMON = {
-  root: {
-    kind: "parsed",
-    parse: path,
-    optional: true,
-    brief: "install into this folder, the root of another machine's image",
-    placeholder: "DIR",
-  },
   dryRun: {
     kind: "boolean",
     brief: "only print what would be done",
@@ -39,10 +41,11 @@ const COMMON = {
 export const installCommand = buildCommand<InstallFlags, [], AppContext>({
   parameters: {
     flags: {
+      root: root("install into this folder, the root of another machine's image"),
       ...COMMON,
       prefix: {
         kind: "parsed",
-        parse: path,
+        parse: absolute,
         default: "/usr/local",
         brief: "where bin/ and share/ are",
         placeholder: "DIR",
@@ -80,7 +83,7 @@ export const installCommand = buildCommand<InstallFlags, [], AppContext>({
 
 /** `kata-runtime uninstall` */
 export const uninstallCommand = buildCommand<UninstallFlags, [], AppContext>({
-  parameters: { flags: COMMON },
+  parameters: { flags: { root: root("uninstall from this folder"), ...COMMON } },
   docs: {
     brief: "undo what install did; files changed since then are kept and listed",
     fullDescription: "Examples:\n  kata-runtime uninstall --dry-run\n  sudo kata-runtime uninstall",

@@ -5,7 +5,7 @@
  */
 
 import { INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
-import { isFile } from "../../../sys/exists.ts";
+import { isFile, isFolder } from "../../../sys/exists.ts";
 
 /** A finished guest, or what one is made from. */
 export type GuestSource =
@@ -35,7 +35,11 @@ export interface GuestSearch {
 export function findGuestSource(
   { kernel, modules, beside, release, root = "", advice }: GuestSearch,
 ): GuestSource {
-  if (kernel !== undefined && modules !== undefined) return { kind: "build", kernel, modules };
+  if (kernel !== undefined && modules !== undefined) {
+    if (!isFile(kernel)) throw new Error(`--kernel: there is no file "${kernel}"`);
+    if (!isFolder(modules)) throw new Error(`--modules: there is no folder "${modules}"`);
+    return { kind: "build", kernel, modules };
+  }
   if (kernel !== undefined || modules !== undefined) {
     throw new Error("--kernel and --modules belong together: give both or none of them");
   }

@@ -7,13 +7,15 @@
 import { defaultFile } from "../../../config/texts/default_file.ts";
 import { qemuPath } from "../../../config/host.ts";
 import { buildGuest, INITRD_FILE, KERNEL_FILE } from "../../../guest/build.ts";
-import { isEntry, isFile } from "../../../sys/exists.ts";
+import { isEntry, isFile, isFolder } from "../../../sys/exists.ts";
 import { uname } from "../../../sys/host.ts";
 import { basename, dirname, resolve } from "../../../sys/path.ts";
 import { runProgram } from "../../../sys/run.ts";
+import { OWN_FILE } from "../../../sys/self.ts";
 import { BUILD_ROAD } from "../../../version.ts";
 import { thisHost } from "../check/host.ts";
 import { installCommand, kernelCommand } from "../check/fix.ts";
+import { failure, why } from "../failure.ts";
 import { print } from "../output.ts";
 import type { InstallFlags, UninstallFlags } from "./command.ts";
 import { registerContainerd } from "./containerd.ts";
@@ -21,7 +23,8 @@ import { registerCrio } from "./crio.ts";
 import { registerDocker } from "./docker.ts";
 import { findGuestSource, type GuestSource } from "./guest_source.ts";
 import { type Content, Installer } from "./installer.ts";
-import { readManifest } from "./manifest.ts";
+import { lockInstallation } from "./lock.ts";
+import { isMissing, readManifest } from "./manifest.ts";
 import { registerPodman } from "./podman.ts";
 import type { Machine, Registration } from "./registration.ts";
 import { runningSandboxes } from "./running.ts";
@@ -49,6 +52,7 @@ export async function install(flags: InstallFlags): Promise<void> {
   const root = stagingRoot(flags, "install");
   const prefix = resolve("/", flags.prefix);
   if (BUILD_ROAD === "source") throw new Error("only the built program can be installed, not its sources");
+  using lock = flags.dryRun ? undefined : lockInstallation(root);
   const manifest = readManifest(root) ?? { version: 1 as const, prefix, entries: [] };
   if (manifest.prefix !== prefix) {
     throw new Error(
@@ -66,21 +70,39 @@ export async function install(flags: InstallFlags): Promise<void> {
   const say = (line: string) => print(`${line}\n`);
   if (flags.dryRun) say("nothing is changed; this would be done:");
   const installer = new Installer({ root, dryRun: flags.dryRun, manifest, say });
-  await installParts({ installer, prefix, source });
-  const registrations = await register(machineAt(root), `${prefix}/bin/containerd-shim-kata-v2`);
-  await applyRegistrations(installer, registrations);
+  refuseForeign(installer, prefix);
+  const registrations = await resumable(async () => {
+    await installParts({ installer, prefix, source });
+    const known = await register(machineAt(root), `${prefix}/bin/containerd-shim-kata-v2`);
+    await applyRegistrations(installer, known);
+    return known;
+  });
+  lock?.release();
   for (const { engine, notes } of registrations) for (const note of notes) say(`${engine}: ${note}`);
   if (root === "" && !isEntry(qemuPath())) say(`QEMU is missing: ${installCommand(thisHost(), "qemu")}`);
 }
 
-/** Everything of ours, before it is registered with any engine. */
-async function installParts(
-  { installer, prefix, source }: { installer: Installer; prefix: string; source: GuestSource },
-): Promise<void> {
+/** Says what to do about an installation that stopped half-way. */
+async function resumable<T>(steps: () => Promise<T>): Promise<T> {
+  try {
+    return await steps();
+  } catch (error) {
+    const text = `${failure(error)}; "install" goes on from here, "uninstall" undoes what was done`;
+    throw new Error(text, { cause: error });
+  }
+}
+
+/** Paths of our files. */
+function placesBelow(prefix: string) {
   const bin = `${prefix}/bin`;
   const share = `${prefix}/share/kata-containers`;
   const outside = IN_EVERY_PATH.includes(prefix) ? [] : LINKS.map((name) => `/usr/local/bin/${name}`);
-  const guestFiles = [`${share}/${KERNEL_FILE}`, `${share}/${INITRD_FILE}`];
+  return { bin, share, outside, guestFiles: [`${share}/${KERNEL_FILE}`, `${share}/${INITRD_FILE}`] };
+}
+
+/** @throws {Error} files that are not ours are where ours are to be */
+function refuseForeign(installer: Installer, prefix: string): void {
+  const { bin, outside, guestFiles } = placesBelow(prefix);
   const own = [`${bin}/kata`, ...LINKS.map((name) => `${bin}/${name}`), ...outside, ...guestFiles];
   const foreign = installer.foreign(own);
   if (foreign.length > 0) {
@@ -90,16 +112,23 @@ async function installParts(
       }: exists already and was not installed by kata-runtime: move it away, or choose another --prefix`,
     );
   }
+}
+
+/** Everything of ours, before it is registered with any engine; what takes long, and may fail, comes first. */
+async function installParts(
+  { installer, prefix, source }: { installer: Installer; prefix: string; source: GuestSource },
+): Promise<void> {
+  const { bin, share, outside, guestFiles } = placesBelow(prefix);
   installer.begin();
-  const executable = { copyOf: Deno.execPath() };
-  await installer.file(`${bin}/kata`, 0o755, () => Promise.resolve(executable));
-  for (const name of LINKS) installer.link(`${bin}/${name}`, "kata");
-  for (const path of outside) installer.link(path, `${bin}/kata`);
   await withGuest(source, async (guest, about) => {
     for (const path of guestFiles) {
       await installer.file(path, 0o644, () => guest(basename(path)), about);
     }
   });
+  const executable = { copyOf: OWN_FILE };
+  await installer.file(`${bin}/kata`, 0o755, () => Promise.resolve(executable));
+  for (const name of LINKS) installer.link(`${bin}/${name}`, "kata");
+  for (const path of outside) installer.link(path, `${bin}/kata`);
   await installer.configuration(CONFIGURATION, defaultConfiguration(share));
 }
 
@@ -118,7 +147,7 @@ async function withGuest(
       const temporary = await Deno.makeTempDir({ prefix: "kata-guest-" });
       taken.defer(() => Deno.remove(temporary, { recursive: true }));
       const { kernel, modules } = source;
-      await buildGuest({ kernel, modules, executable: Deno.execPath(), out: temporary });
+      await buildGuest({ kernel, modules, executable: OWN_FILE, out: temporary });
       folder = temporary;
     }
     return { copyOf: `${folder}/${name}` };
@@ -164,6 +193,7 @@ async function applyRegistrations(
  */
 export async function uninstall(flags: UninstallFlags): Promise<void> {
   const root = stagingRoot(flags, "uninstall");
+  using lock = flags.dryRun || !isFolder(root) && root !== "" ? undefined : lockInstallation(root);
   const manifest = readManifest(root);
   const say = (line: string) => print(`${line}\n`);
   if (manifest !== undefined && root === "" && !flags.dryRun) {
@@ -178,6 +208,7 @@ export async function uninstall(flags: UninstallFlags): Promise<void> {
   }
   if (flags.dryRun) say("nothing is changed; this would be done:");
   if (!await undo({ root, dryRun: flags.dryRun, say })) say("nothing is installed");
+  lock?.release();
 }
 
 /** @throws {Error} only root may change this machine */
@@ -198,8 +229,8 @@ function machineAt(root: string): Machine {
       try {
         return Deno.readTextFileSync(root + path);
       } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return undefined;
-        throw new Error(`cannot read "${root}${path}": ${error instanceof Error ? error.message : error}`);
+        if (isMissing(error)) return undefined;
+        throw new Error(`cannot read "${root}${path}": ${why(error)}`, { cause: error });
       }
     },
     exists: (path) => isEntry(root + path),

@@ -10,6 +10,7 @@ import {
   type Entry,
   MANIFEST,
   type Manifest,
+  removeIfThere,
   sha256,
   UNFINISHED,
   withEntry,
@@ -66,19 +67,21 @@ export class Installer {
    * A file that is ours.
    *
    * @param content called only when it is needed
-   * @param about what a dry run tells of the content
+   * @param about of content that has yet to be made: a dry run tells it, and does not make it
    */
   async file(path: string, mode: number, content: () => Promise<Content>, about = ""): Promise<void> {
     this.folder(dirname(path));
-    if (this.#options.dryRun) return this.#say("write", path, about);
+    const { dryRun } = this.#options;
+    if (dryRun && about !== "") return this.#say("write", path, about);
     const data = await contentOf(await content());
     const hash = await sha256(data);
     const known = this.#entry(path, "file");
     if (known !== undefined && await this.#hashOf(path) === hash) {
-      this.#record({ kind: "file", path, sha256: [hash] });
+      if (!dryRun) this.#record({ kind: "file", path, sha256: [hash] });
       return this.#say("unchanged", path);
     }
     this.#say("write", path, about);
+    if (dryRun) return;
     this.#record({ kind: "file", path, sha256: [...known?.sha256 ?? [], hash] });
     writeWhole(this.#at(path), data, { mode });
     this.#record({ kind: "file", path, sha256: [hash] });
@@ -189,15 +192,6 @@ export class Installer {
 
 async function contentOf(content: Content): Promise<Uint8Array> {
   return content instanceof Uint8Array ? content : await Deno.readFile(content.copyOf);
-}
-
-/** Removes a file if there is one. */
-export function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
 }
 
 /** Replaces a text; a link, the owner and the permissions of the file stay as they are. */

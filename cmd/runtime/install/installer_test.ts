@@ -168,14 +168,15 @@ Deno.test("a dry run tells everything and does nothing", async () => {
     say: (line) => lines.push(line),
   });
   installer.begin();
-  await installer.file("/usr/local/bin/kata", 0o755, () => Promise.reject(new Error("content is not made")));
+  const unmade = () => Promise.reject(new Error("content is not made"));
+  await installer.file("/usr/local/bin/kata", 0o755, unmade, "made from x");
   installer.link("/usr/local/bin/kata-runtime", "kata");
   await installer.edit(CONFIG, "block", "x", without);
   assert.deepEqual(lines.map((line) => line.replaceAll(machine.root, "").replace(/ +/, " ")), [
     "make /usr",
     "make /usr/local",
     "make /usr/local/bin",
-    "write /usr/local/bin/kata",
+    "write /usr/local/bin/kata (made from x)",
     "link /usr/local/bin/kata-runtime (to kata)",
     "change /etc/containerd/config.toml",
   ]);
@@ -211,10 +212,10 @@ Deno.test("the guest is made from what was asked for, what lies beside, the runn
     kernel: `${root}/boot/vmlinuz-${release}`,
     modules: `${root}/lib/modules/${release}`,
   });
-  assert.deepEqual(findGuestSource({ ...search, kernel: "/k", modules: "/m" }), {
-    kind: "build",
-    kernel: "/k",
-    modules: "/m",
+  const named = { kernel: `${root}/opt/vmlinux`, modules: `${root}/opt` };
+  assert.deepEqual(findGuestSource({ ...search, ...named }), { kind: "build", ...named });
+  assert.throws(() => findGuestSource({ ...search, ...named, kernel: "/k" }), {
+    message: '--kernel: there is no file "/k"',
   });
   assert.deepEqual(findGuestSource({ ...search, beside: [`${root}/no`, `${root}/opt`] }), {
     kind: "made",

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { why } from "../failure.ts";
+
 /** One thing that was done. Paths are without the staging folder. */
 export type Entry =
   | { readonly kind: "folder"; readonly path: string }
@@ -43,8 +45,8 @@ export function readManifest(root: string): Manifest | undefined {
   try {
     text = Deno.readTextFileSync(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`cannot read the manifest "${path}": ${error instanceof Error ? error.message : error}`);
+    if (isMissing(error)) return undefined;
+    throw new Error(`cannot read the manifest "${path}": ${why(error)}`, { cause: error });
   }
   try {
     const manifest = JSON.parse(text) as Manifest;
@@ -74,9 +76,23 @@ export interface Access {
   readonly gid?: number | null;
 }
 
-/** A file appears whole, or not at all. */
+/**
+ * A file appears whole, or not at all.
+ *
+ * @throws {Error} a sentence: it cannot be written, as on a full disk
+ */
 export function writeWhole(path: string, data: Uint8Array, access: Access): void {
   const unfinished = path + UNFINISHED;
+  try {
+    writeUnfinished(unfinished, data, access);
+    Deno.renameSync(unfinished, path);
+  } catch (error) {
+    removeIfThere(unfinished);
+    throw new Error(`cannot write "${path}": ${why(error)}`, { cause: error });
+  }
+}
+
+function writeUnfinished(unfinished: string, data: Uint8Array, access: Access): void {
   {
     using file = Deno.openSync(unfinished, { write: true, create: true, truncate: true });
     for (let at = 0; at < data.length;) at += file.writeSync(data.subarray(at));
@@ -86,7 +102,20 @@ export function writeWhole(path: string, data: Uint8Array, access: Access): void
   if (access.uid !== undefined || access.gid !== undefined) {
     Deno.chownSync(unfinished, access.uid ?? null, access.gid ?? null);
   }
-  Deno.renameSync(unfinished, path);
+}
+
+/** Removes a file if there is one. */
+export function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+/** Whether a failed call did not find what it is about, one of the folders above included. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory;
 }
 
 /** Hexadecimal. */

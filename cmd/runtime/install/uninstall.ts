@@ -8,8 +8,8 @@ import { isEntry } from "../../../sys/exists.ts";
 import { dirname, isWithin } from "../../../sys/path.ts";
 import { takeBlock } from "./blocks.ts";
 import { withoutDockerRuntime } from "./docker.ts";
-import { removeIfThere, writeEdited } from "./installer.ts";
-import { type Entry, MANIFEST, readManifest, sha256, UNFINISHED } from "./manifest.ts";
+import { writeEdited } from "./installer.ts";
+import { type Entry, MANIFEST, readManifest, removeIfThere, sha256, UNFINISHED } from "./manifest.ts";
 
 /** How to uninstall. */
 export interface UninstallOptions {

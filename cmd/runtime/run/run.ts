@@ -7,13 +7,13 @@
 import { loadConfig } from "../../../config/load.ts";
 import { fdIo } from "../../../sandbox/io/fd.ts";
 import type { Log } from "../../../sandbox/log/log.ts";
-import { reason } from "../../../sandbox/log/log.ts";
 import { sweepDeadSandboxes } from "../../../sandbox/state/cleanup.ts";
 import { HOST_PATHS } from "../../../sandbox/state/paths.ts";
 import type { AppContext } from "../app.ts";
 import { bundleFromDisk, bundleFromFlags, type RunBundle } from "./bundle.ts";
 import type { RunFlags } from "./command.ts";
 import { runInSandbox } from "./container.ts";
+import { failure } from "../failure.ts";
 import { exitCodeOfFailure } from "./exit_code.ts";
 import { isolateMounts } from "./mount_namespace.ts";
 import { stderrLog } from "./stderr_log.ts";
@@ -25,7 +25,7 @@ export async function run(this: AppContext, flags: RunFlags, ...args: string[]):
     const config = flags.config ?? this.globals.config;
     this.process.exitCode = await runContainer({ ...flags, ...(config && { config }) }, args, log);
   } catch (error) {
-    this.process.stderr.write(`kata-runtime: ${reason(error)}\n`);
+    this.process.stderr.write(`kata-runtime: ${failure(error)}\n`);
     this.process.exitCode = exitCodeOfFailure(error);
   }
 }
