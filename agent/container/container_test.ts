@@ -172,11 +172,10 @@ Deno.test("signalAll() reaches every process but the first, and SIGKILL that one
 Deno.test("the end of the first process ends the others", async () => {
   await using harness = new Harness();
   await using made = await harness.create(
-    specOf(harness.rootfs, ["sh", "-c", "echo ready > /tmp/ready; sleep 0.3"]),
+    specOf(harness.rootfs, ["sh", "-c", "until [ -e /tmp/running ]; do sleep 0.05; done"]),
   );
   await made.container.start();
-  await fileAppears(`${harness.rootfs}/tmp/ready`);
-  const { status } = await made.exec({ args: ["sleep", "30"] });
+  const { status } = await made.exec({ args: ["sh", "-c", "echo > /tmp/running; exec sleep 600"] });
   assert.deepEqual(status, { code: 0, signal: SIGNALS.SIGKILL });
 });
 
