@@ -17,6 +17,10 @@ const CONFIGURATION = `# Configuration of the runtime in this folder. Relative p
 [hypervisor.qemu]
 kernel = "${KERNEL_FILE}"
 initrd = "${INITRD_FILE}"
+
+[agent.kata]
+# a guest may boot beside others, without hardware virtualisation
+dial_timeout = 120
 `;
 
 /** @returns whether anything had to be made */
