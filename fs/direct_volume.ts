@@ -76,14 +76,11 @@ export function removeVolume(volumePath: string, root: string = DIRECT_VOLUMES):
 }
 
 /** What is to be mounted in place of a path; undefined: it is no such volume. @throws {DirectVolumeError} */
-export async function findVolume(
-  volumePath: string,
-  root: string = DIRECT_VOLUMES,
-): Promise<DirectVolume | undefined> {
+export function findVolume(volumePath: string, root: string = DIRECT_VOLUMES): DirectVolume | undefined {
   const folder = volumeFolder(volumePath, root);
   let text: string;
   try {
-    text = await Deno.readTextFile(`${folder}/${MOUNT_INFO}`);
+    text = Deno.readTextFileSync(`${folder}/${MOUNT_INFO}`);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
     throw error;

@@ -32,13 +32,13 @@ Deno.test("a volume's folder is named after its path", () => {
 
 Deno.test("what is to be mounted is kept byte for byte, for root only", async () => {
   await withFolder(async (root) => {
-    assert.equal(await findVolume("/v", root), undefined);
+    assert.equal(findVolume("/v", root), undefined);
     await addVolume("/v", INFO, root);
     const folder = volumeFolder("/v", root);
     assert.equal(await Deno.readTextFile(`${folder}/mountInfo.json`), INFO);
     assert.equal(((await Deno.stat(folder)).mode ?? 0) & 0o777, 0o700);
     assert.equal(((await Deno.stat(`${folder}/mountInfo.json`)).mode ?? 0) & 0o777, 0o600);
-    assert.deepEqual(await findVolume("/v", root), {
+    assert.deepEqual(findVolume("/v", root), {
       volumeType: "block",
       device: "/dev/sdf",
       fstype: "ext4",
@@ -46,10 +46,10 @@ Deno.test("what is to be mounted is kept byte for byte, for root only", async ()
       options: ["ro"],
     });
     await addVolume("/v", "{}", root);
-    assert.equal((await findVolume("/v", root))?.device, "");
+    assert.equal(findVolume("/v", root)?.device, "");
     removeVolume("/v", root);
     removeVolume("/v", root);
-    assert.equal(await findVolume("/v", root), undefined);
+    assert.equal(findVolume("/v", root), undefined);
   });
 });
 

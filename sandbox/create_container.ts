@@ -45,7 +45,7 @@ export async function checkContainer(
   if (rootfs.length === 0) await existingFolder(rootPathOf(options));
   const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
   const context = { bundle, inPod: isPod, hugepageLimits, useDisks, guestEmptyDirs };
-  return await planMounts(spec.mounts ?? [], context, MOUNT_HOST);
+  return planMounts(spec.mounts ?? [], context, MOUNT_HOST);
 }
 
 /** @throws {RpcError} and whatever a step throws; everything that was taken is given back then */

@@ -24,11 +24,11 @@ export interface ViewedContainer {
  *
  * @throws {RpcError} `INVALID_ARGUMENT` for what creating the container would refuse
  */
-export async function guestView({ id, bundle, spec }: ViewedContainer, host: MountHost): Promise<GuestSpec> {
+export function guestView({ id, bundle, spec }: ViewedContainer, host: MountHost): GuestSpec {
   refuseHooks(spec.hooks);
   const hugepageLimits = spec.linux?.resources?.hugepageLimits ?? [];
   const context = { bundle, inPod: true, hugepageLimits, useDisks: true, guestEmptyDirs: true };
-  const mounts = (await planMounts(spec.mounts ?? [], context, host)).map((plan) => placed(plan, id));
+  const mounts = planMounts(spec.mounts ?? [], context, host).map((plan) => placed(plan, id));
   const rootPath = `${GUEST_SHARED_FOLDER}/${id}/rootfs`;
   const terminal = spec.process.terminal ?? false;
   return guestSpec(spec, { rootPath, mounts, terminal, disableSeccomp: false });

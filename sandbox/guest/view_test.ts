@@ -11,13 +11,13 @@ const mounts = [
 /** A host where every path is of one kind. */
 const where = (kind: FileKind) => ({ ...MOUNT_HOST, kindOf: () => kind });
 
-Deno.test("guestView() is the specification with the guest's paths", async () => {
+Deno.test("guestView() is the specification with the guest's paths", () => {
   const container = {
     id: "c1",
     bundle: "/bundle",
     spec: testSpec({ mounts, linux: { namespaces: [{ type: "network", path: "/n" }] } }),
   };
-  const { spec, sandboxPidns } = await guestView(container, where("file"));
+  const { spec, sandboxPidns } = guestView(container, where("file"));
   assert.equal(spec.root.path, "/run/kata-containers/shared/containers/c1/rootfs");
   assert.deepEqual(spec.mounts?.map(({ source }) => source), [
     "proc",
@@ -26,12 +26,12 @@ Deno.test("guestView() is the specification with the guest's paths", async () =>
   assert.deepEqual([spec.linux?.namespaces, sandboxPidns], [[], false]);
 });
 
-Deno.test("guestView() refuses what cannot be shared, and hooks that nobody can run", async () => {
+Deno.test("guestView() refuses what cannot be shared, and hooks that nobody can run", () => {
   const container = { id: "c1", bundle: "/bundle", spec: testSpec({ mounts }) };
-  await assert.rejects(guestView(container, where(undefined)), /its source "\/bundle\/hosts" does not exist/);
+  assert.throws(() => guestView(container, where(undefined)), /its source "\/bundle\/hosts" does not exist/);
   const spec = testSpec({ hooks: { createContainer: [{ path: "/h" }] } });
-  await assert.rejects(
-    guestView({ ...container, spec }, where("file")),
+  assert.throws(
+    () => guestView({ ...container, spec }, where("file")),
     /hooks\.createContainer is not supported/,
   );
 });

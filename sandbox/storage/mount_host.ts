@@ -29,7 +29,7 @@ export interface MountHost {
   /** links followed */
   kindOf(path: string): FileKind;
   /** what a storage driver has left to the machine to mount */
-  volumeAt(path: string): Promise<DirectVolume | undefined>;
+  volumeAt(path: string): DirectVolume | undefined;
   fileSystemOf(path: string): FileSystemFacts | undefined;
   /** owner and permissions of a folder */
   ownerOf(path: string): { readonly gid: number; readonly mode: number };
@@ -53,7 +53,7 @@ export const MOUNT_HOST: MountHost = {
       return undefined;
     }
   },
-  volumeAt: (path) => findVolume(path),
+  volumeAt: findVolume,
   fileSystemOf(path) {
     try {
       const { type: magic, blocks, blockSize } = statfs(path);

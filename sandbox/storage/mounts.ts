@@ -53,23 +53,17 @@ function isBind(mount: Mount): boolean {
  *
  * @throws {RpcError} `INVALID_ARGUMENT` for a source that is missing or cannot be shared
  */
-export async function planMounts(
-  mounts: readonly Mount[],
-  context: MountContext,
-  host: MountHost,
-): Promise<MountPlan[]> {
-  const plans: MountPlan[] = [];
-  for (const mount of mounts) plans.push(await planMount(mount, context, host));
-  return plans;
+export function planMounts(mounts: readonly Mount[], context: MountContext, host: MountHost): MountPlan[] {
+  return mounts.map((mount) => planMount(mount, context, host));
 }
 
-async function planMount(mount: Mount, context: MountContext, host: MountHost): Promise<MountPlan> {
+function planMount(mount: Mount, context: MountContext, host: MountHost): MountPlan {
   if (mount.destination === "/dev/shm") return { kind: "guest", mount: podShm(mount) };
   if (!isBind(mount)) return { kind: "guest", mount };
   const source = absolute(mount.source ?? "", context.bundle);
   if (isWithin(source, "/proc") || isWithin(source, "/sys")) return { kind: "guest", mount };
   if (isDevice(mount.destination, host)) return { kind: "guest", mount };
-  const volume = await host.volumeAt(source);
+  const volume = host.volumeAt(source);
   if (volume !== undefined) return directVolume(mount, source, volume, host);
   const kind = host.kindOf(source);
   if (kind === undefined) throw refused(mount, `its source "${source}" does not exist`);

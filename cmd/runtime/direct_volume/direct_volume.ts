@@ -26,14 +26,14 @@ export function remove({ volumePath }: VolumeFlags): void {
 
 /** Prints how much of it is used. */
 export async function stats({ volumePath }: VolumeFlags): Promise<void> {
-  const { id, device } = await used(volumePath);
+  const { id, device } = used(volumePath);
   const path = `/direct-volume/stats?path=${encodeURIComponent(device)}`;
   print(`${textOf(await askSandbox(id, { path }), `statistics of volume "${volumePath}"`)}\n`);
 }
 
 /** Grows it. */
 export async function resize({ volumePath, size }: ResizeFlags): Promise<void> {
-  const { id, device } = await used(volumePath);
+  const { id, device } = used(volumePath);
   const path = "/direct-volume/resize";
   const { status, body } = await askSandbox(id, {
     method: "POST",
@@ -48,8 +48,8 @@ export async function resize({ volumePath, size }: ResizeFlags): Promise<void> {
 }
 
 /** The sandbox that uses a volume, and the device by which it knows it. */
-async function used(volumePath: string): Promise<{ id: string; device: string }> {
+function used(volumePath: string): { id: string; device: string } {
   const id = sandboxOfVolume(volumePath);
   checkSandboxId(id);
-  return { id, device: (await findVolume(volumePath))?.device ?? "" };
+  return { id, device: findVolume(volumePath)?.device ?? "" };
 }

@@ -30,7 +30,7 @@ export async function explain(this: AppContext, flags: ExplainFlags, bundle: str
 async function inGuest(container: { id: string; bundle: string; spec: Spec }) {
   const { guestView } = await import("../../../sandbox/guest/view.ts");
   const { MOUNT_HOST } = await import("../../../sandbox/storage/mount_host.ts");
-  const { spec, sandboxPidns } = await guestView(container, MOUNT_HOST);
+  const { spec, sandboxPidns } = guestView(container, MOUNT_HOST);
   return { spec, pod: { sharesPids: sandboxPidns } };
 }
 
