@@ -5,6 +5,7 @@
  * @module
  */
 
+import { claimVolume, releaseVolume } from "../../fs/direct_volume.ts";
 import type { Disk, DiskAddress, PluggedDisk, Vm } from "../../vm/vmm.ts";
 import { type Log, reason } from "../log/log.ts";
 import type { MountedVolume } from "../management/managed.ts";
@@ -27,12 +28,13 @@ export interface DeviceUse {
 
 /** The disks of one sandbox. */
 export class SandboxDisks {
-  /** Volumes that the guest mounts itself, by the paths of their disks on the host. */
+  /** Volumes that the guest mounts itself, by the paths of their disks on the host; until their claims end. */
   readonly volumes = new Map<string, MountedVolume>();
   readonly #vm: Pick<Vm, "addDisk">;
   readonly #log: Log;
   readonly #devices: DeviceUse;
   readonly #plugged = new SharedUse<PluggedDisk>();
+  readonly #claims = new SharedUse<AsyncDisposable>();
 
   /** @param devices may be used by the machine as long as they are plugged in */
   constructor(vm: Pick<Vm, "addDisk">, log: Log, devices: DeviceUse) {
@@ -52,6 +54,26 @@ export class SandboxDisks {
         cause: error,
       });
     }
+  }
+
+  /**
+   * Notes that the sandbox uses a volume of a storage driver, so that it can be asked about it. The note goes with the
+   * last container that uses the volume.
+   *
+   * @param volume path by which the driver knows it
+   * @param disk path of the volume's disk
+   * @throws {DirectVolumeError} another sandbox uses it
+   */
+  async claim(volume: string, disk: string, sandboxId: string): Promise<AsyncDisposable> {
+    return await this.#claims.use(volume, async () => {
+      await claimVolume(volume, sandboxId);
+      return {
+        [Symbol.asyncDispose]: async () => {
+          this.volumes.delete(disk);
+          await releaseVolume(volume, sandboxId);
+        },
+      };
+    });
   }
 
   async #plug(disk: Disk, key: string): Promise<PluggedDisk> {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { claimVolume, releaseVolume } from "../../fs/direct_volume.ts";
 import type { Rootfs, RootfsMount } from "../../fs/rootfs.ts";
 import { parseMountOptions } from "../../oci/mount_options.ts";
 import type { Device as SpecDevice, Mount, Spec } from "../../oci/spec.ts";
@@ -67,19 +66,24 @@ export async function equip(
     : await parts.share.addRootfs(bundle.id, root.path.path);
   const mounts: Mount[] = [];
   for (const plan of plans) {
-    const mount = await equipMount(bundle.id, plan, parts, storages, taken);
+    const mount = await equipMount(plan, { id: bundle.id, parts, storages, taken });
     if (mount !== undefined) mounts.push(mount);
   }
   return { rootPath, mounts, storages, ...await equipDevices(bundle.spec, parts, taken) };
 }
 
-async function equipMount(
-  id: string,
-  plan: MountPlan,
-  parts: SandboxParts,
-  storages: Init<Storage>[],
-  taken: AsyncDisposableStack,
-): Promise<Mount | undefined> {
+/** A container on its way. */
+interface Equipping {
+  readonly id: string;
+  readonly parts: SandboxParts;
+  /** gets what the guest has to mount */
+  readonly storages: Init<Storage>[];
+  readonly taken: AsyncDisposableStack;
+}
+
+/** @returns undefined for what no guest can have */
+async function equipMount(plan: MountPlan, container: Equipping): Promise<Mount | undefined> {
+  const { id, parts, storages, taken } = container;
   switch (plan.kind) {
     case "guest":
       return plan.mount;
@@ -100,7 +104,7 @@ async function equipMount(
     case "local": {
       const place = await parts.local.place(parts);
       if (place === undefined) {
-        return await equipMount(id, sharedPlan(plan.mount, plan.source), parts, storages, taken);
+        return await equipMount(sharedPlan(plan.mount, plan.source), container);
       }
       const { mount, storages: own } = plan.at(place.folder);
       storages.push(...place.storages, ...own);
@@ -124,18 +128,14 @@ async function equipDisk(
   taken: AsyncDisposableStack,
 ): Promise<Init<Storage>> {
   const { disk, filesystem, volume } = plan;
-  if (volume !== undefined) {
-    await claimVolume(volume, parts.id);
-    taken.defer(() => releaseVolume(volume, parts.id));
-  }
+  if (volume !== undefined) taken.use(await parts.disks.claim(volume, disk.path, parts.id));
   const used = taken.use(await parts.disks.use(disk));
   const { driver, source } = used;
   const name = new TextEncoder().encode(source).toBase64({ alphabet: "base64url" });
   const mountPoint = `${GUEST_DISK_VOLUMES}/${name}`;
   if (volume !== undefined) {
-    const { volumes } = parts.disks;
-    volumes.set(disk.path, { guestPath: mountPoint, resizeDevice: (bytes) => used.resize(bytes) });
-    taken.defer(() => void volumes.delete(disk.path));
+    const resizeDevice = (bytes: number) => used.resize(bytes);
+    parts.disks.volumes.set(disk.path, { guestPath: mountPoint, resizeDevice });
   }
   const how = filesystem ?? { fstype: "bind", options: ["bind"] };
   return { driver, source, mountPoint, ...how };
