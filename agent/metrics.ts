@@ -5,14 +5,8 @@
  */
 
 import { type Family, formatFamilies, labelled, type Sample, single } from "../rpc/metrics_text.ts";
-import { gathered, processMetrics, standardProcessMetrics } from "../rpc/process_metrics.ts";
-import {
-  NETWORK_COUNTERS,
-  parseColonLines,
-  parseNetworkDevices,
-  parseProcessStat,
-  TICKS_PER_SECOND,
-} from "../sys/proc.ts";
+import { gathered, networkFamily, processMetrics, standardProcessMetrics } from "../rpc/process_metrics.ts";
+import { parseColonLines, parseProcessStat, TICKS_PER_SECOND } from "../sys/proc.ts";
 import type { Logger } from "./log.ts";
 
 const KIB = 1024;
@@ -48,7 +42,7 @@ export class GuestMetrics {
       () => loadFamilies(read("loadavg")),
       () => [cpuFamily(read("stat"))],
       () => [labelled("kata_guest_vm_stat", "Virtual memory statistics.", keyedNumbers(read("vmstat")))],
-      () => [networkFamily(read("net/dev"))],
+      () => [networkFamily(read("net/dev"), "kata_guest_netdev_stat", "Counters of network interfaces.")],
       () => [diskFamily(read("diskstats"))],
       () => [
         labelled(
@@ -121,16 +115,6 @@ function keyedNumbers(text: string): Map<string, number> {
     if (value !== undefined) values.set(name, Number(value));
   }
   return values;
-}
-
-function networkFamily(text: string): Family {
-  const samples = [...parseNetworkDevices(text)].flatMap(([device, values]) =>
-    NETWORK_COUNTERS.map((item, index) => ({
-      labels: { interface: device, item },
-      value: values[index] ?? 0,
-    }))
-  );
-  return { name: "kata_guest_netdev_stat", help: "Counters of network interfaces.", kind: "gauge", samples };
 }
 
 const DISK_ITEMS = [

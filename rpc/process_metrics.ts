@@ -75,7 +75,12 @@ export function processMetrics(pid: number, options: ProcessMetricsOptions): Fam
 
 /** Counters of the network interfaces in the namespace of a process. */
 export function networkMetrics(pid: number, name: string, help: string): Family {
-  const samples = [...parseNetworkDevices(read(`/proc/${pid}/net/dev`))].flatMap(([device, values]) =>
+  return networkFamily(read(`/proc/${pid}/net/dev`), name, help);
+}
+
+/** Counters of network interfaces. @param text of `/proc/net/dev` */
+export function networkFamily(text: string, name: string, help: string): Family {
+  const samples = [...parseNetworkDevices(text)].flatMap(([device, values]) =>
     NETWORK_COUNTERS.map((item, index) => ({
       labels: { interface: device, item },
       value: values[index] ?? 0,
