@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { HttpHandler } from "../../rpc/http/server.ts";
+import type { HttpAnswer, HttpHandler, HttpUpgrade } from "../../rpc/http/server.ts";
 import type { AsyncFd } from "../../sys/poll.ts";
 import { type Listener, listenUnix, peerCredentials } from "../../sys/socket.ts";
 import { type Log, reason } from "../log/log.ts";
@@ -16,11 +16,15 @@ const SOCKET_MODE = 0o600;
 /** How many requests are served at a time; more wait in the kernel's queue. */
 const MAX_CONNECTIONS = 32;
 
+/** How many connections may speak another protocol, which they do for hours; they keep no request waiting. */
+const MAX_UPGRADED = 16;
+
 /** A listening socket. */
 export class ManagementSocket implements Disposable {
   readonly #listener: Listener | undefined;
   readonly #log: Log;
   readonly #connections = new Set<AsyncFd>();
+  readonly #upgraded = new Set<AsyncFd>();
   #freed = Promise.withResolvers<void>();
 
   private constructor(listener: Listener | undefined, log: Log) {
@@ -66,21 +70,38 @@ export class ManagementSocket implements Disposable {
     this.#connections.add(connection);
     try {
       const { serveHttp } = await import("../../rpc/http/server.ts");
-      await serveHttp(connection, await handler);
+      const answer = await handler;
+      await serveHttp(connection, async (request) => this.#counted(connection, await answer(request)));
     } catch (error) {
       this.#log.write("warning", `management: ${reason(error)}`);
     } finally {
       connection.close();
-      this.#connections.delete(connection);
-      this.#freed.resolve();
-      this.#freed = Promise.withResolvers();
+      this.#upgraded.delete(connection);
+      this.#free(connection);
     }
+  }
+
+  /** One that changes its protocol is no request any more. */
+  #counted(connection: AsyncFd, answer: HttpAnswer | HttpUpgrade): HttpAnswer | HttpUpgrade {
+    if (!("upgrade" in answer)) return answer;
+    if (this.#upgraded.size >= MAX_UPGRADED) {
+      return { status: 503, body: `there are ${MAX_UPGRADED} connections of this kind already\n` };
+    }
+    this.#upgraded.add(connection);
+    this.#free(connection);
+    return answer;
+  }
+
+  #free(connection: AsyncFd): void {
+    this.#connections.delete(connection);
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
   }
 
   /** Stops listening and closes all connections. Safe to call again. */
   [Symbol.dispose](): void {
     this.#listener?.close();
-    for (const connection of this.#connections) connection.close();
+    for (const connection of [...this.#connections, ...this.#upgraded]) connection.close();
   }
 }
 
