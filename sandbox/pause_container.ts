@@ -16,8 +16,6 @@ import type { GuestProcess } from "./guest/process.ts";
 /** Signals that end the pause program with exit status 0. */
 const ENDING: ReadonlySet<number> = new Set([SIGNALS.SIGINT, SIGNALS.SIGTERM]);
 
-const NO_OUTPUT = new Uint8Array();
-
 /** The container. */
 export class PauseContainer implements GuestContainer {
   readonly exists = false;
@@ -86,7 +84,7 @@ class WaitingProcess implements GuestProcess {
   /** It writes nothing, and closes its outputs when it ends. */
   async readOutput(): Promise<Uint8Array> {
     await this.#end.promise;
-    return NO_OUTPUT;
+    throw new Error("the output is at its end");
   }
 
   /** It never reads. */

@@ -13,7 +13,7 @@ import { closeIo, type InputEnd, type OutputEnd, type ProcessIo } from "./stream
 
 /** The guest's ends of one process's streams. */
 export interface GuestStreams {
-  /** Waits for output; empty at end of file. */
+  /** Waits for output; empty where a policy keeps it from us. @throws at its end */
   readOutput(which: "stdout" | "stderr"): Promise<Uint8Array>;
   /** Resolves when the process's pipe has taken all of it. */
   writeInput(data: Uint8Array): Promise<void>;
