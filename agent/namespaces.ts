@@ -1,8 +1,10 @@
 import { O, openFd, OwnedFd } from "../sys/fd.ts";
+import { invalidArgument } from "./errors.ts";
 import { CLONE, setHostname, setns, unshare } from "../sys/host.ts";
 
 /** A kernel setting. */
 export interface Setting {
+  readonly name: string;
   readonly path: string;
   readonly value: string;
 }
@@ -35,7 +37,7 @@ export class SandboxNamespaces implements Disposable {
     unshare(CLONE.NEWIPC | CLONE.NEWUTS);
     try {
       if (hostname !== "") setHostname(hostname);
-      for (const { path, value } of sysctls) Deno.writeTextFileSync(path, value, { create: false });
+      for (const setting of sysctls) write(setting);
       using inside = openCurrent();
       const [ipc, uts] = [inside.ipc.release(), inside.uts.release()];
       return new SandboxNamespaces(new OwnedFd(ipc), new OwnedFd(uts));
@@ -48,6 +50,18 @@ export class SandboxNamespaces implements Disposable {
   [Symbol.dispose](): void {
     this.ipc.close();
     this.uts.close();
+  }
+}
+
+function write({ name, path, value }: Setting): void {
+  try {
+    Deno.writeTextFileSync(path, value, { create: false });
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    const why = error.code === "ENOENT" ? "the guest's kernel does not have it" : error.code;
+    throw invalidArgument(`cannot set sysctl "${name}" to ${JSON.stringify(value)}: ${why}`, {
+      cause: error,
+    });
   }
 }
 

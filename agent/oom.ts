@@ -1,4 +1,5 @@
 import { isErrno } from "../sys/errors.ts";
+import { killsIn } from "./container/cgroup/kills.ts";
 import { IN, Inotify } from "../sys/inotify.ts";
 import { failedPrecondition } from "./errors.ts";
 
@@ -113,21 +114,6 @@ export class OomWatch implements Disposable {
     // The descriptor of a removed control group is gone by itself, and its number is never used again.
     if (this.#watched.delete(descriptor) && !this.#ended) this.#inotify.remove(descriptor);
   }
-}
-
-/** How often a process of the control group was killed; 0 if it is gone. */
-function killsIn(file: string): number {
-  try {
-    return Number(/^oom_kill ([0-9]+)$/m.exec(Deno.readTextFileSync(file))?.[1] ?? 0);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || isGone(error)) return 0;
-    throw error;
-  }
-}
-
-/** A file of a control group that was removed while it was open answers ENODEV. */
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENODEV";
 }
 
 function ended(): Error {

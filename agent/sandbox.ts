@@ -1,4 +1,5 @@
 import { PACKET_FILTER_MODULES } from "../sys/module_names.ts";
+import { O, openFd, OwnedFd } from "../sys/fd.ts";
 import { SIGNALS } from "../sys/signals.ts";
 import { hasHooks, HOOK_KINDS } from "../oci/hooks.ts";
 import type { Hooks, Spec } from "../oci/spec.ts";
@@ -202,9 +203,9 @@ export class Sandbox {
     request: CreateContainerRequest,
     sandbox: Ready,
   ): Promise<GuestContainer> {
-    const pid = request.sandboxPidns ? (await this.#sharedPidNamespace()).fd : undefined;
     await using undo = new AsyncDisposableStack();
     const resources = undo.use(new DisposableStack());
+    const pid = await this.#joinedPids(request, resources);
     const bundle = this.#makeBundle(id, resources);
     resources.defer(() => removeCopies(this.#options.base, id));
     resources.defer(() => forgetShared(this.#options.base, id, this.#options.log));
@@ -293,6 +294,21 @@ export class Sandbox {
       if (!removeTree(above.fd, id)) this.#options.log.warn("the bundle is not empty", { path });
     });
     return path;
+  }
+
+  /** The pid namespace of others that a container wants to be in, if it does. */
+  async #joinedPids(
+    { containerId, pidContainer, sandboxPidns }: CreateContainerRequest,
+    taken: DisposableStack,
+  ): Promise<number | undefined> {
+    if (pidContainer === "") return sandboxPidns ? (await this.#sharedPidNamespace()).fd : undefined;
+    const { pid } = this.container(pidContainer).init;
+    try {
+      return taken.use(new OwnedFd(openFd(`/proc/${pid}/ns/pid`, O.RDONLY))).fd;
+    } catch (error) {
+      const what = `container "${containerId}" cannot join the processes of "${pidContainer}"`;
+      throw failedPrecondition(`${what}, which has ended`, { cause: error });
+    }
   }
 
   /** Made for the first container that wants it. */

@@ -54,6 +54,11 @@ function mountOne(root: string, entry: RootfsMount): void {
   if (options.extensions.length > 0) {
     throw new Error(`cannot mount ${what}: option "${options.extensions[0]}" is not supported`);
   }
+  const mapped = options.data.find((option) => /^[ug]idmap=/.test(option));
+  if (mapped !== undefined) {
+    const why = `its files are to have other owners ("${mapped}")`;
+    throw new Error(`cannot mount ${what}: ${why}, and pods with a user namespace are not supported`);
+  }
   try {
     if (options.bind || type === "bind") bindAt(root, target, source, options);
     else mountAt(root, target, entry, options);

@@ -111,6 +111,11 @@ Deno.test("a mount that fails is named, and takes the earlier ones with it", () 
       /^Error: the options of tmpfs "tmpfs" have more than 4095 bytes$/,
     );
     await assert.rejects(mountRootfs(root, [good, bind("/", "idmap")]), /option "idmap" is not supported$/);
+    const mapped = { type: "overlay", source: "overlay", options: ["uidmap=0:1000:10", "lowerdir=/"] };
+    await assert.rejects(
+      mountRootfs(root, [mapped]),
+      /other owners \("uidmap=0:1000:10"\), and pods with a user namespace are not supported$/,
+    );
     await assert.rejects(mountRootfs(root, [good, { ...good, target: "none" }]), /\/rootfs\/none": ENOENT$/);
   }));
 

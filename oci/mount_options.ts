@@ -149,6 +149,13 @@ const RECURSIVE_OPTIONS: ReadonlyMap<string, AttributeChange> = new Map([
 /** Options that name work beyond flags; a value (`idmap=…`) may follow. */
 const EXTENSIONS = /^(idmap|ridmap|tmpcopyup)(=|$)/;
 
+/** The options that mean the same for every file system. */
+export function mountOptionNames(): string[] {
+  const spread = [...PROPAGATION_TYPES.keys()].flatMap((name) => [name, `r${name}`]);
+  const others = ["bind", "rbind", "tmpcopyup", "idmap", "ridmap"];
+  return [...FLAG_OPTIONS.keys(), ...spread, ...RECURSIVE_OPTIONS.keys(), ...others].sort();
+}
+
 /**
  * Takes the options of a mount apart; later ones override earlier ones. Never fails: what is not a known
  * option is data for the file system, and only the file system knows whether it is right.

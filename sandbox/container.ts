@@ -45,6 +45,8 @@ export interface ContainerContext {
   makeRoom(id: string, resources: Resources, change: Resources): Promise<Resources>;
   /** brings the guest's network up to date before the first program of a container runs */
   starting(id: string): Promise<void>;
+  /** the container that clients know by this pid, if it is one of a pod's */
+  containerOf(pid: number): string | undefined;
   /** the container is gone: its id is free */
   forget(id: string): void;
 }
@@ -59,6 +61,8 @@ export interface ContainerOptions {
   readonly hooks?: HostHooks;
   /** of the virtual machine, for hooks */
   readonly pid: number;
+  /** of the process that stands for this container alone, if there is one */
+  readonly standIn?: number;
   /** its limits */
   readonly resources: Resources | undefined;
   /** what the host holds for it; released when it is deleted */
@@ -101,6 +105,8 @@ export class Container {
   readonly #context: ContainerContext;
   readonly #taken: AsyncDisposableStack;
   readonly #hooks: HostHooks | undefined;
+  /** what clients see as its pid */
+  readonly shownPid: number;
   readonly #pid: number;
   readonly #execs = new Map<string, Exec>();
   #freezer: "thawed" | "freezing" | "frozen" = "thawed";
@@ -118,6 +124,7 @@ export class Container {
     this.#taken = options.taken;
     this.#hooks = options.hooks;
     this.#pid = options.pid;
+    this.shownPid = options.standIn ?? options.pid;
     this.#resources = options.resources;
     this.init = new Process({
       id: this.id,

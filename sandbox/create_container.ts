@@ -61,19 +61,22 @@ export async function createContainer(
   await using taken = new AsyncDisposableStack();
   const { storages, devices, hostDevices, ...equipment } = await equip(options, plans, parts, taken);
   const terminal = io.names.terminal;
-  const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel });
+  const { containerOf } = context;
+  const guest = guestSpec(inGuest, { ...equipment, terminal, disableSeccomp, guestLabel, containerOf });
   const hooks = HostHooks.of({ ...parts, id, bundle, spec });
   const { pid } = parts.vm;
+  const standIn = parts.isPod ? taken.use(await parts.host.startStandIn(pid)).pid : undefined;
   const { resources } = spec.linux ?? {};
   const known = new AgentContainer(parts.client, id);
-  const own = { id, bundle, guest: known, io, context, hooks, pid, resources };
+  const own = { id, bundle, guest: known, io, context, hooks, pid, standIn, resources };
   await using undo = new AsyncDisposableStack();
   const container = undo.adopt(new Container({ ...own, taken: taken.move() }), (it) => it.discard());
   await container.init.openIo();
-  const { sandboxPidns } = guest;
+  const { sandboxPidns, pidContainer } = guest;
+  const pids = { sandboxPidns, pidContainer };
   const OCI = specToWire(guest.spec);
   await parts.client.agent.createContainer(
-    { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], sandboxPidns },
+    { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], ...pids },
     { timeoutMs: createTimeoutMs, signal: options.signal },
   );
   options.signal?.throwIfAborted();

@@ -65,5 +65,7 @@ export interface Host {
   startShareServer(options: ShareServerOptions): Promise<Helper>;
   /** default: where this host has them */
   readonly vfio?: VfioHost | undefined;
+  /** A process that does nothing, in the network namespace of the one with this pid. */
+  startStandIn(pid: number): Promise<AsyncDisposable & { readonly pid: number }>;
   mountRootfs(mountPoint: string, mounts: readonly RootfsMount[]): Promise<Rootfs>;
 }

@@ -19,5 +19,6 @@ export const realHost: Host = {
   startVm: (config) => qemu.start(config),
   prepareShare: (sandboxId, folder) => SharedFolder.prepare(sandboxId, folder),
   startShareServer: (options) => startVirtiofsd(options),
+  startStandIn: async (pid) => await (await import("./stand_in.ts")).startStandIn(pid),
   mountRootfs: (mountPoint, mounts) => mountRootfs(mountPoint, mounts),
 };

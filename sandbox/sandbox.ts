@@ -81,7 +81,7 @@ export interface SandboxParts {
 /** A sandbox. */
 export class Sandbox implements AsyncDisposable {
   readonly id: string;
-  /** Pid of the virtual machine; clients see it as the pid of every process of the sandbox. */
+  /** Pid of the virtual machine; clients see it as that of the sandbox. */
   readonly pid: number;
   /** Settles, with the reason, when the sandbox fails; its processes are reported as ended then. */
   readonly failed: Promise<Error>;
@@ -339,6 +339,8 @@ export class Sandbox implements AsyncDisposable {
         if (id === this.id) await this.#parts.network.settle();
       },
       forget: (id) => this.#containers.delete(id),
+      containerOf: (pid) =>
+        pid === this.pid ? undefined : this.containers.find(({ shownPid }) => shownPid === pid)?.id,
     };
   }
 

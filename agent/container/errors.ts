@@ -15,6 +15,16 @@ export class ExecutableError extends Error {
   }
 }
 
+/** The kernel killed a process for want of memory before its program was reached. */
+export class OutOfMemoryError extends Error {
+  override readonly name = "OutOfMemoryError";
+
+  constructor(cause: unknown) {
+    const text = "the process was killed for want of memory before its program began";
+    super(`${text}: the container's memory limit is too low`, { cause });
+  }
+}
+
 /** The words of the C library, which tools search for. */
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",

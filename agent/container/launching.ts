@@ -3,7 +3,9 @@
 import type { Process } from "../../oci/spec.ts";
 import { launch, type Launched } from "../../sys/launch.ts";
 import type { ChildProcess } from "../../sys/process.ts";
-import { processError } from "./errors.ts";
+import { SIGNALS } from "../../sys/signals.ts";
+import { killsIn } from "./cgroup/kills.ts";
+import { OutOfMemoryError, processError } from "./errors.ts";
 import { streamFds } from "./facts.ts";
 import type { ProcessPlan } from "./plan/container.ts";
 import { CREATED, MOUNTED } from "./plan/names.ts";
@@ -52,7 +54,9 @@ export async function prepare(options: PrepareOptions): Promise<Launched> {
     }
     await launched.reached(CREATED);
   } catch (error) {
-    throw processError(error, process.args[0] ?? "");
+    const ranOut = launched.child.status?.signal === SIGNALS.SIGKILL && cgroupFd !== undefined &&
+      killsIn(`/proc/self/fd/${cgroupFd}/memory.events`) > 0;
+    throw ranOut ? new OutOfMemoryError(error) : processError(error, process.args[0] ?? "");
   }
   taken.move();
   return launched;

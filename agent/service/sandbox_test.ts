@@ -69,6 +69,16 @@ Deno.test("the pod's kernel settings are those of all its containers, and not th
     Code.InvalidArgument,
     /^linux.sysctl\["kernel.panic"\] is not a setting of a container's own, it would change the whole machine's$/,
   );
+  await rejects(
+    agent.client.createSandbox({ sysctls: { "kernel.shm_rmid_forced": "abc" } }),
+    Code.InvalidArgument,
+    /^cannot set sysctl "kernel.shm_rmid_forced" to "abc": EINVAL$/,
+  );
+  await rejects(
+    agent.client.createSandbox({ sysctls: { "net.no.such": "1" } }),
+    Code.InvalidArgument,
+    /^cannot set sysctl "net.no.such" to "1": the guest's kernel does not have it$/,
+  );
   await agent.client.createSandbox({ sysctls: { "kernel.shmmni": "1234" } });
   await agent.run("c1", ["cat", setting]);
   assert.equal(await agent.readAll("c1"), "1234\n");
@@ -144,6 +154,33 @@ Deno.test("containers of a pod share host name, IPC and, if wanted, process ids"
   assert.deepEqual((await agent.readAll("first", "stdout", "e")).split("\n").slice(0, 3), [pid, ipc, uts]);
   await agent.run("own", ["readlink", "/proc/self/ns/pid"]);
   assert.notEqual((await agent.readAll("own")).trimEnd(), pid);
+});
+
+Deno.test("a container joins the processes of another one, which it neither ends nor outlives", async () => {
+  await using agent = new TestAgent();
+  await agent.createSandbox();
+  const { client } = agent;
+  const join = async (containerId: string, args: readonly string[], pidContainer = "target") => {
+    const OCI = agent.spec(args);
+    await client.createContainer({ containerId, sandboxPidns: true, pidContainer, OCI });
+    await client.startContainer({ containerId });
+  };
+  const names = ["sh", "-c", "for p in /proc/[0-9]*; do cat $p/comm; done"];
+  await agent.run("target", ["sleep", "100"]);
+  await join("first", names);
+  assert.equal(await agent.readAll("first"), "sleep\nsh\n");
+  await join("second", ["sleep", "50"]);
+  await join("third", names);
+  assert.equal(await agent.readAll("third"), "sleep\nsleep\nsh\n");
+  await client.signalProcess({ containerId: "second", execId: "", signal: 9 });
+  assert.equal((await client.waitProcess({ containerId: "second" })).status, 137);
+  await join("fourth", ["sleep", "50"]);
+  await client.signalProcess({ containerId: "target", execId: "", signal: 9 });
+  assert.equal((await client.waitProcess({ containerId: "fourth" })).status, 137);
+  assert.equal((await client.waitProcess({ containerId: "target" })).status, 137);
+  const late = 'container "late" cannot join the processes of "target", which has ended';
+  await rejects(join("late", names), Code.FailedPrecondition, new RegExp(`^${late}$`));
+  await rejects(join("late", names, "none"), Code.NotFound, /container "none" does not exist/);
 });
 
 Deno.test("shared process ids outlive every container, and orphans are reaped", async () => {

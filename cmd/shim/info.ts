@@ -4,18 +4,23 @@
  * @module
  */
 
+import { mountOptionNames } from "../../oci/mount_options.ts";
 import { COMMIT, VERSION } from "../../version.ts";
 import { readInput } from "./read_input.ts";
 import { RUNTIME_NAME } from "./version_text.ts";
 
 const FEATURES_URL = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
 
-/** What is supported of the runtime specification; user namespaces and id-mapped mounts are not. */
+/**
+ * What is supported of the runtime specification. Engines take id-mapped mounts for a promise of user namespaces for
+ * whole pods, with roots and volumes that are mapped on the host, which there are not.
+ */
 const FEATURES = {
   ociVersionMin: "1.0.0",
   ociVersionMax: "1.2.0",
+  mountOptions: mountOptionNames(),
   linux: {
-    namespaces: ["cgroup", "ipc", "mount", "network", "pid", "uts"],
+    namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
     cgroup: { v1: false, v2: true, systemd: false, systemdUser: false, rdma: false },
     seccomp: {
       enabled: true,

@@ -16,6 +16,11 @@ Deno.test("the answer is a RuntimeInfo, with the options that were given", () =>
   assert.match(info.features?.typeUrl ?? "", /\/features\/Features$/);
   const features = JSON.parse(new TextDecoder().decode(info.features?.value));
   assert.equal(features.linux.cgroup.v2, true);
+  // what newer engines look for before they pass on what is read-only with all below it
+  for (const option of ["ro", "rro", "rbind", "rslave"]) {
+    assert(features.mountOptions.includes(option), option);
+  }
+  assert.equal(features.linux.mountExtensions, undefined);
 });
 
 Deno.test("the answer is encoded as the protobuf library does it", () => {

@@ -190,7 +190,7 @@ export class Shim implements AsyncDisposable {
     try {
       const io = clientIo({ terminal, stdin, stdout, stderr }, { namespace: this.namespace, id });
       const container = await sandbox.createContainer({ id, bundle, spec, rootfs, io, signal });
-      const { pid } = sandbox;
+      const pid = container.shownPid;
       this.#containers.set(id, { container, pid, reports: new ExitReports(this.events, id, pid) });
       const names = { stdin, stdout, stderr, terminal };
       this.events.publish("/tasks/create", TaskCreateSchema, {

@@ -361,11 +361,22 @@ Deno.test("a member of a pod joins the sandbox, and leaves it alone when it goes
   assert.equal(await code(task.stats({ id: "s1" })), Code.NotFound);
   await task.kill({ id: "s1", signal: 1 });
   bench.writeSpec({ ...testSpec(), annotations: member });
-  assert.equal((await bench.create("c1")).pid, pid);
-  await task.start({ id: "c1" });
+  const member1 = await bench.create("c1");
+  assert.notEqual(member1.pid, pid);
+  assert.equal((await task.start({ id: "c1" })).pid, member1.pid);
+  // by its pid a container is told from the others, and from the pod
+  const namespaces = (of: number) => [{ type: "pid", path: `/proc/${of}/ns/pid` }] as const;
+  for (const [id, of, joined] of [["c2", member1.pid, "c1"], ["c3", pid, ""]] as const) {
+    bench.writeSpec({ ...testSpec({ linux: { namespaces: [...namespaces(of)] } }), annotations: member });
+    await bench.create(id);
+    const { sandboxPidns, pidContainer } = host.guest.requests.at(-1) ?? {};
+    assert.deepEqual([sandboxPidns, pidContainer], [true, joined]);
+    await task.delete({ id });
+  }
   host.guest.process("c1").exit(1);
   assert.equal((await task.wait({ id: "c1" })).exitStatus, 1);
   await task.delete({ id: "c1" });
+  assert.equal(host.steps.filter((step) => step === "end stand-in").length, 3);
   assert.equal((await task.state({ id: "s1" })).status, Status.RUNNING);
   await task.kill({ id: "s1", signal: 9 });
   assert.equal((await task.wait({ id: "s1" })).exitStatus, 137);

@@ -29,6 +29,11 @@ export interface CreateContainerRequest {
   stdoutPort: number;
   /** as stdin_port */
   stderrPort: number;
+  /**
+   * id of the container whose PID namespace this one joins, whatever sandbox_pidns says; empty = none; a field of this
+   * implementation's own
+   */
+  pidContainer: string;
 }
 
 export const CreateContainerRequestSchema: Schema<CreateContainerRequest> = message("grpc.CreateContainerRequest", () => [
@@ -43,6 +48,7 @@ export const CreateContainerRequestSchema: Schema<CreateContainerRequest> = mess
   [9, "stdinPort", "uint32"],
   [10, "stdoutPort", "uint32"],
   [11, "stderrPort", "uint32"],
+  [1000, "pidContainer", "string"],
 ]);
 
 export interface StartContainerRequest {

@@ -21,6 +21,8 @@ export interface GuestSpecOptions {
   readonly attached?: readonly AttachedDisk[];
   readonly terminal: boolean;
   readonly disableSeccomp: boolean;
+  /** the container of the sandbox that is shown as this process on the host; default: none is */
+  containerOf?(pid: number): string | undefined;
   /** the label of processes, if the guest has SELinux; default: it has none */
   guestLabel?(hostLabel: string): string | undefined;
 }
@@ -30,6 +32,8 @@ export interface GuestSpec {
   readonly spec: Spec;
   /** the container joins the pod's pid namespace */
   readonly sandboxPidns: boolean;
+  /** or that of this container, as those do that are there to debug another one; empty = it does not */
+  readonly pidContainer: string;
 }
 
 /** Namespaces that the virtual machine itself is, or that the agent decides about. */
@@ -39,9 +43,11 @@ const DROPPED_NAMESPACES = new Set(["network", "cgroup", "pid"]);
 export function guestSpec(spec: Spec, options: GuestSpecOptions): GuestSpec {
   const { hooks, annotations, ...rest } = spec;
   const inside = hooks && guestHooks(hooks);
-  const pid = spec.linux?.namespaces?.find((namespace) => namespace.type === "pid");
+  const pid = spec.linux?.namespaces?.find((namespace) => namespace.type === "pid")?.path ?? "";
+  const [, owner] = /^\/proc\/(\d+)\/ns\/pid$/.exec(pid) ?? [];
   return {
-    sandboxPidns: (pid?.path ?? "") !== "",
+    sandboxPidns: pid !== "",
+    pidContainer: (owner && options.containerOf?.(Number(owner))) ?? "",
     spec: {
       ...rest,
       ...(annotations && { annotations: guestAnnotations(annotations) }),

@@ -61,7 +61,10 @@ Deno.test("a system call filter goes to the guest where that is not disabled", (
 
 Deno.test("a pid namespace with a path is the pod's", () => {
   const spec = testSpec({ linux: { namespaces: [{ type: "pid", path: "/proc/7/ns/pid" }] } });
-  assert.equal(guestSpec(spec, options).sandboxPidns, true);
+  const { sandboxPidns, pidContainer } = guestSpec(spec, options);
+  assert.deepEqual([sandboxPidns, pidContainer], [true, ""]);
+  const containerOf = (pid: number) => pid === 7 ? "target" : undefined;
+  assert.equal(guestSpec(spec, { ...options, containerOf }).pidContainer, "target", "or that of a container");
 });
 
 Deno.test("the client's spec is left as it is", () => {

@@ -24,10 +24,10 @@ export interface FitOptions {
 }
 
 /**
- * Memory is managed by structures that have to fit the memory already there: at most this many times as much is added
- * at once (host.md B.3).
+ * Memory is managed by structures that have to fit the memory already there, a 64th of what is added: at most this many
+ * times as much is added at once, as a small guest has only half of its memory free.
  */
-const MOST_TIMES = 48;
+const MOST_TIMES = 16;
 
 /** Where the guest does not say in which blocks it takes memory, in MiB. */
 const DEFAULT_BLOCK_MIB = 128;

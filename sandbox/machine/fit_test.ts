@@ -69,7 +69,7 @@ Deno.test("memory comes in rounds, as its book-keeping has to fit what is there"
   const bench = new Bench();
   await bench.fit.want("a", { ...NO_WORKLOAD, memoryMiB: 20_000 });
   assert.deepEqual(bench.takeTold(), [
-    `${256 * 49} MiB`,
+    `${256 * 17} MiB`,
     "online memory",
     "20256 MiB",
     "online memory",

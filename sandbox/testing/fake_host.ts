@@ -32,6 +32,7 @@ export class FakeHost implements Host, AsyncDisposable {
   /** what the machine has now */
   readonly size = { vcpus: 1, memoryMiB: 256 };
   readonly bundle = `${this.folder}/bundle`;
+  #standIns = 0;
   readonly #vmExit = Promise.withResolvers<VmExit>();
   readonly #shareServerExit = Promise.withResolvers<void>();
   /** what the n-th try to reach the agent does; default: it works */
@@ -181,6 +182,14 @@ export class FakeHost implements Host, AsyncDisposable {
       pid: NO_PID,
       exited: this.#shareServerExit.promise,
       [Symbol.asyncDispose]: () => this.#release("stop virtiofsd"),
+    });
+  }
+
+  startStandIn(): ReturnType<Host["startStandIn"]> {
+    this.#step("stand-in");
+    return Promise.resolve({
+      pid: NO_PID - ++this.#standIns,
+      [Symbol.asyncDispose]: () => this.#release("end stand-in"),
     });
   }
 
