@@ -29,6 +29,8 @@ export interface CommandLineInput {
   readonly accelerator: Accelerator;
   readonly channel: ChannelDevice;
   readonly uuid: string;
+  /** How fast the guest's time stamp counter runs, in kHz; default: the guest finds out. */
+  readonly tscKhz?: number;
   /** Whether the host of KVM is a virtual machine itself; default false. */
   readonly nested?: boolean;
   /** What a confidential guest is protected with; default: nothing. */
@@ -291,7 +293,7 @@ function boot(input: CommandLineInput): string[] {
     ...devices.firmware(input),
     ...["-kernel", config.kernel],
     ...(config.initrd ? ["-initrd", config.initrd] : []),
-    ...["-append", kernelCommandLine(arch, { ...config, agentParams })],
+    ...["-append", kernelCommandLine(arch, { ...config, agentParams, tscKhz: input.tscKhz })],
   ];
 }
 

@@ -37,21 +37,29 @@ const BASE: Readonly<Record<Arch, readonly string[]>> = {
 const CONSOLE: Readonly<Record<Arch, string>> = { x86_64: "console=ttyS0", aarch64: "console=ttyAMA0" };
 
 /** What the kernel command line is made of. */
-export type KernelConfig = Pick<
-  VmConfig,
-  | "debug"
-  | "initrd"
-  | "image"
-  | "maxVcpus"
-  | "agentParams"
-  | "kernelParams"
-  | "iommu"
-  | "disks"
-  | "virtioMem"
-  | "guestSelinux"
-  | "confidential"
-  | "ports"
->;
+export type KernelConfig =
+  & Pick<
+    VmConfig,
+    | "debug"
+    | "initrd"
+    | "image"
+    | "maxVcpus"
+    | "agentParams"
+    | "kernelParams"
+    | "iommu"
+    | "disks"
+    | "virtioMem"
+    | "guestSelinux"
+    | "confidential"
+    | "ports"
+  >
+  & {
+    /**
+     * How fast the guest's time stamp counter runs, in kHz, where that is known. A guest finds out at boot by other clocks,
+     * and under emulation on a busy host it is put off in the middle of that: its time then runs several times too fast.
+     */
+    readonly tscKhz?: number;
+  };
 
 /**
  * Whether a device may need its data copied to where it can reach it: it is the host's own, or must not see the guest's
@@ -69,6 +77,7 @@ function mayBounce({ confidential, ports, iommu }: KernelConfig): boolean {
 export function kernelCommandLine(arch: Arch, config: KernelConfig): string {
   const text = [
     ...BASE[arch],
+    ...(config.tscKhz === undefined ? [] : [`tsc_early_khz=${config.tscKhz}`]),
     ...(config.iommu ? ["intel_iommu=on", "iommu=pt"] : []),
     CONSOLE[arch],
     ...verbosity(config),

@@ -15,6 +15,11 @@ Deno.test("kernelCommandLine() puts the user's parameters last and the agent's b
   assert.ok(words.includes("panic=-1"));
 });
 
+Deno.test("kernelCommandLine() says how fast the guest's counter runs where that is known", () => {
+  assert.match(kernelCommandLine("x86_64", { ...config, tscKhz: 2_596_145 }), / tsc_early_khz=2596145 /);
+  assert.doesNotMatch(kernelCommandLine("x86_64", config), /tsc_early_khz/);
+});
+
 Deno.test("kernelCommandLine() is quiet unless it debugs", () => {
   assert.match(kernelCommandLine("x86_64", config), / quiet /);
   const debug = kernelCommandLine("x86_64", { ...config, debug: true });

@@ -149,6 +149,10 @@ interface Built extends Plugs {
   readonly qmp: QmpClient;
 }
 
+async function hostTscKhz(): Promise<number> {
+  return await (await import("../../sys/tsc.ts")).tscKhz();
+}
+
 async function build({ config, accelerator, describe }: Order, taken: AsyncDisposableStack): Promise<Built> {
   const channel = taken.use(await openAgentChannel(config));
   const qmpSocket = taken.use(ServedSocket.create(`${config.dir}/qmp.sock`));
@@ -163,6 +167,8 @@ async function build({ config, accelerator, describe }: Order, taken: AsyncDispo
     accelerator,
     channel: channel.device,
     uuid: crypto.randomUUID(),
+    // under emulation it is the host's
+    tscKhz: accelerator === "tcg" && arch === "x86_64" ? await hostTscKhz() : undefined,
     nested: accelerator === "kvm" && !config.ignoreNesting && isVirtualMachine(),
     protection: config.confidential && hostProtection(config.confidential, accelerator),
     describeDevice: describe,
