@@ -115,12 +115,30 @@ async function folders(): Promise<string[]> {
   return found;
 }
 
+/** Sandboxes that processes of others were seen with: what is left of them later is not ours either. */
+const ofOthers = new Set<string>();
+
 async function belongsToOthers(id: string): Promise<boolean> {
+  if (!ofOthers.has(id) && (await hasForeignOwner(id) || await isForeignArgument(id))) ofOthers.add(id);
+  return ofOthers.has(id);
+}
+
+async function hasForeignOwner(id: string): Promise<boolean> {
   const text = await Deno.readTextFile(`${STATE}/${id}/persist.json`).catch(() => "{}");
   const owner = (JSON.parse(text) as { owner?: { pid: number } }).owner?.pid;
   if (owner === undefined) return false;
   const isAlive = await Deno.stat(`/proc/${owner}`).then(() => true, () => false);
   return isAlive && !await isOurs(String(owner));
+}
+
+/** Its state may be where only its owner sees it. */
+async function isForeignArgument(id: string): Promise<boolean> {
+  for (const pid of await namesIn("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    const line = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+    if (line.split(/[\0/,=]|sandbox-/).includes(id) && !await isOurs(pid)) return true;
+  }
+  return false;
 }
 
 /** A socket that nobody listens on was left behind. */
