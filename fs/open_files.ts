@@ -26,6 +26,22 @@ export function openFilesLimit(facts: OpenFilesFacts = thisProcess()): number | 
   return (capabilities >> CAP_SYS_RESOURCE) & 1n ? undefined : Number(hard);
 }
 
+/**
+ * Fewest open files that the owner of a sandbox can do with: it has about 35 with one container, and some more with
+ * each process. One that runs out of them while it cleans up leaves things behind.
+ */
+const FEWEST = 128;
+
+/**
+ * @param limits a text like /proc/self/limits
+ * @throws {Error} this process may not open enough files
+ */
+export function checkOpenFiles(limits: string = Deno.readTextFileSync("/proc/self/limits")): void {
+  const soft = /^Max open files +(\d+)/m.exec(limits)?.[1];
+  if (soft === undefined || Number(soft) >= FEWEST) return;
+  throw new Error(`the limit of open files (RLIMIT_NOFILE) must be at least ${FEWEST}: it is ${soft}`);
+}
+
 function thisProcess(): OpenFilesFacts {
   return {
     limits: Deno.readTextFileSync("/proc/self/limits"),

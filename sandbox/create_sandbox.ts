@@ -5,6 +5,7 @@
  */
 
 import type { Config } from "../config/schema.ts";
+import { checkOpenFiles } from "../fs/open_files.ts";
 import type { Spec } from "../oci/spec.ts";
 import type { Durations } from "../rpc/metrics_text.ts";
 import type { HostDevice, HostUser, Vm, VmConfig } from "../vm/vmm.ts";
@@ -109,6 +110,7 @@ interface Order extends CreateSandboxOptions {
 async function ordered(options: CreateSandboxOptions): Promise<Order> {
   const { id, spec, config, paths = HOST_PATHS, bundle = "", isPod = false } = options;
   validateId("sandbox id", id);
+  checkOpenFiles();
   const host = options.host ?? await realHost();
   const policy = sandboxPolicy(config);
   const atBoot = spec.linux?.devices?.some(isVfio) ? await groupsAtBoot(spec, policy, host) : [];
