@@ -3,7 +3,7 @@
 import type { Process, Resources, Spec } from "../../oci/spec.ts";
 import { hasHooks, HOOK_KINDS } from "../../oci/hooks.ts";
 import { copiesUp } from "../../oci/mount_options.ts";
-import { contradictoryCapabilities, unknownCapabilities } from "../../oci/rules.ts";
+import { isErrno } from "../../sys/errors.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import type { Launched } from "../../sys/launch.ts";
 import { StepError } from "../../sys/program.ts";
@@ -28,7 +28,7 @@ import { ContainerProcess } from "./process.ts";
 import { refuseLabels, refuseProcessLabels } from "./security_modules.ts";
 import type { StdioEnds } from "./stdio.ts";
 import { seccompFilter } from "./seccomp/filter.ts";
-import { refuseUnsupported } from "./supported.ts";
+import { refuseUnsupported, warnOfCapabilities } from "./supported.ts";
 
 export { ContainerProcess } from "./process.ts";
 
@@ -113,7 +113,7 @@ export class Container {
     const { id, spec, bundle } = options;
     refuseUnsupported(spec);
     refuseLabels(spec);
-    warnOfCapabilities(options);
+    warnOfCapabilities(spec.process, options.log, { container: id });
     const filter = await seccompFilter(spec.linux?.seccomp);
     await using taken = new AsyncDisposableStack();
     await using borrowed = new AsyncDisposableStack();
@@ -261,8 +261,16 @@ export class Container {
   #homeOf({ env, user: { uid } }: Process): string | undefined {
     if (hasHome(env ?? [])) return undefined;
     const { pid } = this.init;
-    if (mayNeverAnswer(pid)) return uid === this.#spec.process.user.uid ? this.#home : undefined;
-    return withRoot(`/proc/${pid}/root`, (root) => homeInside(root, uid));
+    try {
+      const known = uid === this.#spec.process.user.uid ? this.#home : undefined;
+      return mayNeverAnswer(pid) ? known : withRoot(`/proc/${pid}/root`, (root) => homeInside(root, uid));
+    } catch (error) {
+      // A process that has ended has neither, even before its end is known here.
+      if (!isErrno(error, "EINVAL", "ENOENT", "ESRCH")) throw error;
+      throw failedPrecondition(
+        `cannot execute a process in container "${this.id}": its first process has ended`,
+      );
+    }
   }
 
   /**
@@ -371,18 +379,6 @@ export class Container {
     const wanted = states.join(" or ");
     throw failedPrecondition(`cannot ${verb} container "${this.id}" as it must be ${wanted}: it is ${state}`);
   }
-}
-
-/** What cannot be granted is no reason to fail, but must not go unnoticed. */
-function warnOfCapabilities({ id, log, spec: { process: { capabilities = {} } } }: ContainerOptions): void {
-  const warn = (message: string, names: readonly string[]) => {
-    if (names.length > 0) log.warn(message, { container: id, names: names.join(" ") });
-  };
-  warn("unknown capabilities are left out", unknownCapabilities(capabilities));
-  warn(
-    "capabilities are left out of a set that needs them in another, too",
-    contradictoryCapabilities(capabilities),
-  );
 }
 
 function withDefaultsOf(first: Process, process: Process): Process {

@@ -121,3 +121,16 @@ Deno.test("destroy ends a process that is just being executed, and lets no more 
   await destroyed;
   assert.equal(await executed, SIGNALS.SIGKILL);
 });
+
+Deno.test("a container whose first process has just ended is not executed in", async () => {
+  await using harness = new Harness();
+  await using made = await harness.create(specOf(harness.rootfs, ["sleep", "1000"]));
+  await made.container.start();
+  const { pid } = made.container.init;
+  Deno.kill(pid, "SIGKILL");
+  // Nothing here has been told yet: it is the kernel that says so.
+  while (!/^State:\tZ/m.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
+  await assert.rejects(made.exec({ args: ["true"] }), {
+    message: 'cannot execute a process in container "test-1": its first process has ended',
+  });
+});

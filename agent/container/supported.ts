@@ -4,7 +4,9 @@
  */
 
 import { show, SpecError } from "../../oci/check.ts";
-import type { Spec } from "../../oci/spec.ts";
+import { contradictoryCapabilities, unknownCapabilities } from "../../oci/rules.ts";
+import type { Process, Spec } from "../../oci/spec.ts";
+import type { Logger } from "../log.ts";
 
 /**
  * @throws {SpecError} naming the first field that is not supported, by its JSON path, and its value
@@ -16,6 +18,22 @@ export function refuseUnsupported({ linux = {} }: Spec): void {
   }
   refuse("linux.intelRdt", linux.intelRdt, "as a guest has no control over the processor's caches");
   refuse("linux.netDevices", linux.netDevices, "as the devices of a guest are the pod's");
+}
+
+/** What cannot be granted is no reason to fail, but must not go unnoticed. */
+export function warnOfCapabilities(
+  { capabilities = {} }: Process,
+  log: Logger,
+  fields: Readonly<Record<string, string>>,
+): void {
+  const warn = (message: string, names: readonly string[]) => {
+    if (names.length > 0) log.warn(message, { ...fields, names: names.join(" ") });
+  };
+  warn("unknown capabilities are left out", unknownCapabilities(capabilities));
+  warn(
+    "capabilities are left out of a set that needs them in another, too",
+    contradictoryCapabilities(capabilities),
+  );
 }
 
 /** Empty texts, lists and objects ask for nothing. */
