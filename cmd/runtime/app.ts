@@ -20,6 +20,7 @@ import { metricsCommand } from "./metrics/command.ts";
 import { argumentMistake, unknownCommand } from "./mistakes.ts";
 import { print, printError } from "./output.ts";
 import { runCommand } from "./run/command.ts";
+import { CANNOT_RUN } from "./run/exit_code.ts";
 import { versionCommand } from "./version_command.ts";
 
 /** Context of a command besides its flags: the streams it writes to, and its exit code. */
@@ -94,7 +95,8 @@ function applicationFor(args: readonly string[], globals: Globals) {
  * Runs the `kata-runtime` command line.
  *
  * @param args the command and what follows it
- * @returns the exit code: the command's own, or 1 after a mistake in the arguments or a failure
+ * @returns the exit code: the command's own, or 1 after a mistake in the arguments or a failure; with `run`, whose codes
+ * are those of what it runs, a mistake is its code for a container that cannot be run
  */
 export async function runApp(args: readonly string[], globals: Globals = DEFAULT_GLOBALS): Promise<number> {
   const context: AppContext = {
@@ -109,7 +111,8 @@ export async function runIn(context: AppContext, args: readonly string[]): Promi
   const line = withoutIgnored(withTwoDashes(args));
   await run(applicationFor(line, context.globals), line, context);
   const code = Number(context.process.exitCode ?? 0);
-  return code === 0 ? 0 : code < 0 ? 1 : code;
+  if (code >= 0) return code;
+  return line[0] === "run" ? CANNOT_RUN : 1;
 }
 
 /** What may follow the words of a line, the last of which is not finished. */

@@ -92,6 +92,11 @@ async function usable(host: OwnFiles): Promise<void> {
   assert.equal(env.Runtime.Config.Path, "/etc/kata-containers/configuration.toml");
   assert.equal(env.Runtime.Path, "/usr/local/bin/kata");
   assert.match(env.Hypervisor.Version, /^QEMU emulator version/);
+  const run = await host.run([KATA_RUNTIME, "run", "--rootfs", "/", "--", "true"], { user: NOBODY });
+  assert.deepEqual(
+    [run.code, run.stderr],
+    [125, "kata-runtime: only root can run containers: sudo kata-runtime run …\n"],
+  );
   for (const command of ["install", "uninstall"]) {
     const refused = await host.run([KATA_RUNTIME, command], { user: NOBODY });
     assert.equal(refused.code, 1);

@@ -26,9 +26,9 @@ Deno.test(
       [["--rootfs", `${rootfs}/etc/passwd`, "--", "true"], 125, /passwd" is not a folder/],
       [["--rootfs", rootfs, "--user", "ghost", "--", "true"], 125, /user "ghost" is not in \/etc\/passwd/],
       [["--rootfs", rootfs, "--cwd", "tmp", "--", "true"], 125, /cwd must be an absolute path.*"tmp"/],
-      [["--name", "../x", "--rootfs", rootfs, "--", "true"], 1, /name must be 2 to 76.*"\.\.\/x"/],
-      [["--memory", "64M", "--rootfs", rootfs, "--", "true"], 1, /memory must be at least 256M.*"64M"/],
-      [["--cpus", "0", "--rootfs", rootfs, "--", "true"], 1, /cpus must be a positive number.*"0"/],
+      [["--name", "../x", "--rootfs", rootfs, "--", "true"], 125, /name must be 2 to 76.*"\.\.\/x"/],
+      [["--memory", "64M", "--rootfs", rootfs, "--", "true"], 125, /memory must be at least 256M.*"64M"/],
+      [["--cpus", "0", "--rootfs", rootfs, "--", "true"], 125, /cpus must be a positive number.*"0"/],
       [["--bundle", folder], 125, /cannot read ".*config\.json"/],
       [["--config", "/no/such.toml", "--rootfs", rootfs, "--", "true"], 125, /\/no\/such\.toml/],
     ];

@@ -149,7 +149,7 @@ Deno.test("as root, modules are loaded; for one that cannot be loaded its packag
       "/proc/cpuinfo": cpuinfo("AuthenticAMD", "svm lm sse4_1"),
       ...QEMU,
       ...DEBIAN,
-      "/proc/version": "Linux version 6.1.0-9 (x)",
+      "/proc/version": "Linux version 6.1.0-9-amd64 (x)",
     },
     loadable: ["kvm", "kvm_amd", "vhost"],
   };
@@ -157,8 +157,19 @@ Deno.test("as root, modules are loaded; for one that cannot be loaded its packag
   assert.equal(error, NOT_CAPABLE);
   assert.ok(lines.includes("info: kernel property found [kvm_amd]"));
   assert.ok(lines.includes("warning: modprobe insert module failed"));
-  const missing = findings.find(({ message }) => message === "kernel property vhost_net not found");
-  assert.equal(missing?.fields.fix, "apt-get install linux-image-6.1.0-9");
+  const fixIn = (all: typeof findings) =>
+    all.find(({ message }) => message === "kernel property vhost_net not found")?.fields.fix;
+  assert.equal(fixIn(findings), "apt-get install linux-image-6.1.0-9-amd64");
+  const ownKernel = { ...machine.files, "/proc/version": "Linux version 6.18.4-mine (x)" };
+  for (
+    const [osRelease, name] of [["ID=debian", "linux-image-amd64"], ["ID=ubuntu", "linux-image-generic"]]
+  ) {
+    const own = await checked({ ...machine, files: { ...ownKernel, "/etc/os-release": `${osRelease}\n` } });
+    assert.equal(
+      fixIn(own.findings),
+      `kernel 6.18.4-mine has no package in this distribution: apt-get install ${name}, then boot that one`,
+    );
+  }
 });
 
 Deno.test("modules that are built into the kernel are known by their devices", async () => {

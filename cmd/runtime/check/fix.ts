@@ -55,13 +55,18 @@ const PACKAGES = {
 
 /** Which family this machine belongs to. */
 export function familyOf(host: CheckHost): Family {
-  const text = host.read("/etc/os-release") ?? host.read("/usr/lib/os-release") ?? "";
-  const value = (key: string) => new RegExp(`^${key}=["']?(.*?)["']?$`, "m").exec(text)?.[1] ?? "";
-  for (const name of [value("ID"), ...value("ID_LIKE").split(/\s+/)]) {
+  for (const name of distributionNames(host)) {
     const family = FAMILIES[name] ?? FAMILIES[name.split("-")[0] ?? ""];
     if (family !== undefined) return family;
   }
   return "unknown";
+}
+
+/** Its own name, then those of what it is made from. */
+function distributionNames(host: CheckHost): string[] {
+  const text = host.read("/etc/os-release") ?? host.read("/usr/lib/os-release") ?? "";
+  const value = (key: string) => new RegExp(`^${key}=["']?(.*?)["']?$`, "m").exec(text)?.[1] ?? "";
+  return [value("ID"), ...value("ID_LIKE").split(/\s+/)];
 }
 
 /** How to install a program. */
@@ -83,7 +88,8 @@ const KERNELS: Readonly<Partial<Record<Family, Readonly<Record<CheckHost["arch"]
 /** How to install a kernel. */
 export function kernelCommand(host: CheckHost): string {
   const family = familyOf(host);
-  const name = KERNELS[family]?.[host.arch];
+  const isUbuntu = distributionNames(host).includes("ubuntu");
+  const name = isUbuntu ? "linux-image-generic" : KERNELS[family]?.[host.arch];
   return name === undefined ? "by the package manager" : `${sudo(host)}${INSTALL[family]} ${name}`;
 }
 
@@ -99,12 +105,24 @@ export function fixFor(host: CheckHost, requirement: Requirement): string | unde
   }
 }
 
+/** How releases of kernels end that the distributions have packages of. */
+const PACKAGED: Readonly<Partial<Record<Family, RegExp>>> = {
+  debian: /-(amd64|arm64|generic|lowlatency|kvm|virtual|aws|azure|gcp|gke|oracle|ibm|raspi|nvidia)\b/,
+  fedora: /\.(fc|el|amzn)\d+/,
+};
+
 /** A module that modprobe does not find comes with a package. */
 function fixModule(host: CheckHost, module: string): string {
   if (host.uid !== 0) return `sudo modprobe ${module}`;
   const release = kernelRelease(host.read("/proc/version")) ?? "$(uname -r)";
   if (host.exists(`/lib/modules/${release}`)) return `modprobe ${module}`;
-  switch (familyOf(host)) {
+  const family = familyOf(host);
+  if (PACKAGED[family]?.test(release) === false) {
+    return `kernel ${release} has no package in this distribution: ${
+      kernelCommand(host)
+    }, then boot that one`;
+  }
+  switch (family) {
     case "debian":
       return `apt-get install linux-image-${release}`;
     case "fedora":

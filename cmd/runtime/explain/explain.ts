@@ -1,12 +1,13 @@
 import type { Spec } from "../../../oci/spec.ts";
 import { parseProcess, parseSpec } from "../../../oci/validate.ts";
 import type { AppContext } from "../app.ts";
+import { why } from "../failure.ts";
 import type { ExplainFlags } from "./command.ts";
 
 /** Prints what the agent would do for a bundle. */
 export async function explain(this: AppContext, flags: ExplainFlags, bundle: string): Promise<void> {
   const folder = await Deno.realPath(bundle).catch((error) => {
-    throw new Error(`bundle "${bundle}" cannot be used: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`bundle "${bundle}" cannot be used: ${why(error)}`, { cause: error });
   });
   const file = `${folder}/config.json`;
   const spec = parseSpec(readText(file), file);
@@ -38,8 +39,6 @@ function readText(file: string): string {
   try {
     return Deno.readTextFileSync(file);
   } catch (error) {
-    throw new Error(`cannot read "${file}": ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new Error(`cannot read "${file}": ${why(error)}`, { cause: error });
   }
 }

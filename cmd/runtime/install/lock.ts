@@ -5,6 +5,7 @@
  */
 
 import { isErrno } from "../../../sys/errors.ts";
+import { isFolder } from "../../../sys/exists.ts";
 import { flockFd, O, openFd, OwnedFd } from "../../../sys/fd.ts";
 
 /** Held as long as something is installed or taken away; the kernel drops it with the process. */
@@ -22,7 +23,8 @@ export interface InstallationLock extends Disposable {
  */
 export function lockInstallation(root: string): InstallationLock {
   if (root !== "") Deno.mkdirSync(root, { recursive: true });
-  const folder = new OwnedFd(openFd(root === "" ? "/var/lib" : root, O.RDONLY | O.DIRECTORY));
+  const path = root === "" ? (isFolder("/var/lib") ? "/var/lib" : "/") : root;
+  const folder = new OwnedFd(openFd(path, O.RDONLY | O.DIRECTORY));
   try {
     flockFd(folder.fd, "exclusive");
   } catch (error) {

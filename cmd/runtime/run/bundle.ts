@@ -1,5 +1,6 @@
 import type { Spec } from "../../../oci/spec.ts";
 import { parseSpec } from "../../../oci/validate.ts";
+import { why } from "../failure.ts";
 import type { RunFlags } from "./command.ts";
 import { defaultSpec } from "./default_spec.ts";
 import { resolveUser } from "./flags.ts";
@@ -102,9 +103,7 @@ async function readText(file: string): Promise<string> {
   try {
     return await Deno.readTextFile(file);
   } catch (error) {
-    throw new Error(`cannot read "${file}": ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
+    throw new Error(`cannot read "${file}": ${why(error)}`, { cause: error });
   }
 }
 

@@ -1,7 +1,7 @@
 import { reason } from "../../../sandbox/log/log.ts";
 
 /** The container could not be run (as docker and podman have it). */
-const CANNOT_RUN = 125;
+export const CANNOT_RUN = 125;
 /** The command was found but cannot be executed (as shells have it). */
 const CANNOT_EXECUTE = 126;
 /** The command was not found (as shells have it). */
