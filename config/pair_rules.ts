@@ -1,6 +1,8 @@
 /** Keys that exclude each other, require each other, or have no effect together. */
 
 import { arch } from "./host.ts";
+import { defaultOf, shownValue } from "./key.ts";
+import { RUNTIME } from "./schema/runtime.ts";
 import { bad, badIn, doubt, type Rules } from "./rule.ts";
 import { exists } from "../sys/exists.ts";
 
@@ -149,6 +151,7 @@ export function rulesOfRuntime(rules: Rules): void {
     const problem = `needs internetworking_model = "none", which is "${runtime.internetworking_model}"`;
     badIn(rules, "runtime", "disable_new_netns", problem);
   }
+  rulesOfTracing(rules);
   if (runtime.guest_selinux_label !== "" && hypervisor.disable_guest_selinux) {
     badIn(rules, "runtime", "guest_selinux_label", "needs disable_guest_selinux = false, which is true");
   }
@@ -175,4 +178,16 @@ export function rulesOfRuntime(rules: Rules): void {
     }
     names.set(name, path);
   }
+}
+
+function rulesOfTracing({ config: { runtime }, settings, report }: Rules): void {
+  const doubtful = (key: "jaeger_endpoint" | "jaeger_user" | "jaeger_password", problem: string) => {
+    if (runtime[key] === defaultOf(RUNTIME[key])) return;
+    report.doubtful(settings.origin("runtime", key), shownValue(RUNTIME[key], runtime[key]), problem);
+  };
+  if (!runtime.enable_tracing) {
+    for (const key of ["jaeger_endpoint", "jaeger_user", "jaeger_password"] as const) {
+      doubtful(key, "has no effect: enable_tracing is false");
+    }
+  } else if (runtime.jaeger_user === "") doubtful("jaeger_password", "has no effect: jaeger_user is not set");
 }

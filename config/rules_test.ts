@@ -60,7 +60,10 @@ const CASES: readonly (readonly [string, string])[] = [
     'block_device_driver = "virtio-mmio"',
     'warning: block_device_driver = "virtio-mmio": counts as "virtio-blk"',
   ],
-  ['[runtime]\njaeger_password = "secret"', 'warning: runtime.jaeger_password = "***": traces'],
+  [
+    '[runtime]\njaeger_password = "secret"',
+    'warning: runtime.jaeger_password = "***": has no effect: enable_tracing is false',
+  ],
   [
     "[runtime]\njaeger_password = 1234",
     'error: runtime.jaeger_password = "***": must be a string, not an integer',

@@ -104,8 +104,13 @@ interface Buckets {
   count: number;
 }
 
+/** Does something, and takes note of it. */
+export type Around = <T>(action: string, run: () => Promise<T> | T) => Promise<T>;
+
 /** How long actions took, by their name. */
 export class Durations {
+  /** takes further note of what is measured, such as for a trace */
+  around: Around | undefined;
   readonly #actions = new Map<string, Buckets>();
 
   /** @param ms its whole milliseconds are counted */
@@ -126,7 +131,7 @@ export class Durations {
   async measure<T>(action: string, run: () => Promise<T> | T): Promise<T> {
     const start = performance.now();
     try {
-      return await run();
+      return await (this.around === undefined ? run() : this.around(action, run));
     } finally {
       this.observe(action, performance.now() - start);
     }

@@ -7,7 +7,7 @@
 import type { Config } from "../config/schema.ts";
 import { checkOpenFiles } from "../fs/open_files.ts";
 import type { Spec } from "../oci/spec.ts";
-import type { Durations } from "../rpc/metrics_text.ts";
+import type { Around, Durations } from "../rpc/metrics_text.ts";
 import type { HostDevice, HostUser, Vm, VmConfig } from "../vm/vmm.ts";
 import type { SandboxCgroups } from "./cgroups/cgroups.ts";
 import { isVfio } from "./devices/devices.ts";
@@ -71,13 +71,16 @@ export interface CreateSandboxOptions {
 export async function createSandbox(options: CreateSandboxOptions): Promise<Sandbox> {
   const order = await ordered(options);
   await using taken = new AsyncDisposableStack();
-  const place = await reserve(order, taken);
-  const network = taken.use(await order.host.openNetwork(networkNeeds(order, place)));
+  const step = await traced(order, taken);
+  const place = await step("reserve", () => reserve(order, taken));
+  const network = taken.use(await step("network", () => order.host.openNetwork(networkNeeds(order, place))));
   const machine = { ...place.machine, netns: network.path, nics: network.nics };
   // processes that this one starts from now on are in its cgroups
   await place.entered;
-  const running = { network, ...await boot({ ...order, ...place, machine }, taken) };
-  const share = await introduce(order, place, running, taken);
+  const booted = await step("boot", () => boot({ ...order, ...place, machine }, taken));
+  const running = { network, ...booted };
+  if (order.config.runtime.enable_tracing) booted.client.durations.around = step;
+  const share = await step("introduce", () => introduce(order, place, running, taken));
   await place.record.update({ state: "running" });
   const management = taken.use(
     ManagementSocket.listen(managementSocketPath(order.paths, order.id), place.log),
@@ -248,6 +251,19 @@ async function devicesFor(
   if (!cold && !later) return undefined;
   const { SandboxHostDevices } = await import("./devices/host_devices.ts");
   return new SandboxHostDevices({ ...needs, later, onGone: (address) => network.deviceWent(address) });
+}
+
+const untraced: Around = async (_, run) => await run();
+
+/** What takes note of the steps; of the front end's calls and the agent's, too. */
+async function traced(order: Order, taken: AsyncDisposableStack): Promise<Around> {
+  const { config: { runtime }, id: sandbox, front: log, taskDurations } = order;
+  if (!runtime.enable_tracing) return untraced;
+  const { Tracer } = await import("./tracing/tracer.ts");
+  const { jaeger_endpoint: endpoint, jaeger_user: user, jaeger_password: password } = runtime;
+  const tracer = taken.use(await Tracer.open({ endpoint, user, password, sandbox, log }));
+  if (taskDurations !== undefined) taskDurations.around = tracer.around;
+  return tracer.around;
 }
 
 /** Few guests are given any. */

@@ -45,6 +45,11 @@ export function badHash(value: string): string | undefined {
   return /^([0-9a-fA-F]{128})?$/.test(value) ? undefined : "must be 128 hexadecimal digits, a SHA-512";
 }
 
+export function badUrl(value: string): string | undefined {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return undefined;
+  return 'must be a URL such as "http://localhost:14268/api/traces"';
+}
+
 /** The text of a policy, or of anything else, in base64. */
 export function badBase64Text(value: string): string | undefined {
   try {

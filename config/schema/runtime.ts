@@ -1,11 +1,11 @@
 /** `[runtime]`, `[agent.kata]` and `[factory]`. */
 
 import { choice, flag, integer, list, type Missing, text } from "../key.ts";
-import { badBase64Text, LARGEST } from "./checks.ts";
+import { badBase64Text, badUrl, LARGEST } from "./checks.ts";
 
-const NO_TRACES: Missing<unknown> = {
+const NO_GUEST_TRACES: Missing<unknown> = {
   say: "warn",
-  why: "traces are not exported in this version",
+  why: "has no effect in the guest: the agent of this version makes no traces",
 };
 
 const NO_TEMPLATES: Missing<unknown> = {
@@ -44,17 +44,17 @@ export const RUNTIME = {
         ? undefined
         : `must be empty: there is no experimental feature ${JSON.stringify(name)}`,
   }),
-  enable_tracing: flag(false, { missing: NO_TRACES }),
-  jaeger_endpoint: text("", { missing: NO_TRACES }),
-  jaeger_user: text("", { missing: NO_TRACES }),
-  jaeger_password: text("", { secret: true, missing: NO_TRACES }),
+  enable_tracing: flag(false),
+  jaeger_endpoint: text("http://localhost:14268/api/traces", { unset: "", check: badUrl }),
+  jaeger_user: text(""),
+  jaeger_password: text("", { secret: true }),
   enable_pprof: flag(false, { annotation: {} }),
 } as const;
 
 /** `[agent.kata]` */
 export const AGENT = {
   enable_debug: flag(false),
-  enable_tracing: flag(false, { annotation: {}, missing: NO_TRACES }),
+  enable_tracing: flag(false, { annotation: {}, missing: NO_GUEST_TRACES }),
   kernel_modules: list([], { annotation: { list: ";" } }),
   debug_console_enabled: flag(false),
   dial_timeout: integer(30, { unit: "seconds", unset: 0 }),

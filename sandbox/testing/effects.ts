@@ -46,6 +46,9 @@ const NETWORK = {
   limits: { rx: 0, tx: 0 },
 } as const;
 
+const tracing = (value: string): Effect =>
+  shown(value, "sandbox/tracing/tracer_test.ts", "a sandbox's trace");
+
 const PROTECTION = "vm/qemu/protection_test.ts";
 const protection = (value: string): Effect => shown(value, PROTECTION, "confidential guests");
 
@@ -393,10 +396,10 @@ export const EFFECTS: Readonly<Record<string, Readonly<Record<string, Effect>>>>
     create_container_timeout: { value: "7", policy: { createTimeoutMs: 7000 } },
     experimental_force_guest_pull: missing("true"),
     experimental: { ...shown('["x"]', "config/rules_test.ts", "exclude, need or undo"), refused: true },
-    enable_tracing: missing("true"),
-    jaeger_endpoint: missing('"http://x"'),
-    jaeger_user: missing('"x"'),
-    jaeger_password: missing('"x"'),
+    enable_tracing: tracing("true"),
+    jaeger_endpoint: tracing('"http://x"'),
+    jaeger_user: tracing('"x"'),
+    jaeger_password: tracing('"x"'),
     enable_pprof: { value: "true", policy: { profiling: true } },
   },
   agent: {

@@ -108,7 +108,10 @@ Deno.test("config show tells where each value comes from", async () => {
     const { stdout, stderr, code } = await run(dir, function () {
       return show.call(this, { json: false, annotation });
     });
-    assert.match(stderr, /^warning: [^\n]*:10: runtime\.jaeger_password = "\*\*\*": traces [^\n]*\n$/);
+    assert.match(
+      stderr,
+      /^warning: [^\n]*:10: runtime\.jaeger_password = "\*\*\*": has no effect: [^\n]*\n$/,
+    );
     assert.equal(code, 0);
     const line = (key: string) =>
       stdout.split("\n").find((text) => text.startsWith(`${key} = `))?.replace(/ +#/, " #");
