@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Spec } from "../../oci/spec.ts";
 import { O, openFd, OwnedFd } from "../../sys/fd.ts";
 import { Harness, specOf } from "./testing/harness.ts";
+import { buildInterpreter } from "./testing/probe.ts";
 
 /** A folder beside the rootfs that nothing in a container may reach or change. */
 async function withOutside(run: (harness: Harness, outside: string) => Promise<void>): Promise<void> {
@@ -101,6 +102,20 @@ Deno.test("a process does not become the agent by way of /proc/self/exe", async 
       message: `exec: "${program}": permission denied`,
     });
   }
+});
+
+Deno.test("a script that the agent is to interpret gives the image no way to write to the agent", async () => {
+  await using harness = new Harness();
+  const { rootfs } = harness;
+  for (const path of ["lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1"]) {
+    Deno.mkdirSync(`${rootfs}/${path.split("/")[0]}`, { recursive: true });
+    await buildInterpreter(`${rootfs}/${path}`);
+  }
+  Deno.writeTextFileSync(`${rootfs}/bin/evil`, "#!/proc/self/exe\n");
+  Deno.chmodSync(`${rootfs}/bin/evil`, 0o755);
+  const { stdout } = await harness.run(specOf(rootfs, ["evil"]));
+  // ETXTBSY: the first process of a guest never ends.
+  assert.equal(stdout, `${Deno.realPathSync(Deno.execPath())} -26`);
 });
 
 Deno.test("a passwd file that is something else is not read", async () => {

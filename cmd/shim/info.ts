@@ -17,7 +17,8 @@ const FEATURES_URL = "types.containerd.io/opencontainers/runtime-spec/1/features
  */
 const FEATURES = {
   ociVersionMin: "1.0.0",
-  ociVersionMax: "1.2.0",
+  ociVersionMax: "1.3.0",
+  hooks: ["prestart", "createRuntime", "startContainer", "poststart", "poststop"],
   mountOptions: mountOptionNames(),
   linux: {
     namespaces: ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
@@ -42,6 +43,8 @@ const FEATURES = {
     },
     apparmor: { enabled: false },
     selinux: { enabled: false },
+    intelRdt: { enabled: false },
+    netDevices: { enabled: false },
   },
 };
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { HOOK_KINDS } from "../../oci/hooks.ts";
 import { packAny } from "../../rpc/any.ts";
 import { AnySchema } from "../../rpc/gen/google/protobuf/any_pb.ts";
 import { RuntimeInfoSchema } from "../../rpc/gen/introspection_pb.ts";
@@ -16,6 +17,9 @@ Deno.test("the answer is a RuntimeInfo, with the options that were given", () =>
   assert.match(info.features?.typeUrl ?? "", /\/features\/Features$/);
   const features = JSON.parse(new TextDecoder().decode(info.features?.value));
   assert.equal(features.linux.cgroup.v2, true);
+  assert.deepEqual([features.ociVersionMin, features.ociVersionMax], ["1.0.0", "1.3.0"]);
+  // That of the host's programs which would run in the guest's namespaces is refused.
+  assert.deepEqual(HOOK_KINDS.filter((kind) => !features.hooks.includes(kind)), ["createContainer"]);
   // what newer engines look for before they pass on what is read-only with all below it
   for (const option of ["ro", "rro", "rbind", "rslave"]) {
     assert(features.mountOptions.includes(option), option);

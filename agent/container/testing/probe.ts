@@ -2,16 +2,25 @@
 
 import assert from "node:assert/strict";
 
-const SOURCE = new URL("probe.c", import.meta.url).pathname;
-
 /** Makes the program at a path. */
 export async function buildProbe(path: string): Promise<void> {
+  await compile("probe.c", ["-O1", "-static", "-o", path]);
+}
+
+/** Makes a dynamic linker that reports what it could do to the program (interpreter.c). */
+export async function buildInterpreter(path: string): Promise<void> {
+  const bare = ["-nostdlib", "-static-pie", "-fPIE", "-fno-stack-protector"];
+  await compile("interpreter.c", ["-O1", ...bare, "-o", path]);
+}
+
+async function compile(source: string, args: string[]): Promise<void> {
+  const file = new URL(source, import.meta.url).pathname;
   const { success } = await new Deno.Command("gcc", {
-    args: ["-O1", "-static", "-o", path, SOURCE],
+    args: [...args, file],
     stdout: "inherit",
     stderr: "inherit",
   }).output();
-  assert.ok(success, `gcc ${SOURCE}`);
+  assert.ok(success, `gcc ${file}`);
 }
 
 /** One system call as the program is told it. */
