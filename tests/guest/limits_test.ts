@@ -6,7 +6,7 @@ import { CONTAINERD, DOCKER } from "../../agent/container/seccomp/testing/profil
 import { Harness, processOf } from "../../agent/container/testing/harness.ts";
 import type { DeviceRule, Resources, Seccomp, Spec } from "../../oci/spec.ts";
 import { processToWire, resourcesToWire } from "../../oci/wire.ts";
-import { NR } from "../../sys/syscall.ts";
+import { arch, NR } from "../../sys/syscall.ts";
 import { Guest } from "./harness.ts";
 
 const SERIAL = "agent.server_addr=virtio-serial://agent.channel.0";
@@ -154,6 +154,16 @@ Deno.test("limits, devices and system calls are filtered in a guest as the speci
       update({ memory }),
       /resources\.memory\.limit is below what is in use, \d+: it is 4096/,
     );
+  });
+
+  await t.step("under emulation time runs at the rate that the guest was told", async () => {
+    if (guest.vm.accelerator !== "tcg" || arch !== "x86_64") return;
+    const look = ["sh", "-c", "grep -m 1 MHz /proc/cpuinfo; cat /proc/cmdline"];
+    const [rate = "", parameters = ""] = await runner.run(look);
+    const told = Number(/ tsc_early_khz=(\d+) /.exec(parameters)?.[1]);
+    const found = 1000 * Number(/[\d.]+$/.exec(rate)?.[0]);
+    // what the kernel measures by itself it drops when it differs by a tenth
+    assert.ok(Math.abs(found - told) < told / 8, `${rate}, ${parameters}`);
   });
 
   await t.step("a limit of processes is one", async () => {
