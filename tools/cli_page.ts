@@ -15,7 +15,8 @@ makes your shell complete it.
 
 - Options have one dash or two, \`--name value\` or \`--name=value\`. Those for all commands stand before the command.
 - Results go to standard output, everything else to standard error. The exit code is 0, or 1 after a mistake or a
-  failure, which is reported in one sentence; \`run\` has more.
+  failure, which is reported in one sentence. \`run\` exits with the code of the command that it runs, and with 125
+  after a mistake.
 - With \`--log FILE\` failures are appended to a file as well, as text or (\`--log-format json\`) as JSON.
 
 ## What \`check\` finds
@@ -43,6 +44,9 @@ The guest is made from the running kernel (\`/boot/vmlinuz-…\`, \`/lib/modules
 \`--modules\`, or copied if it lies beside the executable. Engines are not restarted. \`uninstall\` undoes all of it,
 also after an installation that broke off; files that were changed since are kept and named, and out of files of others
 only our part is taken.
+
+Sandboxes that run while another version is installed go on with what they were started with. As long as any runs from
+the installation, \`uninstall\` names them and does nothing. Two installations at once are not possible.
 `;
 
 /** The whole page. */
