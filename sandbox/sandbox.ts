@@ -271,11 +271,13 @@ export class Sandbox implements AsyncDisposable {
   async #probe(): Promise<void> {
     if (this.#isDoubted || this.#lost) return;
     this.#isDoubted = true;
-    const { client, vm } = this.#parts;
+    const { client, vm, shareServer } = this.#parts;
+    // the guest may wait for a disk of the host's that its helpers write to
+    const pids = [...vm.pids, ...shareServer === undefined ? [] : [shareServer.pid]];
     const { whyHopeless } = await import("./guest/patience.ts");
     const why = await whyHopeless({
       check: () => client.health.check({}, { timeoutMs: CHECK_TIMEOUT_MS }),
-      look: () => activityOf(vm.pid),
+      look: () => activityOf(...pids),
       accelerator: vm.accelerator,
     });
     this.#isDoubted = false;

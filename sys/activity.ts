@@ -20,18 +20,28 @@ export type Activity = ReadonlyMap<number, ThreadActivity>;
 /** States of a thread that does something, or would: running, and waiting uninterruptibly. */
 const WANTING = ["R", "D"];
 
-/** What the process's threads have done up to now; `undefined` if there is no such process, or no such count. */
-export function activityOf(pid: number): Activity | undefined {
+/**
+ * What the threads of processes, and of their children, have done up to now; `undefined` if there is none of them, or no
+ * such count.
+ */
+export function activityOf(...pids: readonly number[]): Activity | undefined {
   const threads = new Map<number, ThreadActivity>();
+  for (const pid of pids) addThreads(pid, threads);
+  return threads.size === 0 ? undefined : threads;
+}
+
+function addThreads(pid: number, threads: Map<number, ThreadActivity>): void {
   try {
     for (const { name } of Deno.readDirSync(`/proc/${pid}/task`)) {
       const thread = threadActivity(`/proc/${pid}/task/${name}`);
       if (thread !== undefined) threads.set(Number(name), thread);
     }
+    // kernels may be built without this file
+    const children = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`);
+    for (const child of children.match(/\d+/g) ?? []) addThreads(Number(child), threads);
   } catch {
-    return undefined;
+    // it has ended
   }
-  return threads.size === 0 ? undefined : threads;
 }
 
 /** `undefined`: it has ended, or this kernel does not count. */

@@ -41,3 +41,19 @@ Deno.test("a process that runs is told from one that is stopped", async () => {
   }
   assert.equal(activityOf(child.pid), undefined);
 });
+
+Deno.test("children of a process count, and those of several", async () => {
+  const children = [shell("sleep 100 & wait"), shell("sleep 100 & wait")];
+  const pids = children.map(({ pid }) => pid);
+  try {
+    await delay(100);
+    assert.equal(activityOf(...pids)?.size, 4);
+    assert.equal(activityOf(pids[0] ?? 0)?.size, 2);
+  } finally {
+    for (const { pid } of children) {
+      const sleeping = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`).trim();
+      Deno.kill(Number(sleeping), "SIGKILL");
+    }
+    await Promise.all(children.map(({ status }) => status));
+  }
+});
