@@ -8,6 +8,7 @@ import { invalidArgument } from "../errors.ts";
 import { guestDetails } from "../guest_details.ts";
 import { onlineCpus, onlineMemory, probeMemory, welcomeMemory } from "../hotplug.ts";
 import { updateEphemeralMounts } from "../storage/ephemeral_update.ts";
+import { lookAtShared } from "../storage/forget_shared.ts";
 
 /** The guest itself: its processors, memory, clock, randomness and files. */
 export function machineHandlers(
@@ -54,6 +55,10 @@ export function machineHandlers(
     },
     copyFile(request) {
       copyFile(request, options.base);
+      return {};
+    },
+    removeStaleVirtiofsShareMounts() {
+      lookAtShared(options.base);
       return {};
     },
     updateEphemeralMounts({ storages }) {

@@ -34,6 +34,11 @@ Deno.test("what the agent does not do is answered with the method's name", async
   await rejects(agent.client.memAgentMemcgSet({}), Code.Unimplemented, /MemAgentMemcgSet/);
 });
 
+Deno.test("a host may have the guest look at what is left of its share, even if there is nothing", async () => {
+  await using agent = new TestAgent();
+  assert.deepEqual(await agent.client.removeStaleVirtiofsShareMounts({}), {});
+});
+
 Deno.test("the guest swaps to what is a disk of its own, and prepared", async () => {
   await using agent = new TestAgent();
   const { client } = agent;

@@ -31,6 +31,22 @@ export function forgetShared(base: string, containerId: string, log: Logger): vo
   }
 }
 
+/**
+ * Looks at what the kernel has mounted of the share, so that it finds out what the host has taken away; for hosts that
+ * ask for it. What cannot be looked at is gone already. Never throws.
+ */
+export function lookAtShared(base: string, look: (path: string) => unknown = Deno.statSync): void {
+  const share = `${base}/${SHARE}`;
+  for (const { mountPoint } of readMountinfo()) {
+    if (mountPoint !== share && !mountPoint.startsWith(`${share}/`)) continue;
+    try {
+      look(mountPoint);
+    } catch {
+      // as it should be
+    }
+  }
+}
+
 /** Mounts of the host that a container saw, which the kernel has made mounts in the guest; innermost first. */
 export function mountsOf(mounts: readonly MountInfo[], share: string, containerId: string): string[] {
   const isOf = (name: string) => {
