@@ -7,6 +7,7 @@
 import { specToWire } from "../oci/wire.ts";
 import { Container, type ContainerContext } from "./container.ts";
 import { AgentContainer } from "./guest/container.ts";
+import { withHostPaths } from "./guest/mount_errors.ts";
 import { guestSpec } from "./guest/spec.ts";
 import { HostHooks, refuseHooks } from "./host_hooks.ts";
 import type { IoSource } from "./io/streams.ts";
@@ -78,7 +79,9 @@ export async function createContainer(
   await parts.client.agent.createContainer(
     { containerId: id, execId: id, OCI, storages: [...storages], devices: [...devices], ...pids },
     { timeoutMs: createTimeoutMs, signal: options.signal },
-  );
+  ).catch((error) => {
+    throw withHostPaths(error, equipment.mounts, spec.mounts ?? []);
+  });
   options.signal?.throwIfAborted();
   if (!parts.policy.hostDevices.asVfio) await parts.network.devicesCame(hostDevices);
   await hooks?.created(pid);
