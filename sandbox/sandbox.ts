@@ -340,7 +340,10 @@ export class Sandbox implements AsyncDisposable {
       starting: async (id) => {
         if (id === this.id) await this.#parts.network.settle();
       },
-      forget: (id) => this.#containers.delete(id),
+      forget: (id) => {
+        this.#containers.delete(id);
+        this.#memory.forget(id);
+      },
       containerOf: (pid) =>
         pid === this.pid ? undefined : this.containers.find(({ shownPid }) => shownPid === pid)?.id,
     };

@@ -66,6 +66,11 @@ export class MemoryWatch {
     return this.#entry(id).promise;
   }
 
+  /** The container has gone; a later one may have its id. */
+  forget(id: string): void {
+    this.#struck.delete(id);
+  }
+
   #entry(id: string): PromiseWithResolvers<void> {
     const entry = this.#struck.get(id) ?? Promise.withResolvers<void>();
     this.#struck.set(id, entry);
