@@ -145,6 +145,8 @@ async function runsContainers(host: OwnFiles): Promise<void> {
     [refused.code, refused.stderr],
     [1, `sandboxes are still running from it and could not be stopped afterwards: stop ${id} first\n`],
   );
+  const dry = await host.must([KATA_RUNTIME, "uninstall", "--dry-run"]);
+  assert.ok(dry.startsWith(`not before these sandboxes have ended: ${id}\n`), dry);
   await host.must(["ctr", "task", "rm", "--force", id]);
   await host.must(["ctr", "container", "rm", id]);
 }

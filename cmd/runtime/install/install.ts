@@ -196,9 +196,11 @@ export async function uninstall(flags: UninstallFlags): Promise<void> {
   using lock = flags.dryRun || !isFolder(root) && root !== "" ? undefined : lockInstallation(root);
   const manifest = readManifest(root);
   const say = (line: string) => print(`${line}\n`);
-  if (manifest !== undefined && root === "" && !flags.dryRun) {
+  if (manifest !== undefined && root === "") {
     const running = runningSandboxes(`${manifest.prefix}/bin/kata`);
-    if (running.length > 0) {
+    if (running.length > 0 && flags.dryRun) {
+      say(`not before these sandboxes have ended: ${running.join(", ")}`);
+    } else if (running.length > 0) {
       throw new Error(
         `sandboxes are still running from it and could not be stopped afterwards: stop ${
           running.join(", ")
