@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { DIST } from "../../tools/paths.ts";
 import { run } from "../../tools/process.ts";
+import { exists } from "../../sys/exists.ts";
+import { until } from "./containerd.ts";
 import { kata, onHost, text } from "./kata_run.ts";
 import { ownId } from "./leaks.ts";
 
@@ -96,5 +98,23 @@ Deno.test(
     const refused = await kata(["explain", bundle], { program });
     assert.deepEqual([refused.code, text(refused)], [1, ""]);
     assert.match(refused.stderr, /linux\.intelRdt is not supported/);
+  }),
+);
+
+Deno.test(
+  "executable: a shim whose file is replaced while it starts goes on with the program that it is",
+  onHost(async (_rootfs, folder) => {
+    await Deno.copyFile(`${DIST}/kata`, `${folder}/kata`);
+    const script = `exec 3<kata && rm kata && exec /proc/self/fd/3 shim -namespace ${ownId("replaced")} ` +
+      `-id ${ownId("replaced")} -address /run/none.sock start`;
+    const { code, stdout, stderr } = await new Deno.Command("bash", { args: ["-c", script], cwd: folder })
+      .output();
+    assert.equal(code, 0, new TextDecoder().decode(stderr));
+    const [, socket = ""] = /^unix:\/\/(\/.+)$/.exec(new TextDecoder().decode(stdout)) ?? [];
+    const pid = Number(await Deno.readTextFile(`${folder}/shim.pid`));
+    assert.equal(await Deno.readLink(`/proc/${pid}/exe`), `${folder}/kata (deleted)`);
+    Deno.kill(pid, "SIGTERM");
+    await until("the server has ended", () => Promise.resolve(!exists(`/proc/${pid}`)));
+    await Deno.remove(socket);
   }),
 );
