@@ -9,21 +9,24 @@ import { why } from "./failure.ts";
 /**
  * Writes all of a text. A reader that has gone, as `head` does, is no failure of the one who writes.
  *
+ * @returns whether there still is a reader
  * @throws the stream's error, any other
  */
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return false;
   }
 }
 
 /** @throws {Error} a sentence: not all of it was written */
-function writeResult(text: string): void {
+function writeResult(text: string): boolean {
   try {
-    writeAll(Deno.stdout, text);
+    return writeAll(Deno.stdout, text);
   } catch (error) {
     throw new Error(`cannot write to standard output: ${why(error)}`, { cause: error });
   }
@@ -52,10 +55,11 @@ export function printable(text: string): string {
 /**
  * Writes to standard output; to a terminal only what is printable.
  *
+ * @returns whether anybody still reads: one who goes on for long stops if nobody does
  * @throws {Error} a sentence: not all of it was written
  */
-export function print(text: string): void {
-  writeResult(Deno.stdout.isTerminal() ? printable(text) : text);
+export function print(text: string): boolean {
+  return writeResult(Deno.stdout.isTerminal() ? printable(text) : text);
 }
 
 /** Writes to standard error, in the same way. */

@@ -11,7 +11,9 @@ import { openPty, setWindowSize } from "../../sys/pty.ts";
 import { signalNumber } from "../../sys/signals.ts";
 import { spawn } from "../../sys/spawn.ts";
 import { addVolume, claimVolume, removeVolume } from "../../fs/direct_volume.ts";
+import { HOST_PATHS } from "../../sandbox/state/paths.ts";
 import { writeConfiguration } from "./configuration.ts";
+import { until } from "./containerd.ts";
 import { POD, startShim } from "./direct_shim.ts";
 import { initrdWith, PACKET_FILTER, SHELL } from "./guest_with.ts";
 import { kata, type KataOptions, text } from "./kata_run.ts";
@@ -276,3 +278,26 @@ async function terminalModes(path: string): Promise<string> {
   const { stdout } = await new Deno.Command("stty", { args: ["-g", "-F", path] }).output();
   return new TextDecoder().decode(stdout).trim();
 }
+
+Deno.test("a log that is followed is no longer followed when its reader has gone", async () => {
+  const id = ownId("unread");
+  const folder = `${HOST_PATHS.state}/${id}`;
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    await Deno.writeTextFile(`${folder}/log`, "first\n");
+    const piped = new Deno.Command("bash", {
+      args: ["-o", "pipefail", "-c", `"$0" logs --follow ${id} | head -1`, programUnderTest()],
+      stdout: "piped",
+    }).spawn();
+    let isOver = false;
+    piped.status.then(() => isOver = true);
+    await until("the command ends", async () => {
+      await Deno.writeTextFile(`${folder}/log`, "further\n", { append: true });
+      return isOver;
+    });
+    const { code, stdout } = await piped.output();
+    assert.deepEqual([code, new TextDecoder().decode(stdout)], [0, "first\n"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -28,23 +28,23 @@ export async function logs({ follow, tail, agentLevel }: LogsFlags, typed: strin
     if (!isFolder(folder)) throw new Error(`there is no sandbox "${id}": "${folder}" does not exist`);
     throw new Error(`sandbox "${id}" has no log: there is no "${folder}/${LOG_NAME}"`);
   }
-  print(lastLines(older(folder) + read(current), tail));
-  if (changes !== undefined) await followFrom(current, folder, changes);
+  const isRead = print(lastLines(older(folder) + read(current), tail));
+  if (changes !== undefined && isRead) await followFrom(current, folder, changes);
 }
 
 async function setAgentLevel(id: string, level: string): Promise<void> {
   const body = new TextEncoder().encode(level);
   const answer = await askSandbox(id, { method: "PUT", path: "/agent-log-level", body });
-  textOf(answer, `agent of sandbox "${id}" to log at another level`);
+  textOf(answer, `the agent of sandbox "${id}" to log at another level`);
 }
 
-/** Prints what comes, across changes of the file, until the sandbox is gone. */
+/** Prints what comes, across changes of the file, until the sandbox is gone, or nobody reads it any more. */
 async function followFrom(first: OwnedFd, folder: string, changes: Inotify): Promise<void> {
   let current = first;
   try {
     for (let isOver = false; !isOver;) {
       isOver = (await changes.read()).some((change) => isEnd(change, folder));
-      print(read(current));
+      if (!print(read(current))) return;
       const next = open(`${folder}/${LOG_NAME}`);
       // the file is gone for a moment when a new one is begun
       if (next === undefined) continue;
@@ -54,7 +54,7 @@ async function followFrom(first: OwnedFd, folder: string, changes: Inotify): Pro
       }
       if (current !== first) current.close();
       current = next;
-      print(read(current));
+      if (!print(read(current))) return;
     }
   } finally {
     if (current !== first) current.close();

@@ -136,7 +136,8 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
     brief: "run a command in a container in a VM of its own, without containerd",
     fullDescription:
       "Exits with the command's exit code (128 + n after signal n), 127 if the command is not found in the\n" +
-      "rootfs, 126 if it cannot be executed, 125 if the container could not be run. Only root can run containers.\n\n" +
+      "rootfs, 126 if it cannot be executed, 125 if the container could not be run. Only root can run containers.\n" +
+      "Signals go to the command, which is process 1 of its container: what it does not handle, it ignores.\n\n" +
       "Examples:\n" +
       "  kata-runtime run --rootfs ./rootfs -- uname -r\n" +
       "  kata-runtime run --tty --rootfs ./rootfs -- sh\n" +
