@@ -20,7 +20,6 @@ Deno.test("the answer is a RuntimeInfo, with the options that were given", () =>
   assert.deepEqual([features.ociVersionMin, features.ociVersionMax], ["1.0.0", "1.3.0"]);
   // That of the host's programs which would run in the guest's namespaces is refused.
   assert.deepEqual(HOOK_KINDS.filter((kind) => !features.hooks.includes(kind)), ["createContainer"]);
-  // what newer engines look for before they pass on what is read-only with all below it
   for (const option of ["ro", "rro", "rbind", "rslave"]) {
     assert(features.mountOptions.includes(option), option);
   }

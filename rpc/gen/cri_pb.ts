@@ -360,7 +360,6 @@ export interface VolumeMount {
   readonly: boolean;
   selinuxRelabel: boolean;
   propagation: MountPropagation;
-  recursiveReadOnly: boolean;
   image?: ImageSpec;
 }
 
@@ -370,7 +369,6 @@ export const VolumeMountSchema: Schema<VolumeMount> = message("runtime.v1.Volume
   [3, "readonly", "bool"],
   [4, "selinuxRelabel", "bool"],
   [5, "propagation", "enum"],
-  [8, "recursiveReadOnly", "bool"],
   [9, "image", ImageSpecSchema],
 ]);
 
@@ -894,36 +892,14 @@ export const StatusRequestSchema: Schema<StatusRequest> = message("runtime.v1.St
   [1, "verbose", "bool"],
 ]);
 
-export interface RuntimeHandlerFeatures {
-  recursiveReadOnlyMounts: boolean;
-  userNamespaces: boolean;
-}
-
-export const RuntimeHandlerFeaturesSchema: Schema<RuntimeHandlerFeatures> = message("runtime.v1.RuntimeHandlerFeatures", () => [
-  [1, "recursiveReadOnlyMounts", "bool"],
-  [2, "userNamespaces", "bool"],
-]);
-
-export interface RuntimeHandler {
-  name: string;
-  features?: RuntimeHandlerFeatures;
-}
-
-export const RuntimeHandlerSchema: Schema<RuntimeHandler> = message("runtime.v1.RuntimeHandler", () => [
-  [1, "name", "string"],
-  [2, "features", RuntimeHandlerFeaturesSchema],
-]);
-
 export interface StatusResponse {
   status?: RuntimeStatus;
   info: { [key: string]: string };
-  runtimeHandlers: RuntimeHandler[];
 }
 
 export const StatusResponseSchema: Schema<StatusResponse> = message("runtime.v1.StatusResponse", () => [
   [1, "status", RuntimeStatusSchema],
   [2, "info", "string", "map"],
-  [3, "runtimeHandlers", RuntimeHandlerSchema, "repeated"],
 ]);
 
 /** nothing asked, or nothing said */
