@@ -337,6 +337,17 @@ Deno.test("numbers beyond what a number holds exactly are out of range, and no o
   );
 });
 
+Deno.test("a key that stands in a wrong table is told where it belongs", async () => {
+  await inFolder(main("[agent.kata]\npath = 1\n[runtime]\ndial_timeout = 1"), async (dir) => {
+    const { warnings } = await load(dir);
+    const unknown = "is not a known key and has no effect: did you mean";
+    assert.deepEqual(warnings, [
+      `${dir}/configuration.toml:10: runtime.dial_timeout ${unknown} "agent.kata.dial_timeout"?`,
+      `${dir}/configuration.toml:8: agent.kata.path ${unknown} "hypervisor.qemu.path"?`,
+    ]);
+  });
+});
+
 Deno.test("tables that a table's name implies have its line", async () => {
   await inFolder(main("[hypervisr.qemu]\npath = 1"), async (dir) => {
     const { warnings } = await load(dir);

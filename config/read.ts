@@ -3,7 +3,7 @@
 import type { Origin, Report } from "./error.ts";
 import { type AnyRow, BadValue, oneOf, readValue, type Section, shownValue } from "./key.ts";
 import { nearest } from "./nearest.ts";
-import { type HypervisorName, HYPERVISORS, type SectionName, SECTIONS } from "./schema.ts";
+import { type HypervisorName, HYPERVISORS, type SectionName, SECTIONS, tableName } from "./schema.ts";
 import { Settings, type Table } from "./settings.ts";
 import type { Layer } from "./source.ts";
 
@@ -108,10 +108,16 @@ function unknownKey({ layer, section, key, origin, report }: UnknownKey): void {
     return;
   }
   const settable = Object.entries(rows).filter(([, row]) => !row.annotationOnly).map(([name]) => name);
-  const near = nearest(key, settable);
+  const near = nearest(key, settable) ?? inOtherTable(section, key);
   if (layer.dropIn && (section === "hypervisor" || section === "agent")) {
     report.badKey(origin(), "is not a key that can be set", near);
   } else report.doubtfulKey(origin(), "is not a known key and has no effect", near);
+}
+
+/** The full name of a key that stands in a wrong table, as what is appended to a file does. */
+function inOtherTable(section: SectionName, key: string): string | undefined {
+  const other = (Object.keys(SECTIONS) as SectionName[]).find((name) => Object.hasOwn(SECTIONS[name], key));
+  return other === undefined || other === section ? undefined : `${tableName(other, "qemu")}.${key}`;
 }
 
 function reportUnknownTables(layers: readonly Layer[], report: Report): void {
