@@ -2,6 +2,7 @@
 
 import type { ByteStream } from "../../rpc/stream.ts";
 import { type Daemon, type DaemonExit, describeStatus } from "../../sys/daemon.ts";
+import { SIGNALS } from "../../sys/signals.ts";
 import { Timer } from "../../sys/timer.ts";
 import type {
   Accelerator,
@@ -178,7 +179,9 @@ export class QemuVm implements Vm {
       const what = SHUTDOWN_TEXT[events.shutdown] ?? `the guest ended itself (${events.shutdown})`;
       return { cause: "shutdown", message: withConsole(what, "at its end", console.tail) };
     }
-    const said = ended.lastLines.at(-1);
+    // the kernel ends so who touches a page of a file for which there is no place
+    const noRoom = ended.status.signal === SIGNALS.SIGBUS ? NO_ROOM : undefined;
+    const said = noRoom ?? ended.lastLines.at(-1);
     return {
       cause: "failed",
       message: `QEMU ${describeStatus(ended.status)}${said === undefined ? "" : `: ${said}`}`,
@@ -216,6 +219,8 @@ export class QemuVm implements Vm {
 
 /** How long the console's last lines may take, in milliseconds, when a guest has restarted for want of a panic device. */
 const LAST_LINES_MS = 300;
+
+const NO_ROOM = "the folder or the huge pages that its guest's memory is in are probably full";
 
 /** Reasons of QEMU's SHUTDOWN event; it is started so that a reset ends it. */
 const SHUTDOWN_TEXT: Readonly<Record<string, string>> = {

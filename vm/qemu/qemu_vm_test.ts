@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { isErrno } from "../../sys/errors.ts";
+import { SIGNALS } from "../../sys/signals.ts";
 import { killProcess } from "../../sys/process.ts";
 import { qemu } from "./qemu.ts";
 import { withTinyVm } from "./testing/config.ts";
@@ -46,14 +47,25 @@ Deno.test("a guest that resets itself ends its VM", () =>
     assert.equal(message, "the guest reset itself; on its console at its end: bye");
   }));
 
-Deno.test("a QEMU that is killed is reported, and leaves nothing", () =>
-  withTinyVm(async ({ config, line }) => {
-    await using vm = await qemu.start(config);
-    await line(/tiny/);
-    killProcess(vm.pid, 9);
-    const { cause, message } = await vm.exited;
-    assert.deepEqual({ cause, message }, { cause: "failed", message: "QEMU was killed by SIGKILL" });
-  }));
+for (
+  const [signal, message] of [
+    ["SIGKILL", "QEMU was killed by SIGKILL"],
+    // what a guest's memory in a full folder ends with
+    [
+      "SIGBUS",
+      "QEMU was killed by SIGBUS: the folder or the huge pages that its guest's memory is in are probably full",
+    ],
+  ] as const
+) {
+  Deno.test(`a QEMU that is killed by ${signal} is reported, and leaves nothing`, () =>
+    withTinyVm(async ({ config, line }) => {
+      await using vm = await qemu.start(config);
+      await line(/tiny/);
+      killProcess(vm.pid, SIGNALS[signal]);
+      const { cause, message: said } = await vm.exited;
+      assert.deepEqual({ cause, message: said }, { cause: "failed", message });
+    }));
+}
 
 Deno.test("a paused VM does nothing until it goes on", () =>
   withTinyVm(async ({ config, kernel, console, line }) => {
