@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { ContainerState } from "../../rpc/gen/cri_pb.ts";
-import { type CriNode, type Pod, startNode } from "./cri/node.ts";
+import { type ContainerChange, type CriNode, type Pod, startNode } from "./cri/node.ts";
 import { checkPodStats } from "./cri/pod_stats.ts";
 import { until } from "./containerd.ts";
 import { podCgroup } from "./host_cgroups.ts";
@@ -86,6 +86,7 @@ Deno.test("the containers of a pod", async (t) => {
       },
     );
 
+    await t.step("what cannot be started says why, as engines tell it to users", () => failures(node, pod));
     await t.step("a container ends and is started again while its neighbours run", () => restart(node, pod));
     await t.step("probes: exit codes, and one that takes too long", () => probes(node, pod));
     await t.step("volumes", () => volumes(node, pod));
@@ -107,6 +108,31 @@ Deno.test("the containers of a pod", async (t) => {
   }
   assert.deepEqual(await leaksSince(before), []);
 });
+
+async function failures(node: CriNode, pod: Pod): Promise<void> {
+  const kinds: readonly (readonly [ContainerChange, RegExp])[] = [
+    [{ command: ["nosuch"] }, /exec: "nosuch": executable file not found in \$PATH/],
+    [{ command: ["/no/such"] }, /exec: "\/no\/such": no such file or directory/],
+    [{ command: ["/bin"] }, /exec: "\/bin": permission denied/],
+    [{ args: ["x".repeat(140_000)] }, /exec: "sh": argument list too long/],
+    [{ workingDir: "/bin/busybox" }, /open cwd \/bin\/busybox: ENOTDIR/],
+  ];
+  for (const [index, [change, message]] of kinds.entries()) {
+    const id = await pod.create(`failure${index}`, "true", change);
+    await assert.rejects(pod.start(id), message);
+    const status = await pod.status(id);
+    assert.deepEqual([status.exitCode, status.reason], [128, "StartError"]);
+    assert.match(status.message, message);
+    await node.runtime.removeContainer({ containerId: id });
+  }
+  const id = await pod.run("executed", "sleep 1000");
+  const exec = async (...cmd: string[]) =>
+    await node.runtime.execSync({ containerId: id, cmd, timeout: 60n });
+  await assert.rejects(exec("nosuch"), /exec: "nosuch": executable file not found in \$PATH/);
+  await assert.rejects(exec("/bin"), /exec: "\/bin": permission denied/);
+  assert.equal((await exec("sh", "-c", "kill -9 $$")).exitCode, 137);
+  await node.runtime.removeContainer({ containerId: id });
+}
 
 async function probes(node: CriNode, pod: Pod): Promise<void> {
   const id = await pod.run("probed", "sleep 1000");

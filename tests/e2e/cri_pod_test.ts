@@ -35,6 +35,20 @@ Deno.test("a pod", async (t) => {
       await node.runtime.stopContainer({ containerId: other });
       assert.doesNotMatch((await pod.exec(probe, "ps")).stdout, / sleep 1000\n.* sleep 1000\n/);
     });
+    await t.step(
+      "a container that is there to debug another one sees its processes, and no others",
+      async () => {
+        const [target] = [await pod.run("target", "exec sleep 1000"), await pod.run("beside", "sleep 1000")];
+        const namespaceOptions = { pid: NamespaceMode.TARGET, targetId: target };
+        const linux = { securityContext: { namespaceOptions } };
+        const script = "ps -o args | grep -v ps; ls -d /proc/1/root/bin";
+        const seen = await pod.runToEnd("debugger", `exec sh -c '${script}'`, { linux });
+        assert.match(seen.output, /^COMMAND\nsleep 1000\n(?:.*\bsh -c .*\n)?\/proc\/1\/root\/bin\n$/);
+        const debug = await pod.run("debugger", "sleep 2000", { linux });
+        await node.runtime.stopContainer({ containerId: target });
+        assert.equal((await pod.exited(debug)).exitCode, 137, "it ends with the one that it looks at");
+      },
+    );
     await pod.stop();
     await pod.remove();
   }
