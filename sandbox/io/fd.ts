@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isErrno } from "../../sys/errors.ts";
 import { dupFd, O, openFd, openFlags, S, setNonblock, statFd } from "../../sys/fd.ts";
 import { AsyncFd } from "../../sys/poll.ts";
 import type { InputEnd, IoSource, OutputEnd, ProcessIo } from "./streams.ts";
@@ -15,19 +16,23 @@ export interface CallerFds {
   readonly stderr?: number;
 }
 
-/** Streams that lead to descriptors of this process. With a terminal there is no standard error of its own. */
-export function fdIo(fds: CallerFds, terminal: boolean): IoSource {
+/**
+ * Streams that lead to descriptors of this process. With a terminal there is no standard error of its own.
+ *
+ * @param onUnread called when something is written that nobody can read any more, as with a pipe to `head`
+ */
+export function fdIo(fds: CallerFds, terminal: boolean, onUnread?: () => void): IoSource {
   return {
     names: { terminal, stdin: "", stdout: "", stderr: "" },
-    open: () => Promise.resolve(openFds(fds, terminal)),
+    open: () => Promise.resolve(openFds(fds, terminal, onUnread)),
   };
 }
 
-function openFds(fds: CallerFds, terminal: boolean): ProcessIo {
+function openFds(fds: CallerFds, terminal: boolean, onUnread?: () => void): ProcessIo {
   return {
     stdin: fds.stdin === undefined ? undefined : new FdInput(fds.stdin),
-    stdout: fds.stdout === undefined ? undefined : new FdOutput(fds.stdout),
-    stderr: fds.stderr === undefined || terminal ? undefined : new FdOutput(fds.stderr),
+    stdout: fds.stdout === undefined ? undefined : new FdOutput(fds.stdout, onUnread),
+    stderr: fds.stderr === undefined || terminal ? undefined : new FdOutput(fds.stderr, onUnread),
   };
 }
 
@@ -98,14 +103,21 @@ export class FdInput implements InputEnd {
 /** Writes to a descriptor of the caller. */
 export class FdOutput implements OutputEnd {
   readonly #own: OwnDescriptor;
+  readonly #onUnread: (() => void) | undefined;
   #closed = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, onUnread?: () => void) {
     this.#own = ownDescriptor(fd, O.WRONLY);
+    this.#onUnread = onUnread;
   }
 
-  write(data: Uint8Array): Promise<void> {
-    return this.#own.fd.write(data);
+  async write(data: Uint8Array): Promise<void> {
+    try {
+      await this.#own.fd.write(data);
+    } catch (error) {
+      if (isErrno(error, "EPIPE")) this.#onUnread?.();
+      throw error;
+    }
   }
 
   ending(): void {}

@@ -49,3 +49,16 @@ Deno.test("closing ends a read that waits", async () => {
   closeFd(read);
   closeFd(write);
 });
+
+Deno.test("that nobody reads any more is told with the first write that nobody gets", async () => {
+  const [outRead, outWrite] = pipe();
+  let told = 0;
+  const io = await fdIo({ stdout: outWrite }, false, () => told++).open();
+  await io.stdout?.write(new Uint8Array([1]));
+  assert.equal(told, 0);
+  closeFd(outRead);
+  await assert.rejects(async () => await io.stdout?.write(new Uint8Array([2])), { code: "EPIPE" });
+  assert.equal(told, 1);
+  await closeIo(io);
+  closeFd(outWrite);
+});

@@ -1,6 +1,7 @@
 /** The product without containerd: `kata-runtime run` on real virtual machines. */
 
 import assert from "node:assert/strict";
+import { DIST } from "../../tools/paths.ts";
 import { kata, onHost, spawnKata, text } from "./kata_run.ts";
 import { pause } from "./containerd.ts";
 import { ownId } from "./leaks.ts";
@@ -147,6 +148,9 @@ Deno.test(
       const [status] = await Promise.all([child.status, child.stderr.cancel()]);
       assert.deepEqual([status.code, seen], [code, output], String(command));
     }
+    const line = '"$0" run --rootfs "$1" -- yes | head -1; echo "${PIPESTATUS[0]}"';
+    const piped = await new Deno.Command("bash", { args: ["-c", line, `${DIST}/kata`, rootfs] }).output();
+    assert.equal(new TextDecoder().decode(piped.stdout), "y\n141\n", "one that nobody reads ends, too");
   }),
 );
 

@@ -137,7 +137,8 @@ export const runCommand = buildCommand<RunFlags, string[], AppContext>({
     fullDescription:
       "Exits with the command's exit code (128 + n after signal n), 127 if the command is not found in the\n" +
       "rootfs, 126 if it cannot be executed, 125 if the container could not be run. Only root can run containers.\n" +
-      "Signals go to the command, which is process 1 of its container: what it does not handle, it ignores.\n\n" +
+      "Signals go to the command, which is process 1 of its container: what it does not handle, it ignores, but\n" +
+      "for SIGTERM. When nobody reads its output any more, it is ended.\n\n" +
       "Examples:\n" +
       "  kata-runtime run --rootfs ./rootfs -- uname -r\n" +
       "  kata-runtime run --tty --rootfs ./rootfs -- sh\n" +

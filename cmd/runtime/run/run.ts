@@ -48,12 +48,14 @@ async function runContainer(flags: RunFlags, args: readonly string[], log: Log):
     },
   };
   isolateMounts();
+  const unread = Promise.withResolvers<void>();
   const code = await runInSandbox({
     id,
     bundle,
     config: sized,
     log,
-    io: fdIo({ stdin: 0, stdout: 1, stderr: 2 }, bundle.spec.process?.terminal ?? false),
+    io: fdIo({ stdin: 0, stdout: 1, stderr: 2 }, bundle.spec.process?.terminal ?? false, unread.resolve),
+    unread: unread.promise,
   });
   if (flags.keep) await keep(id, bundle, log);
   await sweepDeadSandboxes(HOST_PATHS, log);
