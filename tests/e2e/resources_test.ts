@@ -122,7 +122,7 @@ Deno.test("processors and memory follow a pod's containers up and down", async (
     await pod.add("large", memberOf(id), { cpu: { ...TWO_CPUS, cpus: "0-1" }, memory: { limit: 256 * MIB } });
     await pod.sees("the guest has grown", (seen) => seen.cpus === 2 && seen.memoryMiB > boot.memoryMiB + 250);
 
-    const { pid } = await shim.task.state({ id: "large" });
+    const { pid } = await shim.task.state({ id });
     assert.deepEqual(vcpusOf(pid), ["CPU 0/TCG: 0", "CPU 1/TCG: 1"]);
 
     await shim.task.update({ id: "large", resources: limits({ memory: { limit: 512 * MIB } }) });
