@@ -36,14 +36,18 @@ export class DirectVolumeError extends Error {
 /** The folder of a volume. @throws {DirectVolumeError} its path is empty or too long for a name */
 export function volumeFolder(volumePath: string, root: string = DIRECT_VOLUMES): string {
   if (volumePath === "") throw new DirectVolumeError("the path of a volume must not be empty");
-  const bytes = new TextEncoder().encode(volumePath);
-  const name = bytes.toBase64({ alphabet: "base64url" });
-  if (name.length > MAX_NAME_BYTES) {
-    throw new DirectVolumeError(
-      `the path of a volume is too long, it has ${bytes.length} bytes: "${volumePath}"`,
-    );
+  const name = nameOf(volumePath);
+  if (name === undefined) {
+    const { length } = new TextEncoder().encode(volumePath);
+    throw new DirectVolumeError(`the path of a volume is too long, it has ${length} bytes: "${volumePath}"`);
   }
   return `${root}/${name}`;
+}
+
+/** Undefined for a path that is too long for one. */
+function nameOf(volumePath: string): string | undefined {
+  const name = new TextEncoder().encode(volumePath).toBase64({ alphabet: "base64url" });
+  return name.length > MAX_NAME_BYTES ? undefined : name;
 }
 
 /**
@@ -77,6 +81,8 @@ export function removeVolume(volumePath: string, root: string = DIRECT_VOLUMES):
 
 /** What is to be mounted in place of a path; undefined: it is no such volume. @throws {DirectVolumeError} */
 export function findVolume(volumePath: string, root: string = DIRECT_VOLUMES): DirectVolume | undefined {
+  // what cannot be added is not there, and any mount of a container may have such a source
+  if (nameOf(volumePath) === undefined) return undefined;
   const folder = volumeFolder(volumePath, root);
   let text: string;
   try {

@@ -33,6 +33,7 @@ Deno.test("a volume's folder is named after its path", () => {
 Deno.test("what is to be mounted is kept byte for byte, for root only", async () => {
   await withFolder(async (root) => {
     assert.equal(findVolume("/v", root), undefined);
+    assert.equal(findVolume("/x".repeat(100), root), undefined, "any mount is looked for");
     await addVolume("/v", INFO, root);
     const folder = volumeFolder("/v", root);
     assert.equal(await Deno.readTextFile(`${folder}/mountInfo.json`), INFO);

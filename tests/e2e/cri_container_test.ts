@@ -110,12 +110,19 @@ Deno.test("the containers of a pod", async (t) => {
 });
 
 async function failures(node: CriNode, pod: Pod): Promise<void> {
+  await Deno.writeTextFile(`${node.folder}/a-file`, "a file\n");
+  const limit = { linux: { resources: { memoryLimitInBytes: 4096n } } };
   const kinds: readonly (readonly [ContainerChange, RegExp])[] = [
     [{ command: ["nosuch"] }, /exec: "nosuch": executable file not found in \$PATH/],
     [{ command: ["/no/such"] }, /exec: "\/no\/such": no such file or directory/],
     [{ command: ["/bin"] }, /exec: "\/bin": permission denied/],
     [{ args: ["x".repeat(140_000)] }, /exec: "sh": argument list too long/],
     [{ workingDir: "/bin/busybox" }, /open cwd \/bin\/busybox: ENOTDIR/],
+    [
+      { mounts: [{ containerPath: "/bin", hostPath: `${node.folder}/a-file` }] },
+      /cannot mount ".*\/a-file" on "\/bin": EINVAL \(is one a folder, and the other a file\?\)/,
+    ],
+    [limit, /killed for want of memory before its program began: the container's memory limit is too low/],
   ];
   for (const [index, [change, message]] of kinds.entries()) {
     const id = await pod.create(`failure${index}`, "true", change);
