@@ -8,7 +8,15 @@ import { FLAG, HEADER, OPERATION } from "./layout.ts";
 import { errnoNumber } from "../errors.ts";
 import type { Program } from "../program.ts";
 import { Data, type ProgramArg, Slot, type StructPart } from "../program_data.ts";
-import { type CallNumbers, type Operation, operationsOf, type Plan } from "./operations.ts";
+import {
+  type CallNumbers,
+  NOBODY,
+  type Operation,
+  type Operations,
+  operationsAlone,
+  operationsOf,
+  type Plan,
+} from "./operations.ts";
 
 /** Bytes that run wherever they are put, after `relocate`. */
 export interface Image {
@@ -29,7 +37,20 @@ export interface Image {
  */
 export function buildImage(program: Program, plan: Plan, numbers?: CallNumbers): Image {
   program.check();
-  const operations = operationsOf(program, plan, numbers);
+  return imageOf(operationsOf(program, plan, numbers), plan);
+}
+
+/**
+ * As {@linkcode buildImage}, for a program that is all of a process.
+ *
+ * @param numbers system call numbers of the architecture that it will run on
+ */
+export function buildImageAlone(program: Program, numbers: CallNumbers): Image {
+  program.check();
+  return imageOf(operationsAlone(program, numbers), { statusFd: NOBODY, inputs: new Map() });
+}
+
+function imageOf(operations: Operations, plan: Pick<Plan, "statusFd" | "inputs">): Image {
   const writer = new Writer();
   writer.reserve(HEADER.SIZE);
   const first = writer.reserve(operations.list.length * OPERATION.SIZE);

@@ -6,6 +6,7 @@ import { EXIT_FAILED } from "./layout.ts";
 import { IDLE } from "./idle.ts";
 import { type Architecture, assemble, assembleText } from "./regenerate.ts";
 import { runAlone } from "./run_alone.ts";
+import { ENTRY } from "./static_executable.ts";
 
 const ARCHITECTURES: readonly Architecture[] = ["x86_64", "aarch64"];
 
@@ -17,6 +18,11 @@ for (const arch of ARCHITECTURES) {
 
   Deno.test(`the ${arch} loop in code.ts is what its source assembles to`, async () => {
     assert.deepEqual(Uint8Array.fromBase64(CODE[arch].join("")), await assemble(arch));
+  });
+
+  Deno.test(`the ${arch} executable of a program begins as its source assembles`, async () => {
+    const { source, bytes } = ENTRY[arch];
+    assert.deepEqual(Uint8Array.fromHex(bytes), await assembleText(arch, source));
   });
 
   Deno.test(`the ${arch} loop runs a program to its end`, async () => {

@@ -82,6 +82,22 @@ export function operationsOf(program: Program, plan: Plan, numbers: CallNumbers 
   return { list: builder.list, clone, child, labels: builder.labels, pidfd: builder.pidfd };
 }
 
+/**
+ * As {@linkcode operationsOf}, for a program that is all of a process: nothing is cloned, wired, or told to anybody.
+ * Where the clone would be stands an operation with the result 0, by which the loop knows that it is the child.
+ */
+export function operationsAlone(program: Program, numbers: CallNumbers): Operations {
+  const nobody = { flags: 0, statusFd: NOBODY, parentFd: NOBODY, fds: new Map(), inputs: new Map() };
+  const builder = new Builder(nobody, numbers);
+  builder.begin();
+  const child = builder.list.length;
+  for (const step of program.steps) builder.step(step);
+  return { list: builder.list, clone: 0, child, labels: builder.labels, pidfd: builder.pidfd };
+}
+
+/** Stands for the status socket where there is none. */
+export const NOBODY = -1;
+
 class Builder {
   readonly list: Operation[] = [];
   readonly labels = new Map<Label, number>();
@@ -101,6 +117,10 @@ class Builder {
     this.call("create process", "clone3", [new Data({ kind: "struct", parts: args }), CLONE_ARGS_SIZE]);
     if (plan.pidNamespace) this.call("leave pid namespace", "setns", [plan.pidNamespace.ownFd, CLONE_NEWPID]);
     return clone;
+  }
+
+  begin(): void {
+    this.#add({ ...NOTHING, name: "begin" });
   }
 
   step(step: Step): void {
@@ -200,7 +220,7 @@ class Builder {
 
   /** Tells that execve is next: before a filter of system calls is loaded, which may forbid to write it. */
   #announceExecve(name: string, call: SyscallName): void {
-    if (this.#filtered || !LAST_CALLS.has(call)) return;
+    if (this.#filtered || !LAST_CALLS.has(call) || this.plan.statusFd === NOBODY) return;
     this.#filtered = call === "seccomp";
     this.record(name, BEFORE_EXECVE);
   }

@@ -12,6 +12,7 @@ import { CODE } from "./code.ts";
 import { buildImage } from "./image.ts";
 import { FLAG, HEADER, OPERATION, RECORD_SIZE } from "./layout.ts";
 import { type Architecture, assembleText } from "./regenerate.ts";
+import { DATA_ADDRESS, staticExecutable } from "./static_executable.ts";
 
 /** How a program ended. */
 export interface Outcome {
@@ -23,13 +24,11 @@ export interface Outcome {
   readonly record: readonly [name: string, result: number];
 }
 
-const CODE_ADDRESS = 0x400000n;
-const DATA_ADDRESS = 0x10000000n;
 const SIGCHLD = 17n;
 
 const MACHINES = {
-  x86_64: { elf: 62, numbers: X86_64, clone: X86_64.clone },
-  aarch64: { elf: 183, numbers: AARCH64, clone: AARCH64.clone },
+  x86_64: { numbers: X86_64, clone: X86_64.clone },
+  aarch64: { numbers: AARCH64, clone: AARCH64.clone },
 };
 
 /** Calls run(DATA_ADDRESS), waits for the child, and exits with its exit code. The loop follows. */
@@ -87,7 +86,7 @@ export async function runAlone(
   adapt(image.bytes, image.names, BigInt(MACHINES[arch].clone));
   const loop = Uint8Array.fromBase64(CODE[arch].join(""));
   const code = new Uint8Array([...await assembleText(arch, DRIVERS[arch]), ...loop]);
-  const { exit, bytes } = await runElf(arch, elfOf(MACHINES[arch].elf, code, image.bytes));
+  const { exit, bytes } = await runElf(arch, staticExecutable(arch, code, image.bytes));
   const text = bytes.subarray(0, bytes.length - RECORD_SIZE);
   const record = new DataView(bytes.buffer, bytes.byteOffset + text.length);
   const name = image.names[Number(record.getBigInt64(0, true)) / OPERATION.SIZE] ?? "?";
@@ -125,38 +124,4 @@ async function runElf(arch: Architecture, elf: Uint8Array): Promise<{ exit: numb
   } finally {
     await Deno.remove(file);
   }
-}
-
-/** A static executable of two segments: code that starts at its first byte, and data. See elf(5). */
-function elfOf(machine: number, code: Uint8Array, data: Uint8Array): Uint8Array {
-  const PAGE = 4096;
-  const [FILE_HEADER, PROGRAM_HEADER] = [64, 56];
-  const dataOffset = PAGE + Math.ceil(code.length / PAGE) * PAGE;
-  const elf = new Uint8Array(dataOffset + data.length);
-  const view = new DataView(elf.buffer);
-  elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  view.setUint16(16, 2, true);
-  view.setUint16(18, machine, true);
-  view.setUint32(20, 1, true);
-  view.setBigUint64(24, CODE_ADDRESS, true);
-  view.setBigUint64(32, BigInt(FILE_HEADER), true);
-  view.setUint16(52, FILE_HEADER, true);
-  view.setUint16(54, PROGRAM_HEADER, true);
-  view.setUint16(56, 2, true);
-  const segment = (at: number, flags: number, offset: number, address: bigint, size: number) => {
-    view.setUint32(at, 1, true);
-    view.setUint32(at + 4, flags, true);
-    view.setBigUint64(at + 8, BigInt(offset), true);
-    view.setBigUint64(at + 16, address, true);
-    view.setBigUint64(at + 24, address, true);
-    view.setBigUint64(at + 32, BigInt(size), true);
-    view.setBigUint64(at + 40, BigInt(size), true);
-    view.setBigUint64(at + 48, BigInt(PAGE), true);
-  };
-  const [READ, WRITE, EXECUTE] = [4, 2, 1];
-  segment(FILE_HEADER, READ | EXECUTE, PAGE, CODE_ADDRESS, code.length);
-  segment(FILE_HEADER + PROGRAM_HEADER, READ | WRITE, dataOffset, DATA_ADDRESS, data.length);
-  elf.set(code, PAGE);
-  elf.set(data, dataOffset);
-  return elf;
 }
