@@ -5,6 +5,7 @@
  */
 
 import { collectExtras, type Extra } from "./extras.ts";
+import { architectureOf, Elf } from "./elf.ts";
 import { buildInitrd } from "./initrd.ts";
 import { extractKernel, kernelRelease } from "./kernel.ts";
 import { librariesOf } from "./libraries.ts";
@@ -26,6 +27,8 @@ export interface GuestBuildOptions {
   extras?: readonly Extra[];
   /** Names of further kernel modules. */
   drivers?: readonly string[];
+  /** Whether all of the guest is in its memory from the start, and nothing on a disk; default false. */
+  whole?: boolean;
 }
 
 /** What was made. */
@@ -64,8 +67,11 @@ export async function buildGuest(options: GuestBuildOptions): Promise<GuestBuild
       `"${options.kernel}" is kernel ${release}, but the modules in "${options.modules}" are for ${modules.release}`,
     );
   }
+  const executable = await Deno.readFile(options.executable);
   const initrd = buildInitrd({
-    executable: await Deno.readFile(options.executable),
+    executable,
+    arch: architectureOf(new Elf(executable, options.executable), options.executable),
+    whole: options.whole,
     libraries: await librariesOf(options.executable, options.libraries),
     modules,
     extras: await collectExtras(options.extras ?? []),

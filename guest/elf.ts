@@ -242,3 +242,18 @@ function text(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
 }
+
+/**
+ * The architecture of a program.
+ *
+ * @throws {ElfError} it is one that the product does not run on
+ */
+export function architectureOf(elf: Elf, name: string): Architecture {
+  const arch = (Object.keys(MACHINE) as Architecture[]).find((a) => MACHINE[a] === elf.machine);
+  if (!arch) {
+    throw new ElfError(
+      `"${name}" is for machine ${elf.machine}, which is not one of ${Object.keys(MACHINE).join(", ")}`,
+    );
+  }
+  return arch;
+}

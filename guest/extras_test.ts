@@ -32,8 +32,9 @@ Deno.test("programs come with their libraries, by the name that they were called
   assert.deepEqual(extras.get("/usr/bin/cat"), { link: "/bin/sh" });
   const initrd = buildInitrd({
     executable: new Uint8Array([1]),
+    arch: "x86_64",
     libraries: new Map(),
-    modules: { release: "1", modules: [], more: [] },
+    modules: { release: "1", modules: [], more: [], builtin: new Set() },
     extras,
   });
   await Deno.writeFile(`${path}/initrd`, initrd);
@@ -60,8 +61,9 @@ Deno.test("what cannot be put into a guest is named", async () => {
   );
   const content = {
     executable: new Uint8Array([1]),
+    arch: "x86_64" as const,
     libraries: new Map<string, Uint8Array>(),
-    modules: { release: "1", modules: [], more: [] },
+    modules: { release: "1", modules: [], more: [], builtin: new Set<string>() },
     extras: await collectExtras([{ source: text, target: "/init" }]),
   };
   assert.throws(() => buildInitrd(content), /"\/init" is a part of every guest/);

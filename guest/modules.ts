@@ -28,11 +28,13 @@ interface Driver {
 }
 
 /**
- * What a guest needs, in the order in which it needs it: first what the agent is reached by, since it answers
- * as soon as that works.
+ * What a guest needs, in the order in which it needs it: first what the agent lies on, then what it is reached by, since
+ * it answers as soon as that works.
  */
 export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "virtio_pci", purpose: "every device of the machine" },
+  { name: "virtio_blk", purpose: "block devices" },
+  { name: "erofs", purpose: "the disk with the agent", optional: true },
   { name: "virtio_console", purpose: "reaching the agent through a virtio-serial port" },
   { name: "vmw_vsock_virtio_transport", purpose: "reaching the agent through vsock" },
   { name: "virtiofs", purpose: "sharing files by virtio-fs" },
@@ -40,7 +42,6 @@ export const GUEST_DRIVERS: readonly Driver[] = [
   { name: "9p", purpose: "sharing files by 9p" },
   { name: "overlay", purpose: "layered root filesystems" },
   { name: "virtio_net", purpose: "the network" },
-  { name: "virtio_blk", purpose: "block devices" },
   { name: "virtio_scsi", purpose: "SCSI disks" },
   { name: "sd_mod", purpose: "SCSI disks" },
   { name: "crc32c_generic", purpose: "filesystems of disks", optional: true },
@@ -80,6 +81,8 @@ export interface GuestModules {
   modules: GuestModule[];
   /** The same of those that are loaded only when somebody asks for them. */
   more: GuestModule[];
+  /** Names of what the kernel has built in. */
+  builtin: ReadonlySet<string>;
 }
 
 /**
@@ -132,11 +135,11 @@ export async function collectModules(
     const needs = [...info.depends, ...wishes].filter((need) => collected.has(need));
     collected.set(name, { name, path: path.replace(/\.(gz|xz|zst)$/, ""), needs, data });
   };
-  for (const { name, purpose } of drivers) await collect(name, purpose);
+  for (const { name, purpose, optional } of drivers) await collect(name, purpose, optional);
   const needed = collected.size;
   for (const { name, purpose, optional } of moreDrivers) await collect(name, purpose, optional);
   const all = [...collected.values()];
-  return { release, modules: all.slice(0, needed), more: all.slice(needed) };
+  return { release, modules: all.slice(0, needed), more: all.slice(needed), builtin };
 }
 
 /** What a module says about itself. */

@@ -132,9 +132,11 @@ Deno.test("a file called .ko that is no module is named", async () => {
   assert.throws(() => readModuleInfo(program, "env"), new ModulesError('"env" is not a kernel module'));
 });
 
-Deno.test("the drivers for reaching the agent come first", () => {
-  assert.deepEqual(GUEST_DRIVERS.slice(0, 3).map(({ name }) => name), [
+Deno.test("the drivers for the agent's disk come first, then those for reaching the agent", () => {
+  assert.deepEqual(GUEST_DRIVERS.slice(0, 5).map(({ name }) => name), [
     "virtio_pci",
+    "virtio_blk",
+    "erofs",
     "virtio_console",
     "vmw_vsock_virtio_transport",
   ]);

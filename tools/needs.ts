@@ -53,6 +53,7 @@ export const NEEDS: readonly Need[] = [
   { package: "kmod", places: ["modprobe"] },
   { package: "mount", places: ["losetup", "mount"] },
   { package: "e2fsprogs", places: ["mkfs.ext4"] },
+  { package: "erofs-utils", places: ["fsck.erofs"] },
   { package: "xfsprogs", places: ["mkfs.xfs"] },
   { package: "iptables", places: ["iptables-save", "iptables-restore"] },
   { package: "iproute2", places: ["ip"] },

@@ -6,9 +6,9 @@
 
 import {
   type Architecture,
+  architectureOf,
   Elf,
   ElfError,
-  MACHINE,
   PF,
   PROGRAM_HEADER_BYTES,
   PT,
@@ -45,13 +45,6 @@ const TARGETS: Record<Architecture, { code: string; globalData: number }> = {
 /** Distance kept between the program's last segment and the new one. */
 const GAP = 0x10000;
 const LARGEST_PAGE = 0x10000;
-
-/** The architecture of a program, or an {@linkcode ElfError} when it is one that cannot be sealed. */
-function architectureOf(elf: Elf, name: string): Architecture {
-  const arch = (Object.keys(MACHINE) as Architecture[]).find((a) => MACHINE[a] === elf.machine);
-  if (!arch) throw new ElfError(`"${name}" is for machine ${elf.machine}, which cannot be sealed`);
-  return arch;
-}
 
 /**
  * The sealed executable.

@@ -9,6 +9,7 @@ import * as devices from "./devices.ts";
 import { type DescribeDevice, hostDeviceArguments, portArguments } from "./host_devices.ts";
 import { type Arch, kernelCommandLine } from "./kernel_params.ts";
 import { backendOption, memoryBackend } from "./memory_backend.ts";
+import type { FilePart } from "../initrd_file.ts";
 import { needsSharedMemory, nicArguments, type NicFdName } from "./nics.ts";
 import { PROTECTED_MACHINE, type Protection, protectionObject } from "./protection.ts";
 import { value } from "./values.ts";
@@ -20,7 +21,7 @@ export type ChannelDevice =
   | { readonly kind: "virtio-serial" };
 
 /** Descriptors that QEMU is given, from {@linkcode FIRST_FD} on in the order of {@linkcode CommandLine.fds}. */
-export type FdName = "qmp" | "console" | "vhost-vsock" | "agent" | NicFdName;
+export type FdName = "qmp" | "console" | "vhost-vsock" | "agent" | "initrd" | NicFdName;
 
 /** What the command line is made of. */
 export interface CommandLineInput {
@@ -37,6 +38,8 @@ export interface CommandLineInput {
   readonly protection?: Protection;
   /** How devices of the host are described; default: as what they are. */
   readonly describeDevice?: DescribeDevice;
+  /** The disk in the initrd's file; what is left of that is inherited as a file then. Default: none. */
+  readonly initrdDisk?: FilePart;
 }
 
 /** A command line without the program's name, and the descriptors it speaks of. */
@@ -74,6 +77,7 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...devices.buses(input),
     ...consoleDevice(fd),
     ...devices.image(input),
+    ...devices.initrdDisk(input),
     ...devices.initData(input),
     ...devices.panicDevice(input),
     ...devices.scsi(input),
@@ -85,7 +89,7 @@ export function buildCommandLine(input: CommandLineInput): CommandLine {
     ...share(input),
     ...nicArguments(input, fd),
     ...hostDeviceArguments(config, input.describeDevice),
-    ...boot(input),
+    ...boot(input, fd),
     ...isolation(config),
   ];
   return { args, fds };
@@ -283,8 +287,9 @@ function share(input: CommandLineInput): string[] {
   }
 }
 
-function boot(input: CommandLineInput): string[] {
-  const { config, arch, channel } = input;
+function boot(input: CommandLineInput, fd: (name: FdName) => number): string[] {
+  const { config, arch, channel, initrdDisk } = input;
+  const initrd = initrdDisk === undefined ? config.initrd : `/proc/self/fd/${fd("initrd")}`;
   // Before the configured ones, which may name another address.
   const agentParams = channel.kind === "virtio-serial"
     ? [AGENT_ON_PORT, ...config.agentParams]
@@ -292,7 +297,7 @@ function boot(input: CommandLineInput): string[] {
   return [
     ...devices.firmware(input),
     ...["-kernel", config.kernel],
-    ...(config.initrd ? ["-initrd", config.initrd] : []),
+    ...(initrd ? ["-initrd", initrd] : []),
     ...["-append", kernelCommandLine(arch, { ...config, agentParams, tscKhz: input.tscKhz })],
   ];
 }

@@ -57,6 +57,19 @@ function golden(name: string, input: CommandLineInput): void {
   assert.equal(render(input), Deno.readTextFileSync(file));
 }
 
+Deno.test("a disk in the initrd's file: QEMU reads it there, and inherits what is left of the file", () => {
+  const config = { ...CONFIG, initrd: "/a,b/initrd.img" };
+  const input = { ...INPUT, config, initrdDisk: { offset: 4096, size: 8192 } };
+  const { args, fds } = buildCommandLine(input);
+  const after = (option: string) => args.filter((_, i) => args[i - 1] === option);
+  assert.deepEqual(after("-blockdev"), [
+    "driver=raw,node-name=initrd-0,read-only=on,offset=4096,size=8192," +
+    "file.driver=file,file.filename=/a,,b/initrd.img,file.aio=threads,file.locking=off",
+  ]);
+  assert.ok(after("-device").includes("virtio-blk-pci,drive=initrd-0,config-wce=off,share-rw=on"));
+  assert.deepEqual(after("-initrd"), [`/proc/self/fd/${3 + fds.indexOf("initrd")}`]);
+});
+
 Deno.test("buildCommandLine() with KVM, vsock and virtio-fs", () => golden("kvm_vsock_virtiofs", INPUT));
 
 Deno.test("buildCommandLine() in software, with a serial port and 9p", () =>

@@ -73,6 +73,24 @@ function readOnlyDisk(input: CommandLineInput, id: string, path: string): string
   ];
 }
 
+/**
+ * The disk in an initrd's file, which the guest's agent lies on. All machines read the same pages of the host's. The
+ * guest's first program looks for it by its place.
+ */
+export function initrdDisk(input: CommandLineInput): string[] {
+  const { config: { initrd }, initrdDisk } = input;
+  if (initrd === undefined || initrdDisk === undefined) return [];
+  const { offset, size } = initrdDisk;
+  return [
+    ...[
+      "-blockdev",
+      `driver=raw,node-name=initrd-0,read-only=on,offset=${offset},size=${size},` +
+      `file.driver=file,file.filename=${value(initrd)},file.aio=threads,file.locking=off`,
+    ],
+    ...["-device", virtio(input, "virtio-blk-pci", "drive=initrd-0", "config-wce=off", "share-rw=on")],
+  ];
+}
+
 /** Behind the root disk, which the guest's kernel looks for by its place. */
 export function initData(input: CommandLineInput): string[] {
   const { initData } = input.config;

@@ -10,6 +10,7 @@ import { sendWithFds } from "../../sys/socket_fds.ts";
 import { arch } from "../../sys/syscall.ts";
 import type { Accelerator, DiskSettings, Vm, VmConfig, Vmm } from "../vmm.ts";
 import { type AcceleratorChoice, chooseAccelerator, isVirtualMachine, type KvmHost } from "./accelerator.ts";
+import { archiveOf, diskIn, type FilePart } from "../initrd_file.ts";
 import { type AgentChannel, openAgentChannel } from "./agent_channel.ts";
 import {
   buildCommandLine,
@@ -117,6 +118,20 @@ function checkReadable(what: string, path: string): Uint8Array {
   }
 }
 
+/**
+ * The disk in the initrd's file, if there is one.
+ *
+ * @throws {Error} the file is damaged; the guest is confidential
+ */
+function initrdDiskOf({ initrd, confidential }: VmConfig): FilePart | undefined {
+  const disk = initrd === undefined ? undefined : diskIn(initrd);
+  if (disk === undefined || confidential === undefined) return disk;
+  // the guest measures its memory, not its disks
+  throw new Error(
+    `a confidential guest needs an initrd without a disk: "${initrd}" has one; build it with --in-memory`,
+  );
+}
+
 /** QEMU takes anything else for a kernel of before 1995, and says so. */
 function checkKernelFormat(path: string, header: Uint8Array): void {
   if (arch !== "x86_64") return;
@@ -160,6 +175,9 @@ async function build({ config, accelerator, describe }: Order, taken: AsyncDispo
   const consoleStream = taken.use(new AsyncFd(consoleOurs, "console"));
   const consoleEnd = taken.use(new OwnedFd(consoleOfQemu));
   const qmpStream = taken.use(await qmpSocket.connect());
+  const { initrd = "" } = config;
+  const initrdDisk = initrdDiskOf(config);
+  const archive = initrdDisk && taken.use(archiveOf(initrd, initrdDisk));
 
   const { args, fds } = buildCommandLine({
     config,
@@ -172,11 +190,13 @@ async function build({ config, accelerator, describe }: Order, taken: AsyncDispo
     nested: accelerator === "kvm" && !config.ignoreNesting && isVirtualMachine(),
     protection: config.confidential && hostProtection(config.confidential, accelerator),
     describeDevice: describe,
+    initrdDisk,
   });
   const available = new Map<FdName, number>([
     ["qmp", qmpSocket.fd],
     ["console", consoleEnd.fd],
     ...channel.fds,
+    ...(archive === undefined ? [] : [["initrd", archive.fd] as const]),
     ...nicFds(config.nics ?? []),
   ]);
   taken.defer(() => removeFile(`${config.dir}/${PID_FILE}`));
@@ -186,6 +206,7 @@ async function build({ config, accelerator, describe }: Order, taken: AsyncDispo
   channel.handedOver();
   qmpSocket.handedOver();
   consoleEnd.close();
+  archive?.close();
 
   const console = new GuestConsole(config.onConsole);
   const consoleEnded = console.follow(consoleStream);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeCpio } from "../../guest/cpio.ts";
 import { ERRNO, SysError } from "../../sys/errors.ts";
 import type { OwnedFd } from "../../sys/fd.ts";
 import { TestNamespace } from "../../sys/test_helpers.ts";
@@ -54,6 +55,19 @@ Deno.test("a kernel or initrd that cannot be used is named with the reason", () 
       [{ initrd: `${folder}/empty` }, `cannot use the initrd "${folder}/empty": it is empty`],
     ];
     for (const [changes, message] of cases) assert.equal(await failureOf(tiny, changes), message);
+  }));
+
+Deno.test("a confidential guest does not boot from a disk, which nobody measures", () =>
+  withTinyVm(async (tiny) => {
+    const initrd = `${tiny.folder}/initrd`;
+    const data = new TextEncoder().encode("4096 4096\n");
+    Deno.writeFileSync(initrd, encodeCpio([{ kind: "file", path: ".kata-disk", data }]));
+    Deno.truncateSync(initrd, 8192);
+    const confidential = { snp: true, snpPolicy: 0, quotePort: 4050 };
+    assert.equal(
+      await failureOf(tiny, { initrd, confidential }),
+      `a confidential guest needs an initrd without a disk: "${initrd}" has one; build it with --in-memory`,
+    );
   }));
 
 Deno.test("a kernel that QEMU does not take is reported in QEMU's words", () =>

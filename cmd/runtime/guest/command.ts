@@ -9,6 +9,7 @@ export interface GuestBuildFlags {
   readonly out: string;
   readonly with?: readonly Extra[];
   readonly module?: readonly string[];
+  readonly inMemory: boolean;
 }
 
 const path = (text: string) => {
@@ -52,6 +53,12 @@ const buildCommandDefinition = buildCommand<GuestBuildFlags, [], AppContext>({
         variadic: true,
         brief: "add a kernel module to the guest, with its dependencies; may be repeated",
         placeholder: "NAME",
+      },
+      inMemory: {
+        kind: "boolean",
+        default: false,
+        withNegated: false,
+        brief: "keep all of the guest in its memory, nothing on a disk, as confidential guests need",
       },
     },
   },
