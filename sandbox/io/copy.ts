@@ -7,6 +7,7 @@
  * @module
  */
 
+import { delay } from "../../sys/timer.ts";
 import { type Log, reason } from "../log/log.ts";
 import { within } from "../timing.ts";
 import { closeIo, type InputEnd, type OutputEnd, type ProcessIo } from "./streams.ts";
@@ -27,6 +28,9 @@ const SILENCE_MS = 2_000;
 
 /** How long a client that had the process killed may refuse to read the rest of its output, in milliseconds. */
 const STALL_MS = 10_000;
+
+/** Pause after an answer without output, in ms: a guest that always has one at hand would keep us busy for ever. */
+const EMPTY_PAUSE_MS = 10;
 
 const INPUT_CHUNK_BYTES = 65_536;
 
@@ -121,6 +125,7 @@ class OutputCopy {
       this.#step("guest");
       const data = await this.#guest.readOutput(this.#which).catch(() => undefined);
       if (data === undefined) return;
+      if (data.length === 0) await delay(EMPTY_PAUSE_MS);
       // without a sink, or where a policy keeps it from us, the guest's pipe is still emptied: its writers would block
       if (this.#sink === undefined || data.length === 0) continue;
       this.#step("host");
