@@ -24,14 +24,7 @@ interface Moment {
   readonly ms: number;
 }
 
-let measured: Promise<number> | undefined;
-
-/** How fast the counter of this machine runs, in kHz; measured once. For x86-64 only. */
-export function tscKhz(): Promise<number> {
-  return measured ??= measureTscKhz();
-}
-
-/** Measures it. */
+/** How fast the counter of this machine runs, in kHz, which takes about 30 ms to measure. For x86-64 only. */
 export async function measureTscKhz(): Promise<number> {
   using arena = new Arena(READ.length);
   arena.bytes.set(READ);

@@ -165,7 +165,7 @@ interface Built extends Plugs {
 }
 
 async function hostTscKhz(): Promise<number> {
-  return await (await import("../../sys/tsc.ts")).tscKhz();
+  return await (await import("../../sys/tsc.ts")).measureTscKhz();
 }
 
 async function build({ config, accelerator, describe }: Order, taken: AsyncDisposableStack): Promise<Built> {
