@@ -130,7 +130,7 @@ ${cri?.(this.folder) ?? ""}`;
     };
     if (this.#options.configuration) env.KATA_CONF_FILE = this.#options.configuration;
     // its output goes to a file: shims that outlive it would keep a pipe open
-    this.#process = new Deno.Command("/bin/sh", {
+    const process = new Deno.Command("/bin/sh", {
       args: [
         "-c",
         `exec ${
@@ -142,7 +142,8 @@ ${cri?.(this.folder) ?? ""}`;
       env,
       stdin: "null",
     }).spawn();
-    await this.#ready();
+    this.#process = process;
+    await this.#ready(process);
   }
 
   /** Path or name of one of its programs. */
@@ -151,10 +152,14 @@ ${cri?.(this.folder) ?? ""}`;
     return folder === undefined ? name : `${folder}/${name}`;
   }
 
-  async #ready(): Promise<void> {
+  async #ready(process: Deno.ChildProcess): Promise<void> {
     const deadline = Date.now() + START_TIMEOUT_MS;
+    let hasEnded = false;
+    process.status.then(() => hasEnded = true);
     while ((await this.run(["version"], { timeoutMs: 15_000 })).code !== 0) {
-      if (Date.now() > deadline) throw new Error(`containerd does not start:\n${tail(this.log, 20)}`);
+      if (hasEnded || Date.now() > deadline) {
+        throw new Error(`containerd does not start:\n${tail(this.log, 20)}`);
+      }
       await pause(50);
     }
   }
@@ -164,7 +169,12 @@ ${cri?.(this.folder) ?? ""}`;
     const process = this.#process;
     this.#process = undefined;
     if (process === undefined) return;
-    process.kill(signal);
+    try {
+      process.kill(signal);
+    } catch (error) {
+      // it has ended
+      if (!(error instanceof TypeError)) throw error;
+    }
     const timer = setTimeout(() => killIfThere(process.pid), STOP_TIMEOUT_MS);
     await process.status;
     clearTimeout(timer);

@@ -250,7 +250,10 @@ Deno.test("commands about a sandbox that is none say so in a line", async () => 
       [["metrics", "no-such"], socket("no-such")],
       [["exec", "no-such"], socket("no-such")],
       [["exec", "--kata-debug-port", "1026", "no-such"], socket("no-such")],
-      [["exec", "--kata-debug-port", "x", "no-such"], /must be a number up to \d+: it is "x"/],
+      [
+        ["exec", "--kata-debug-port", "x", "no-such"],
+        /"x" for flag -kata-debug-port: must be a number up to \d+$/,
+      ],
       [["metrics", "../x"], invalid],
       [["metrics", ""], /^ID cannot be blank$/],
       [["iptables", "get", "--sandbox-id", "no-such"], socket("no-such")],

@@ -106,6 +106,9 @@ ${sandboxer === "shim" ? "" : options}
   conf_dir = "${files}/cni"
 [plugins."io.containerd.internal.v1.opt"]
   path = "${folder}/opt"
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
+  socket_path = "${folder}/nri.sock"
 `;
 }
 
