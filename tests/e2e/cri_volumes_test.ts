@@ -121,7 +121,14 @@ Deno.test("volumes of pods", async (t) => {
         },
       );
       const other = await node.runPod();
-      assert.equal((await other.runToEnd("second", "echo hello > /host/from-second", { mounts })).code, 0);
+      assert.equal(
+        (await other.runToEnd(
+          "second",
+          "echo hello > /host/unfinished && mv /host/unfinished /host/from-second",
+          { mounts },
+        )).code,
+        0,
+      );
       assert.equal((await first).output, "hello\n");
       await other.stop();
       await other.remove();

@@ -135,11 +135,17 @@ async function pluggedIn(address: string): Promise<void> {
     const plugged = await vm.hostDevices?.add(device);
     report("plugged in", [device.address, plugged?.path]);
   }
-  const lockedKiB = () =>
-    Number(/^VmLck:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${vm.pid}/status`))?.[1]);
-  // the firmware changes what is where while it runs
-  for (let tries = 0; tries < 600 && lockedKiB() < MEMORY_MIB * 1024; tries++) await delay(50);
-  report("locked", lockedKiB() >= MEMORY_MIB * 1024);
+  const isLocked = () => {
+    const [, kib] = /^VmLck:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${vm.pid}/status`)) ?? [];
+    return Number(kib) >= MEMORY_MIB * 1024;
+  };
+  // the firmware changes what is where while it runs, and what was locked may for a moment not be
+  let wasLocked = isLocked();
+  for (let tries = 0; tries < 600 && !wasLocked; tries++) {
+    await delay(50);
+    wasLocked = isLocked();
+  }
+  report("locked", wasLocked);
 }
 
 const SPEC = {
