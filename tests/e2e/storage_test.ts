@@ -160,7 +160,7 @@ Deno.test("disks behind PCI bridges, and memory that containers share", async (t
       await bench.volume(path, node, "ext4", {});
       const mounts = [{ destination: "/data", type: "bind", source: path, options: ["rbind"] }];
       const first = pod.run({
-        script: "echo first > /data/a; while [ ! -e /data/b ]; do sleep 0.1; done",
+        script: "echo first > /data/new && mv /data/new /data/a; while [ ! -e /data/b ]; do sleep 0.1; done",
         mounts,
       });
       const second = pod.run({
